@@ -1,0 +1,145 @@
+"""Image sets in memory: a plain `torch.utils.data.Dataset`, and the long-tailed set that `load` returns."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from ltlib.errors import DataError
+
+Pixels = NDArray[np.uint8]
+Targets = NDArray[np.int64]
+
+
+class ImageSet(Dataset[tuple[Any, int]]):
+    """Images and their classes, usable in anybody's training loop and by `DataLoader` workers.
+
+    Attributes:
+        images: uint8 [N, H, W, 3], RGB.
+        targets: int64 [N].
+        class_names: Name of each class.
+        transform: Called on the PIL image; None gives the raw pixels as a tensor.
+        indices: int64 [N], where in its source each image stands.
+
+    Example:
+        >>> data = load("digits", imbalance_factor=20)
+        >>> image, target = data.train[0]  # uint8 [3, 8, 8], int
+    """
+
+    def __init__(
+        self,
+        images: Pixels,
+        targets: NDArray[np.integer],
+        class_names: Sequence[str],
+        transform: Callable[[Any], Any] | None = None,
+        indices: NDArray[np.integer] | None = None,
+    ):
+        self.images = np.asarray(images)
+        self.targets: Targets = np.asarray(targets, np.int64)
+        self.class_names = tuple(class_names)
+        self.transform = transform
+        self.indices: Targets = np.arange(len(self.targets)) if indices is None else np.asarray(indices, np.int64)
+        if self.images.dtype != np.uint8 or self.images.ndim != 4 or self.images.shape[-1] != 3:
+            raise DataError(f"images must be uint8 [N, H, W, 3], not {self.images.dtype} {self.images.shape}")
+        if not len(self.images) == len(self.targets) == len(self.indices):
+            raise DataError(
+                f"{len(self.images)} images, {len(self.targets)} targets and {len(self.indices)} indices do not match"
+            )
+        if len(self.targets) and not 0 <= self.targets.min() <= self.targets.max() < len(self.class_names):
+            raise DataError(f"targets must lie between 0 and {len(self.class_names) - 1}, one class name each")
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        """The image at that place: ``transform(PIL image)``, else uint8 [3, H, W]; and its class."""
+        pixels, target = self.images[index], int(self.targets[index])
+        if self.transform is None:
+            return torch.from_numpy(pixels.transpose(2, 0, 1).copy()), target
+        from PIL import Image
+
+        return self.transform(Image.fromarray(pixels)), target
+
+    @property
+    def class_counts(self) -> tuple[int, ...]:
+        """Images per class."""
+        return tuple(np.bincount(self.targets, minlength=len(self.class_names)).tolist())
+
+    def select(self, positions: NDArray[np.integer]) -> ImageSet:
+        """A set of the images at these places of this one, in this order."""
+        positions = np.asarray(positions, np.int64)
+        return ImageSet(
+            self.images[positions], self.targets[positions], self.class_names, self.transform, self.indices[positions]
+        )
+
+    def with_transform(self, transform: Callable[[Any], Any] | None) -> ImageSet:
+        """The same images with another transform; the pixels are shared."""
+        other = copy.copy(self)
+        other.transform = transform
+        return other
+
+
+@dataclass(frozen=True)
+class Source:
+    """A whole image set, before anything is taken away: what `load` cuts the long tail from."""
+
+    train: ImageSet
+    test: ImageSet
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Name of each class."""
+        return self.train.class_names
+
+
+@dataclass(frozen=True)
+class LongTailed:
+    """A long-tailed training set, its test set, and what identifies them.
+
+    Attributes:
+        name: As given to `load`.
+        train: Training images; without the validation images where there are any.
+        test: The whole (balanced) test set.
+        validation: A stratified tenth of the subset, or None.
+        class_counts: Training images per class, of `train`.
+        subset_counts: The same before the validation images were taken.
+        class_names: Name of each class.
+        groups: Head, middle and tail classes, from `subset_counts`: they do not depend on the validation set.
+        fingerprint: `longtail.fingerprint` of the subset, training and validation images together.
+        mean, std: Per channel, of pixels in 0..1.
+    """
+
+    name: str
+    train: ImageSet
+    test: ImageSet
+    validation: ImageSet | None
+    class_counts: tuple[int, ...]
+    subset_counts: tuple[int, ...]
+    class_names: tuple[str, ...]
+    groups: Mapping[str, tuple[int, ...]]
+    fingerprint: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    @property
+    def image_size(self) -> int:
+        """Height and width in pixels."""
+        return int(self.train.images.shape[1])
+
+    @property
+    def imbalance_factor(self) -> float:
+        """Largest over smallest class of the subset as it came out; infinite where a class was left empty."""
+        smallest = min(self.subset_counts)
+        return max(self.subset_counts) / smallest if smallest else float("inf")

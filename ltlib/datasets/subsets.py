@@ -1,0 +1,126 @@
+"""Which images make a subset, which of them are set aside, and the subset's fingerprint. NumPy only."""
+
+from __future__ import annotations
+
+import hashlib
+import numbers
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ltlib.errors import SettingError, UnknownName
+
+SUBSETS = ("random", "ldam", "first")
+
+Indices = NDArray[np.int64]
+
+
+def choose_subset(
+    targets: NDArray[np.integer], counts: Sequence[int], subset: str = "random", subset_seed: int = 0
+) -> Indices:
+    """Choose that many images of each class.
+
+    - ``random``: each class is shuffled by a generator of its own, derived from (`subset_seed`, class), and its first n
+      are taken: subsets of growing IF lie inside each other, and one class never changes another.
+    - ``ldam``: the order of `imbalance_cifar.py` of LDAM-DRW, which most public code copied: NumPy's legacy
+      ``RandomState(subset_seed)`` shuffles the classes one after the other. Its published subsets have seed 0.
+    - ``first``: the first n images in the order of the set.
+
+    Args:
+        targets: Class of every image of the set, int [N].
+        counts: Images wanted per class.
+        subset: ``random``, ``ldam`` or ``first``.
+        subset_seed: Seed of the choice, at least 0.
+
+    Returns:
+        Indices into `targets`, int64 [sum(counts)], class after class.
+
+    Raises:
+        SettingError: More images wanted of a class than it has.
+        UnknownName: Another rule.
+    """
+    if subset not in SUBSETS:
+        raise UnknownName("subset rule", subset, SUBSETS)
+    subset_seed = whole_number("subset_seed", subset_seed, 0)
+    targets = np.asarray(targets)
+    legacy = np.random.RandomState(subset_seed) if subset == "ldam" else None
+    chosen = []
+    for index, count in enumerate(counts):
+        of_class = np.flatnonzero(targets == index).astype(np.int64)
+        if count > len(of_class):
+            raise SettingError(f"class {index} has {len(of_class)} images, {count} were asked for; lower its count")
+        if legacy is not None:
+            legacy.shuffle(of_class)
+        elif subset == "random":
+            of_class = of_class[random_order(len(of_class), subset_seed, index)]
+        chosen.append(of_class[:count])
+    return np.concatenate(chosen) if chosen else np.empty(0, np.int64)
+
+
+def split_validation(
+    targets: NDArray[np.integer], indices: NDArray[np.integer], subset_seed: int = 0
+) -> tuple[Indices, Indices]:
+    """Set a stratified tenth of a chosen subset aside for validation.
+
+    A class of n images gives ``n/10`` rounded to the nearest (halves up), at least one where it has two or more; a
+    class of one image keeps it for training. Which ones is drawn per class from (`subset_seed`, class), separately from
+    the choice of the subset.
+
+    Args:
+        targets: Class of every image of the set, int [N].
+        indices: The chosen subset, int [M], indices into `targets`.
+        subset_seed: Seed of the split, at least 0.
+
+    Returns:
+        Training and validation indices, both in the order of `indices`.
+    """
+    subset_seed = whole_number("subset_seed", subset_seed, 0)
+    chosen: Indices = np.asarray(indices).astype(np.int64)
+    of_subset = np.asarray(targets)[chosen]
+    held_out = np.zeros(len(chosen), bool)
+    for index in np.unique(of_subset):
+        positions = np.flatnonzero(of_subset == index)
+        positions = positions[np.argsort(chosen[positions])]  # the same images split the same way in any order
+        size = min(max(1, (len(positions) + 5) // 10), len(positions) - 1)
+        held_out[positions[random_order(len(positions), subset_seed, int(index), 1)][:size]] = True
+    return chosen[~held_out], chosen[held_out]
+
+
+def first_of_each(targets: NDArray[np.integer], indices: NDArray[np.integer], counts: Sequence[int]) -> Indices:
+    """Keep the first images of each class of a chosen subset, as many as `counts` says, in the order of `indices`."""
+    of_subset = np.asarray(targets)[indices]
+    kept = [np.flatnonzero(of_subset == index)[:count] for index, count in enumerate(counts)]
+    return np.asarray(indices, np.int64)[np.sort(np.concatenate(kept))]
+
+
+def fingerprint(indices: NDArray[np.integer], targets: NDArray[np.integer]) -> str:
+    """Identity of a subset: which images of the set, and with which labels.
+
+    SHA-256 of the pairs (index, target), sorted by index, as little-endian int64: 16 bytes an image, no header.
+    The order of the choice does not matter.
+
+    Args:
+        indices: Indices into the set's training images, int [M].
+        targets: Class of each chosen image, int [M].
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    indices, targets = np.asarray(indices), np.asarray(targets)
+    if indices.shape != targets.shape or indices.ndim != 1:
+        raise SettingError(f"fingerprint needs one target per index, got {targets.shape} for {indices.shape}")
+    pairs = np.stack([indices, targets], axis=1)[np.argsort(indices, kind="stable")]
+    return hashlib.sha256(pairs.astype("<i8").tobytes()).hexdigest()
+
+
+def random_order(size: int, *seed: int) -> Indices:
+    """A random order of `size` things. NumPy promises raw bits for ever, but not what `Generator.permutation` makes."""
+    bits = np.random.PCG64(np.random.SeedSequence(seed)).random_raw(size)
+    return np.argsort(bits, kind="stable").astype(np.int64)
+
+
+def whole_number(name: str, value: object, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        raise SettingError(f"{name} must be a whole number of at least {least}, not {value!r}")
+    return int(value)

@@ -1,0 +1,63 @@
+"""What goes wrong, said in one sentence: what, where, what to do.
+
+Every error a user can cause or repair is a `LtlibError`; the command line prints its sentence and leaves the traceback
+to ``--debug``. The subclasses also inherit from the built-in exception a Python caller would expect.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LtlibError(Exception):
+    """Base of every error with a sentence for the user."""
+
+    exit_code = 1
+
+
+class UnknownName(LtlibError, KeyError):
+    """A name that is in no registry; the sentence lists the nearest known ones."""
+
+    exit_code = 2
+
+    def __init__(self, kind: str, name: object, known: Iterable[str]):
+        known = sorted(known)
+        near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
+        if near:
+            hint = f"did you mean {' or '.join(near)}?"
+        elif known:
+            hint = f"known: {', '.join(known[:12])}{', ...' if len(known) > 12 else ''}"
+        else:
+            hint = "none is known"
+        self.sentence = f"unknown {kind} {str(name)!r}; {hint}"
+        super().__init__(self.sentence)
+
+    def __str__(self) -> str:  # KeyError would print the repr
+        return self.sentence
+
+
+class SettingError(LtlibError, ValueError):
+    """A setting outside its range or of the wrong type."""
+
+    exit_code = 2
+
+
+class DataError(LtlibError):
+    """Data that is missing, damaged, or not what was asked for."""
+
+
+class RunError(LtlibError):
+    """A training that cannot start, go on, or be read back."""
+
+
+class LockedError(RunError):
+    """Somebody else is working on this run."""
+
+
+class DivergedError(RunError):
+    """The loss became NaN or infinite; the last good state is kept."""
+
+
+class IncompleteError(LtlibError):
+    """A page, a run or a chain that did not finish."""

@@ -1,0 +1,202 @@
+"""An experiment: what a user asks for, and its resolved form, which identifies a run.
+
+The identity holds everything that can change a result and nothing else: no profile, device, path, time or library
+version (those are a run's provenance). It needs no data on disk. Component versions are bumped by hand when a
+component's numbers change; golden tests notice a change without a bump.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from typing import Any
+
+from ltlib import datasets, methods, models, recipes
+from ltlib.errors import SettingError
+from ltlib.files import canonical_json, digest
+from ltlib.methods import Stage
+from ltlib.recipes import Recipe
+from ltlib.registry import Spec
+
+# Parts every run shares. Bump one when the same settings give other numbers than before.
+VERSIONS = {"subset": 1, "batches": 1, "sampling": 1, "training": 1}
+
+_CHOICES = {
+    "imbalance_type": ("exponential", "step", "pareto", "explicit"),
+    "order": ("descending", "ascending"),
+    "subset": ("random", "ldam", "first"),
+    "validation": ("none", "subset"),
+}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One training: data, network, method, recipe and seeds.
+
+    Attributes:
+        dataset: Name, or ``folder:PATH`` for a folder of class folders.
+        imbalance_factor: Largest class over smallest class, at least 1.
+        imbalance_type: ``exponential``, ``step``, ``pareto``, or ``explicit`` with `class_counts`.
+        order: ``descending`` (class 0 is the largest) or ``ascending``.
+        class_counts: Images per class, for ``explicit``.
+        model, method, recipe: Names with settings in brackets, as ``focal[gamma=1.0]``.
+        subset: Rule that picks the images: ``random`` (seeded, nested), ``ldam`` or ``first``.
+        subset_seed: Picks the images.
+        validation: ``none``, or ``subset``: a stratified tenth of the long-tailed training images.
+        limit: Cut the training set to this many images (for trying things out).
+        precision: ``float32`` or ``bf16``; None takes the recipe's.
+        seed: Drives training: weights, order, augmentation.
+    """
+
+    dataset: str = "cifar10"
+    imbalance_factor: float = 100.0
+    model: str = "resnet32"
+    method: str = "ce"
+    recipe: str = "ldam"
+    imbalance_type: str = "exponential"
+    order: str = "descending"
+    class_counts: tuple[int, ...] | None = None
+    subset: str = "random"
+    subset_seed: int = 0
+    validation: str = "none"
+    limit: int | None = None
+    precision: str | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        factor = self.imbalance_factor
+        if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not math.isfinite(factor) or factor < 1:
+            raise SettingError(
+                f"imbalance_factor is largest class / smallest class and must be at least 1, not {factor!r}"
+            )
+        object.__setattr__(self, "imbalance_factor", float(factor))
+        if self.class_counts is not None:
+            object.__setattr__(self, "class_counts", tuple(int(count) for count in self.class_counts))
+            object.__setattr__(self, "imbalance_type", "explicit")
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                raise SettingError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}")
+        if self.imbalance_type == "explicit" and self.class_counts is None:
+            raise SettingError("imbalance_type explicit needs class_counts, the images of each class")
+        for name in ("seed", "subset_seed"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**32:
+                raise SettingError(f"{name} must be a whole number from 0 to 2**32 - 1, not {value!r}")
+        if self.limit is not None and (not isinstance(self.limit, int) or self.limit < 1):
+            raise SettingError(f"limit must be a positive number of images, not {self.limit!r}")
+        if self.precision is not None and self.precision not in recipes.PRECISIONS:
+            raise SettingError(f"precision must be one of {', '.join(recipes.PRECISIONS)}, not {self.precision!r}")
+
+    def replace(self, **changes: Any) -> Experiment:
+        """A copy with some settings changed."""
+        return replace(self, **changes)
+
+    def resolve(self) -> Resolved:
+        """Every default filled in.
+
+        Raises:
+            UnknownName: Unknown dataset, model, method, recipe or setting, with the nearest names.
+            SettingError: A value outside its range.
+        """
+        return _resolve(self)
+
+    @property
+    def run_id(self) -> str:
+        """Twelve hexadecimal digits that identify the run."""
+        return self.resolve().run_id
+
+    @property
+    def cell_id(self) -> str:
+        """The run's identity apart from its two seeds: runs of one table cell share it."""
+        return self.replace(seed=0, subset_seed=0).run_id
+
+    def settings(self) -> dict[str, Any]:
+        """The settings that differ from nothing: all of them, as JSON-ready values."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        if values["class_counts"] is not None:
+            values["class_counts"] = list(values["class_counts"])
+        return values
+
+    @classmethod
+    def from_settings(cls, values: dict[str, Any]) -> Experiment:
+        """The inverse of `settings`."""
+        values = dict(values)
+        if values.get("class_counts") is not None:
+            values["class_counts"] = tuple(values["class_counts"])
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """An experiment with every default filled in. Pure: needs no data on disk."""
+
+    experiment: Experiment
+    data: dict[str, Any]
+    model: Spec
+    method: Spec
+    stages: tuple[Stage, ...]
+    recipe_spec: Spec
+    recipe: Recipe
+    precision: str
+
+    @property
+    def seed(self) -> int:
+        return self.experiment.seed
+
+    def identity(self, stages: int | None = None) -> dict[str, Any]:
+        """What identifies the run, or its first `stages` stages."""
+        return {
+            "versions": VERSIONS,
+            "data": self.data,
+            "model": self.model.identity(),
+            "stages": [stage.identity() for stage in self.stages[:stages]],
+            "recipe": self.recipe.identity(),
+            "precision": self.precision,
+            "seed": self.seed,
+        }
+
+    @property
+    def run_id(self) -> str:
+        return digest(canonical_json(self.identity()))[:12]
+
+    def stage_id(self, i: int) -> str:
+        """Identity of everything up to and including stage `i`."""
+        return digest(canonical_json(self.identity(i + 1)))[:12]
+
+    def epochs(self, i: int) -> int:
+        """Epochs of stage `i`: its share of the recipe's, at least one."""
+        return max(1, round(self.recipe.epochs * self.stages[i].epochs))
+
+
+@lru_cache(maxsize=4096)
+def _resolve(exp: Experiment) -> Resolved:
+    recipe_spec = recipes.spec(exp.recipe)
+    recipe = recipes.create(recipe_spec)
+    if recipe.selection == "best_validation_loss" and exp.validation == "none":
+        raise SettingError("selection best_validation_loss needs a validation set; set validation='subset'")
+    method = methods.spec(exp.method, **dict(recipe.method_defaults))
+    data = {
+        "dataset": exp.dataset if not exp.dataset.startswith("folder:") else "folder",
+        "digest": datasets.info(exp.dataset).digest,
+        "imbalance_factor": exp.imbalance_factor,
+        "imbalance_type": exp.imbalance_type,
+        "subset": exp.subset,
+        "subset_seed": exp.subset_seed,
+    }
+    if exp.class_counts is not None:  # the counts say how large the imbalance is
+        data["imbalance_factor"] = None
+        data["class_counts"] = list(exp.class_counts)
+    for name, default in (("order", "descending"), ("validation", "none"), ("limit", None)):
+        if getattr(exp, name) != default:
+            data[name] = getattr(exp, name)
+    return Resolved(
+        experiment=exp,
+        data=data,
+        model=models.spec(exp.model),
+        method=method,
+        stages=methods.stages(method),
+        recipe_spec=recipe_spec,
+        recipe=recipe,
+        precision=exp.precision or recipe.precision,
+    )

@@ -1,0 +1,350 @@
+"""A table as CSV, Markdown, LaTeX and HTML, from one tidy frame.
+
+A comparison (a frame of `tables.compare`) is laid out as its document does: methods down, metrics across, and in each
+cell ``published | ours | difference | verdict``, ours as mean ± standard deviation, in percent or fractions as printed.
+The best of each column is bold, the second underlined, the document's and ours separately. CSV stays tidy and keeps
+full precision. Any other frame is written as it stands. Text from outside is escaped for each format.
+"""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import math
+import re
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from ltlib.files import write_text
+from ltlib.verdicts import MARKS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Key = tuple[str, ...]
+Record = dict[Hashable, Any]
+_ROWS = {("awabs", "4.1"): ("imbalance", "method"), ("cefl", "5"): ("split", "method")}
+_ACROSS = ("dataset", "model", "method", "imbalance", "train_set", "stage", "split", "metric")
+_LOWER_IS_BETTER = ("ece", "loss")
+_LATEX_MARKS = {
+    "reproduced": "$=$",
+    "inconclusive": r"$\sim$",
+    "above": r"$\uparrow$",
+    "below": r"$\downarrow$",
+    "not comparable": r"$\neq$",
+    "not run": "--",
+}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A comparison in its document's shape: labels of rows and columns, and the records of each cell."""
+
+    row_names: Key
+    rows: list[Key]
+    columns: list[Key]
+    cells: dict[tuple[Key, Key], list[Record]]
+    ranks: dict[tuple[int, str], int]  # (id of a record, "published" or "reproduced") -> 1 best, 2 second
+
+
+def is_comparison(frame: pd.DataFrame) -> bool:
+    """Whether a frame comes from `tables.compare`."""
+    return {"published", "reproduced", "verdict", "printed"} <= set(frame.columns)
+
+
+def layout(frame: pd.DataFrame) -> Layout:
+    """Arrange a comparison: what varies is a label; methods (and networks) go down, the rest across."""
+    records = frame.to_dict("records")
+    varies = [name for name in _ACROSS if len({_label(record, name) for record in records}) > 1]
+    first = (str(frame["document"].iloc[0]), str(frame["table"].iloc[0]))
+    down: Key = _ROWS.get(first) or tuple(name for name in ("model", "method") if name in varies)
+    if not down:
+        down = tuple(name for name in ("dataset", "imbalance") if name in varies) or ("method",)
+    across: Key = (*(name for name in varies if name not in down and name != "metric"), "metric")
+    cells: dict[tuple[Key, Key], list[Record]] = {}
+    groups: dict[tuple[Key, Key], list[Record]] = {}
+    for record in records:
+        row = tuple(_label(record, name) for name in down)
+        column = tuple(_label(record, name) for name in across)
+        cells.setdefault((row, column), []).append(record)
+        rivals = tuple(_label(record, name) for name in down if name != "method")
+        groups.setdefault((rivals, column), []).append(record)
+    # A printed column group stays together: order by where each label first appears, level by level.
+    seen = [list(dict.fromkeys(_label(record, name) for record in records)) for name in across]
+    columns = sorted({c for _, c in cells}, key=lambda c: [seen[i].index(part) for i, part in enumerate(c)])
+    return Layout(down, list(dict.fromkeys(row for row, _ in cells)), columns, cells, _ranks(groups.values()))
+
+
+def pivot(frame: pd.DataFrame) -> pd.DataFrame:
+    """A comparison in its document's own layout, each cell ``published | ours | difference | verdict``, as texts."""
+    import pandas as pd
+
+    shape = layout(frame)
+    index = pd.MultiIndex.from_tuples(shape.rows, names=shape.row_names)
+    texts = [["; ".join(_text(r) for r in shape.cells.get((row, c), [])) for c in shape.columns] for row in shape.rows]
+    return pd.DataFrame(texts, index=index, columns=pd.MultiIndex.from_tuples(shape.columns))
+
+
+def to_csv(frame: pd.DataFrame) -> str:
+    """The tidy frame with full precision. A text that a spreadsheet would run as a formula gets an apostrophe."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([_csv_value(name) for name in frame.columns])
+    for values in frame.itertuples(index=False, name=None):
+        writer.writerow([_csv_value(value) for value in values])
+    return stream.getvalue()
+
+
+def to_markdown(frame: pd.DataFrame, caption: str = "") -> str:
+    """A GitHub-flavoured table; best in bold, second underlined."""
+    if not is_comparison(frame):
+        head, body = [str(name) for name in frame.columns], _plain_rows(frame)
+        rows = [[_markdown(text) for text in row] for row in body]
+        header = [_markdown(text) for text in head]
+    else:
+        shape = layout(frame)
+        header = [_markdown(name) for name in shape.row_names] + [_markdown(" / ".join(c)) for c in shape.columns]
+        rows = _body(shape, {1: "**{}**", 2: "<u>{}</u>"}, _markdown, r" \| ", MARKS)
+    lines = [header, ["---"] * len(header), *rows]
+    table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+    return (f"{_markdown(caption)}\n\n" if caption else "") + table
+
+
+def to_latex(frame: pd.DataFrame, caption: str = "") -> str:
+    """A booktabs tabular; best in bold, second underlined, a legend of the verdict signs below."""
+    if not is_comparison(frame):
+        header = [[_latex(str(name)) for name in frame.columns]]
+        rows = [[_latex(text) for text in row] for row in _plain_rows(frame)]
+        legend, left = "", len(frame.columns)
+    else:
+        shape = layout(frame)
+        left = len(shape.row_names)
+        header = []
+        for level in range(len(shape.columns[0])):
+            names = [_latex(n) for n in shape.row_names] if level == len(shape.columns[0]) - 1 else [""] * left
+            for text, span in _spans(shape, level):
+                names.append(f"\\multicolumn{{{span}}}{{l}}{{{_latex(text)}}}" if span > 1 else _latex(text))
+            header.append(names)
+        rows = _body(shape, {1: r"\textbf{{{}}}", 2: r"\underline{{{}}}"}, _latex, r" $\mid$ ", _LATEX_MARKS)
+        legend = "\\par\\smallskip\\footnotesize published $\\mid$ ours, mean $\\pm$ standard deviation (runs) $\\mid$ "
+        signs = ", ".join(f"{sign} {name}" for name, sign in _LATEX_MARKS.items())
+        legend += f"difference $\\mid$ verdict: {signs}\n"
+        left += len(shape.columns)
+    parts = [f"% needs booktabs\n\\begin{{tabular}}{{{'l' * left}}}", "\\toprule"]
+    parts += [" & ".join(line) + r" \\" for line in header] + ["\\midrule"]
+    parts += [" & ".join(row) + r" \\" for row in rows] + ["\\bottomrule", "\\end{tabular}"]
+    title = f"\\begin{{center}}{_latex(caption)}\\end{{center}}\n" if caption else ""
+    return title + "\n".join(parts) + "\n" + legend
+
+
+def to_html(frame: pd.DataFrame, caption: str = "", link: Callable[[str], str] | None = None) -> str:
+    """A table that a screen reader can walk: caption, scopes, the verdict as words and as a class; no script or style.
+
+    Args:
+        frame: A comparison or any other frame.
+        caption: What the table shows.
+        link: Address of a run's card, from the run's id; each cell then links to its runs.
+    """
+    kind = "comparison" if is_comparison(frame) else "plain"
+    lines = [f'<table class="ltlib {kind}">']
+    if caption:
+        lines.append(f"<caption>{html.escape(caption)}</caption>")
+    if kind == "plain":
+        heads = "".join(f'<th scope="col">{html.escape(str(name))}</th>' for name in frame.columns)
+        lines += ["<thead>", f"<tr>{heads}</tr>", "</thead>", "<tbody>"]
+        for values in _plain_rows(frame):
+            first = f'<th scope="row">{html.escape(values[0])}</th>' if values else ""
+            lines.append(f"<tr>{first}{''.join(f'<td>{html.escape(text)}</td>' for text in values[1:])}</tr>")
+        return "\n".join([*lines, "</tbody>", "</table>"]) + "\n"
+    shape = layout(frame)
+    lines.append("<thead>")
+    levels = len(shape.columns[0])
+    for level in range(levels):
+        names = shape.row_names if level == levels - 1 else ()
+        heads = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in names)
+        if not names:
+            heads = f'<td colspan="{len(shape.row_names)}"></td>'
+        for text, span in _spans(shape, level):
+            scope = f'scope="colgroup" colspan="{span}"' if span > 1 else 'scope="col"'
+            heads += f"<th {scope}>{html.escape(text)}</th>"
+        lines.append(f"<tr>{heads}</tr>")
+    lines += ["</thead>", "<tbody>"]
+    for row in shape.rows:
+        cells = "".join(f'<th scope="row">{html.escape(part)}</th>' for part in row)
+        for column in shape.columns:
+            records = shape.cells.get((row, column), [])
+            kinds = " ".join(dict.fromkeys("verdict-" + r["verdict"].replace(" ", "-") for r in records))
+            inner = "; ".join(_html_cell(record, shape, link) for record in records)
+            cells += f'<td class="{kinds}">{inner}</td>' if records else "<td></td>"
+        lines.append(f"<tr>{cells}</tr>")
+    return "\n".join([*lines, "</tbody>", "</table>"]) + "\n"
+
+
+def save(frame: pd.DataFrame, stem: Path, caption: str = "") -> list[Path]:
+    """Write ``stem.csv``, ``.md``, ``.tex`` and ``.html``, each whole or not at all; a dot in the stem stays."""
+    stem = Path(stem)
+    texts = {
+        "csv": to_csv(frame),
+        "md": to_markdown(frame, caption),
+        "tex": to_latex(frame, caption),
+        "html": to_html(frame, caption),
+    }
+    paths = []
+    for suffix, text in texts.items():
+        path = stem.parent / f"{stem.name}.{suffix}"
+        write_text(path, text)
+        paths.append(path)
+    return paths
+
+
+def _label(record: Record, name: str) -> str:
+    value = record[name]
+    if name == "imbalance":
+        if isinstance(value, str):
+            value = float(value or "nan")
+        return f"IF {value:g}" if not math.isnan(value) else ("mean" if str(record["note"]).startswith("mean") else "")
+    if name == "stage":
+        return f"stage {value}" if value else ""
+    if name == "metric":
+        return value + {"percent": " (%)", "nats": " (nats)"}.get(str(record["unit"]), "")
+    return str(value)
+
+
+def _numbers(record: Record) -> tuple[str, str, str]:
+    """Published as printed, ours as mean ± std (n), and the difference, all in the document's unit."""
+    scale = 100 if record["unit"] == "percent" else 1
+    digits = min(len(str(record["printed"]).partition(".")[2]), 2 if scale == 100 else 4)
+    if record["n"] == 0:
+        return str(record["printed"]), "", ""
+    spread = f" ± {record['std'] * scale:.{digits}f}" if record["n"] > 1 else ""
+    ours = f"{record['reproduced'] * scale:.{digits}f}{spread} ({record['n']})"
+    return str(record["printed"]), ours, f"{record['delta'] * scale:+.{digits}f}"
+
+
+def _body(
+    shape: Layout, styles: Mapping[int, str], escape: Callable[[str], str], separator: str, marks: Mapping[str, str]
+) -> list[list[str]]:
+    """The rows of a layout as texts: labels, then one text per column."""
+    lines = []
+    for row in shape.rows:
+        found = [shape.cells.get((row, column), []) for column in shape.columns]
+        texts = ["; ".join(_text(r, shape, styles, escape, separator, marks) for r in records) for records in found]
+        lines.append([escape(part) for part in row] + texts)
+    return lines
+
+
+def _text(
+    record: Record,
+    shape: Layout | None = None,
+    styles: Mapping[int, str] = MappingProxyType({}),
+    escape: Callable[[str], str] = str,
+    separator: str = " | ",
+    marks: Mapping[str, str] = MARKS,
+) -> str:
+    printed, ours, delta = (escape(part) for part in _numbers(record))
+    mark = marks[record["verdict"]]
+    if record["n"] == 1:
+        mark += ", n = 1"
+    if shape is not None:
+        printed = styles.get(shape.ranks.get((id(record), "published"), 0), "{}").format(printed)
+        ours = styles.get(shape.ranks.get((id(record), "reproduced"), 0), "{}").format(ours) if ours else ours
+    return separator.join([printed, ours or escape("–"), delta or escape("–"), mark])
+
+
+def _html_cell(record: Record, shape: Layout, link: Callable[[str], str] | None) -> str:
+    printed, ours, delta = (html.escape(part) for part in _numbers(record))
+    rank = {1: " best", 2: " second"}
+    tags = {1: "<strong>{}</strong>", 2: "<u>{}</u>"}
+    parts = []
+    for name, text, column in (("published", printed, "published"), ("ours", ours, "reproduced"), ("delta", delta, "")):
+        place = shape.ranks.get((id(record), column), 0)
+        if text:
+            parts.append(f'<span class="{name}{rank.get(place, "")}">{tags.get(place, "{}").format(text)}</span>')
+    mark = MARKS[record["verdict"]] + (", n = 1" if record["n"] == 1 else "")
+    parts.append(f'<span class="mark" title="{html.escape(record["reason"])}">{html.escape(mark)}</span>')
+    if link is not None:
+        parts += [
+            f'<a class="run" href="{html.escape(link(run))}" title="run {html.escape(run)}">run {i}</a>'
+            for i, run in enumerate(record["run_ids"], 1)
+        ]
+    return " ".join(parts)
+
+
+def _ranks(groups: Iterable[Sequence[Record]]) -> dict[tuple[int, str], int]:
+    """Best and second best record of each group of rivals; equal values share a rank; sizes are not ranked."""
+    ranks: dict[tuple[int, str], int] = {}
+    for group in groups:
+        if group[0]["metric"] == "count" or len({record["method"] for record in group}) < 2:
+            continue
+        for column in ("published", "reproduced"):
+            values = sorted({record[column] for record in group if not math.isnan(record[column])})
+            if group[0]["metric"] not in _LOWER_IS_BETTER:
+                values.reverse()
+            for record in group:
+                if len(values) > 1 and record[column] in values[:2]:
+                    ranks[(id(record), column)] = values.index(record[column]) + 1
+    return ranks
+
+
+def _spans(shape: Layout, level: int) -> list[tuple[str, int]]:
+    """Labels of one header level with the number of columns each covers."""
+    spans: list[tuple[str, int]] = []
+    before: Key | None = None
+    for column in shape.columns:
+        prefix = column[: level + 1]
+        if prefix == before and level < len(column) - 1:
+            spans[-1] = (spans[-1][0], spans[-1][1] + 1)
+        else:
+            spans.append((column[level], 1))
+        before = prefix
+    return spans
+
+
+def _plain_rows(frame: pd.DataFrame) -> list[list[str]]:
+    return [[_plain(value) for value in values] for values in frame.itertuples(index=False, name=None)]
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, (tuple, list)):
+        return " ".join(str(item) for item in value)
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _csv_value(value: Any) -> str:
+    if isinstance(value, (tuple, list)):
+        value = " ".join(str(item) for item in value)
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, float):
+        return repr(float(value))
+    text = str(value)
+    number = re.fullmatch(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?", text)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") and not number else text
+
+
+def _markdown(text: str) -> str:
+    text = " ".join(text.split())
+    return re.sub(r"([\\`*_\[\]<>$|])", r"\\\1", text)
+
+
+_LATEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "–": "--",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+}
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))

@@ -1,0 +1,178 @@
+"""A method as data: stages of objective, sampler and what is trained.
+
+Adding a method is one registered function that returns its stages. Settings in brackets, ``focal[gamma=1.0]``, are the
+function's keyword arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Literal
+
+from ltlib import losses, sampling
+from ltlib.errors import SettingError
+from ltlib.registry import Registry, Spec
+
+ALL_PARTS: Mapping[str, float] = {"backbone": 1.0, "projector": 1.0, "classifier": 1.0}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a method. Two methods whose first stages are equal share the trained stage without naming it.
+
+    Attributes:
+        loss: Classification loss on the logits, or None (contrastive learning alone).
+        contrastive: Contrastive loss on two views' projections, or None.
+        weights: Factors of the contrastive and of the classification loss.
+        sampler: Order of the training images.
+        epochs: Share of the recipe's epochs.
+        lr: Factor of the learning rate per part; a part that is not named is frozen.
+        classifier: ``keep`` the classifier or ``reset`` it to fresh weights before this stage.
+        projection: Width of the projector; 0 for none.
+        classifier_input: What the classifier reads, ``features`` or ``projection``.
+        batch_norm: ``train``, or ``eval`` for frozen statistics.
+    """
+
+    loss: Spec | None = None
+    contrastive: Spec | None = None
+    weights: tuple[float, float] = (1.0, 1.0)
+    sampler: Spec = field(default_factory=lambda: sampling.spec("instance_balanced"))
+    epochs: float = 1.0
+    lr: Mapping[str, float] = field(default_factory=lambda: dict(ALL_PARTS))
+    classifier: Literal["keep", "reset"] = "keep"
+    projection: int = 0
+    classifier_input: Literal["features", "projection"] = "features"
+    batch_norm: Literal["train", "eval"] = "train"
+
+    def __hash__(self) -> int:
+        return hash(
+            (self.loss, self.contrastive, self.weights, self.sampler, self.epochs, tuple(sorted(self.lr.items())))
+        )
+
+    def identity(self) -> dict[str, Any]:
+        """What of this stage identifies a run, as JSON-ready values.
+
+        Fields that have their default are left out, so that a field added later changes no older identity.
+        """
+        values = {
+            "loss": self.loss.identity() if self.loss else None,
+            "contrastive": self.contrastive.identity() if self.contrastive else None,
+            "sampler": self.sampler.identity(),
+        }
+        for f in fields(self):
+            value = getattr(self, f.name)
+            default = f.default if f.default_factory is MISSING else f.default_factory()
+            if f.name not in values and value != default:
+                values[f.name] = dict(sorted(value.items())) if isinstance(value, Mapping) else value
+        return values
+
+
+METHODS = Registry[tuple[Stage, ...]]("method")
+
+
+def spec(text: str | Spec, **defaults: Any) -> Spec:
+    """Parse a method's text; see `Registry.spec`."""
+    return METHODS.spec(text, **defaults)
+
+
+def stages(text: str | Spec) -> tuple[Stage, ...]:
+    """The stages of a method, e.g. of ``focal[gamma=1.0]``.
+
+    Raises:
+        UnknownName: Unknown method or setting.
+        SettingError: A value outside its range.
+    """
+    return METHODS.create(text)
+
+
+@METHODS.register("ce", source="textbook")
+def ce() -> tuple[Stage, ...]:
+    """Cross-entropy: the plain baseline."""
+    return (Stage(loss=losses.spec("ce")),)
+
+
+@METHODS.register("focal", source="Lin et al. 2017, Eq. 5; convergent Eq. 4")
+def focal(*, gamma: float = 2.0, alpha: Any = None) -> tuple[Stage, ...]:
+    """Focal loss: cross-entropy with the weight alpha_t (1 - p_t)^gamma."""
+    return (
+        Stage(
+            loss=losses.LOSSES.spec(Spec("focal", losses.LOSSES.get("focal").version, {"alpha": alpha, "gamma": gamma}))
+        ),
+    )
+
+
+def _contrastive(name: str, temperature: float, weights: tuple[float, float], **kwargs: Any) -> Stage:
+    if temperature <= 0:
+        raise SettingError(f"temperature of {name} must be positive, not {temperature}")
+    if min(weights) < 0 or max(weights) == 0:
+        raise SettingError(f"weights of {name} must not be negative or both zero, not {weights}")
+    return Stage(contrastive=losses.spec(f"{name}[temperature={float(temperature)!r}]"), weights=weights, **kwargs)
+
+
+def _with_ce(
+    name: str, temperature: float, contrastive_weight: float, ce_weight: float, projection: int, classifier_input: Any
+) -> tuple[Stage, ...]:
+    if classifier_input not in ("features", "projection"):
+        raise SettingError(f"classifier_input must be features or projection, not {classifier_input!r}")
+    return (
+        _contrastive(
+            name,
+            temperature,
+            (float(contrastive_weight), float(ce_weight)),
+            loss=losses.spec("ce"),
+            projection=projection,
+            classifier_input=classifier_input,
+        ),
+    )
+
+
+def _with_probe(name: str, temperature: float, projection: int, probe_epochs: float) -> tuple[Stage, ...]:
+    learn = _contrastive(name, temperature, (1.0, 0.0), projection=projection, lr={"backbone": 1.0, "projector": 1.0})
+    probe = Stage(
+        loss=losses.spec("ce"),
+        epochs=probe_epochs,
+        lr={"classifier": 1.0},
+        classifier="reset",
+        projection=projection,
+        batch_norm="eval",
+    )
+    return learn, probe
+
+
+@METHODS.register("supcon_ce", source="convergent sections 5.4 and 5.7; Khosla et al. 2020")
+def supcon_ce(
+    *,
+    temperature: float = 0.07,
+    contrastive_weight: float = 0.5,
+    ce_weight: float = 0.5,
+    projection: int = 128,
+    classifier_input: str = "features",
+) -> tuple[Stage, ...]:
+    """Supervised contrastive loss on two views plus cross-entropy on the first."""
+    return _with_ce("supcon", temperature, contrastive_weight, ce_weight, projection, classifier_input)
+
+
+@METHODS.register("simclr_ce", source="convergent section 5.7; Chen et al. 2020")
+def simclr_ce(
+    *,
+    temperature: float = 0.07,
+    contrastive_weight: float = 0.5,
+    ce_weight: float = 0.5,
+    projection: int = 128,
+    classifier_input: str = "features",
+) -> tuple[Stage, ...]:
+    """SimCLR's contrastive loss on two views plus cross-entropy on the first."""
+    return _with_ce("simclr", temperature, contrastive_weight, ce_weight, projection, classifier_input)
+
+
+@METHODS.register("supcon", source="Khosla et al. 2020, Eq. 2; convergent sections 5.3 and 5.4")
+def supcon(*, temperature: float = 0.07, projection: int = 128, probe_epochs: float = 0.2) -> tuple[Stage, ...]:
+    """Supervised contrastive learning alone, then a linear probe on the frozen features."""
+    return _with_probe("supcon", temperature, projection, probe_epochs)
+
+
+@METHODS.register("simclr", source="Chen et al. 2020; convergent section 5.7")
+def simclr(*, temperature: float = 0.07, projection: int = 128, probe_epochs: float = 0.2) -> tuple[Stage, ...]:
+    """SimCLR (labels unused) alone, then a linear probe on the frozen features."""
+    return _with_probe("simclr", temperature, projection, probe_epochs)

@@ -1,0 +1,129 @@
+"""Networks by name: ``models.create("resnet32", num_classes=100)`` is an `nn.Module` for anybody's training loop.
+
+Example:
+    >>> import torch
+    >>> from ltlib import models
+    >>> network = models.create("resnet32", 100)
+    >>> network(torch.zeros(2, 3, 32, 32)).shape
+    torch.Size([2, 100])
+    >>> models.parameter_count(network)
+    470004
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from ltlib.errors import SettingError
+from ltlib.models import classifiers
+from ltlib.models.backbones import BasicBlock, Bottleneck, ResNet
+from ltlib.models.cifar_resnet import CifarResNet
+from ltlib.models.classifiers import CLASSIFIERS
+from ltlib.models.cost import count_macs, parameter_count
+from ltlib.models.network import Backbone, Network, initialise
+from ltlib.registry import Registry, Spec
+
+__all__ = [
+    "CLASSIFIERS",
+    "MODELS",
+    "Backbone",
+    "Network",
+    "create",
+    "initialise",
+    "macs",
+    "names",
+    "parameter_count",
+    "spec",
+]
+
+MODELS = Registry[Backbone]("model")
+
+
+def _register_cifar(depth: int) -> None:
+    MODELS.register(
+        f"resnet{depth}",
+        summary=f"CIFAR ResNet of {depth} layers, 16 to 64 channels, shortcuts without parameters.",
+        source="He et al. 2016, section 4.2",
+    )(lambda: CifarResNet(depth))
+
+
+def _register_resnet(depth: int, block: type[BasicBlock] | type[Bottleneck], blocks: tuple[int, int, int, int]) -> None:
+    MODELS.register(
+        f"resnet{depth}",
+        summary=f"ResNet of {depth} layers, 64 to {512 * block.expansion} channels, stem for small images.",
+        source="He et al. 2016, Table 1; stem of SupContrast",
+    )(lambda: ResNet(block, blocks))
+
+
+for _depth in (8, 14, 20, 32, 56):
+    _register_cifar(_depth)
+_register_resnet(18, BasicBlock, (2, 2, 2, 2))
+_register_resnet(34, BasicBlock, (3, 4, 6, 3))
+_register_resnet(50, Bottleneck, (3, 4, 6, 3))
+
+
+def names() -> list[str]:
+    """Names of the networks."""
+    return MODELS.names()
+
+
+def spec(text: str | Spec) -> Spec:
+    """Parse a network's text, such as ``resnet32``; see `Registry.spec`."""
+    return MODELS.spec(text)
+
+
+def create(
+    model: str | Spec,
+    num_classes: int,
+    *,
+    classifier: str = "linear",
+    projector: int = 0,
+    classifier_input: str = "features",
+    seed: int = 0,
+) -> Network:
+    """A network with freshly drawn weights, float32 on the CPU; torch's global generator is left alone.
+
+    Args:
+        model: Name of the backbone, see `names`.
+        num_classes: K, at least 1.
+        classifier: Name in `CLASSIFIERS`.
+        projector: Width of the projection; 0 for no projector.
+        classifier_input: ``features``, or ``projection`` for a classifier on the normalised projection.
+        seed: Of the weights, see `initialise`.
+
+    Raises:
+        UnknownName: Unknown network or classifier.
+        SettingError: A width or number of classes that is no such number; a projection asked for without a projector.
+    """
+    with torch.device("cpu"), torch.random.fork_rng(devices=[]):  # torch's modules draw weights when they are made
+        network = _build(model, num_classes, classifier, projector, classifier_input)
+    initialise(network, seed)
+    return network
+
+
+def _build(model: str | Spec, num_classes: int, classifier: str, projector: int, classifier_input: str) -> Network:
+    for label, number, least in (("num_classes", num_classes, 1), ("projector", projector, 0)):
+        if isinstance(number, bool) or not isinstance(number, int) or number < least:
+            raise SettingError(f"{label} must be a whole number of at least {least}, not {number!r}")
+    backbone = MODELS.create(model)
+    width = projector if classifier_input == "projection" else backbone.feature_dim
+    return Network(
+        backbone,
+        CLASSIFIERS.create(classifier, width, num_classes),
+        classifiers.projector(backbone.feature_dim, projector) if projector else None,
+        classifier_input,
+    )
+
+
+def macs(model: str | Spec | nn.Module, num_classes: int = 10, image_size: int = 32) -> int:
+    """Multiply-accumulates of one image's forward pass, e.g. 68.9 million for ``resnet32`` on 32x32 pixels.
+
+    Args:
+        model: A network, or the name of one with a linear classifier on its features.
+        num_classes: K; a given network has its own.
+        image_size: Height and width in pixels.
+    """
+    if not isinstance(model, nn.Module):
+        model = create(model, num_classes)
+    return count_macs(model, image_size)

@@ -1,0 +1,134 @@
+"""A network in three parts - backbone, classifier, projector - and how its weights are drawn.
+
+``images [N, 3, H, W] -> backbone -> features [N, D] -> classifier -> logits [N, K]``, and for contrastive training
+``features -> projector -> projection [N, P]`` with rows of length one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ltlib.errors import SettingError, UnknownName
+from ltlib.files import digest
+
+
+class Backbone(nn.Module):
+    """Base of the networks that turn images float [N, 3, H, W] into pooled penultimate features [N, D].
+
+    Attributes:
+        feature_dim: D.
+        convolution_init: Which fan the normal initialisation of He et al. 2015 (arXiv 1502.01852, Eq. 10 or 14) uses.
+        linear_init: How a classifier on this backbone starts: ``kaiming_normal``, or torch's default ``uniform``.
+    """
+
+    feature_dim: int
+    convolution_init: Literal["fan_in", "fan_out"] = "fan_out"
+    linear_init: Literal["kaiming_normal", "uniform"] = "uniform"
+
+
+class Network(nn.Module):
+    """Backbone, classifier and, for contrastive training, projector.
+
+    Attributes:
+        classifier_input: What the classifier reads: ``features``, or the normalised ``projection``.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        classifier: nn.Module,
+        projector: nn.Module | None = None,
+        classifier_input: str = "features",
+    ):
+        super().__init__()
+        if classifier_input not in ("features", "projection"):
+            raise SettingError(f"classifier_input must be features or projection, not {classifier_input!r}")
+        if classifier_input == "projection" and projector is None:
+            raise SettingError("classifier_input='projection' needs a projector; set projector=128")
+        self.backbone, self.classifier, self.projector = backbone, classifier, projector
+        self.classifier_input = classifier_input
+
+    @property
+    def feature_dim(self) -> int:
+        """Width D of the features."""
+        return self.backbone.feature_dim
+
+    @property
+    def parts(self) -> dict[str, nn.Module]:
+        """The parts this network has, by the names that training uses to freeze them."""
+        parts = {"backbone": self.backbone, "classifier": self.classifier, "projector": self.projector}
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def embed(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Features [N, D], and the projection [N, P] with rows of length one (None without a projector)."""
+        features = self.backbone(images)
+        if self.projector is None:
+            return features, None
+        return features, F.normalize(self.projector(features), dim=1)
+
+    def classify(self, features: Tensor, projection: Tensor | None = None) -> Tensor:
+        """Logits [N, K] from what the classifier is set to read."""
+        if self.classifier_input == "features":
+            return self.classifier(features)
+        assert projection is not None, "this network's classifier reads the projection"
+        return self.classifier(projection)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits [N, K]; the projector runs only where the classifier reads its output."""
+        if self.classifier_input == "features":
+            return self.classifier(self.backbone(images))
+        return self.classify(*self.embed(images))
+
+
+@torch.no_grad()
+def initialise(network: Network, seed: int, parts: Iterable[str] | None = None) -> None:
+    """Draw the weights of a network, in place, and reset its batch statistics.
+
+    Every part has a CPU generator of its own, derived from the seed and the part's name, and draws in float32 in the
+    order of its modules. So a seed gives the same weights on every device and memory format, the same backbone with or
+    without a projector, and the same classifier whether it is drawn at the start or anew; torch's global generator is
+    left alone.
+
+    Args:
+        network: Changed in place.
+        seed: Any integer.
+        parts: Names of the parts to draw; all by default.
+
+    Raises:
+        UnknownName: A part the network does not have.
+    """
+    chosen = network.parts
+    for name in chosen if parts is None else parts:
+        if name not in chosen:
+            raise UnknownName("part of the network", name, chosen)
+        generator = torch.Generator().manual_seed(int(digest(f"{seed}/{name}")[:16], 16) >> 1)
+        linear = network.backbone.linear_init if name == "classifier" else "uniform"
+        for module in chosen[name].modules():
+            _initialise_module(module, network.backbone.convolution_init, linear, generator)
+
+
+def _initialise_module(module: nn.Module, fan: str, linear: str, generator: torch.Generator) -> None:
+    own = dict(module.named_parameters(recurse=False))
+    if isinstance(module, nn.BatchNorm2d):
+        module.reset_parameters()  # ones, zeros and fresh statistics: nothing is drawn
+    elif isinstance(module, nn.Conv2d):
+        assert module.bias is None, "no convolution here has a bias"
+        weight = torch.empty(module.weight.shape)
+        module.weight.copy_(nn.init.kaiming_normal_(weight, mode=fan, nonlinearity="relu", generator=generator))  # type: ignore[arg-type]
+    elif isinstance(module, nn.Linear):
+        weight, bound = torch.empty(module.weight.shape), 1 / math.sqrt(module.in_features)
+        if linear == "kaiming_normal":
+            nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=generator)
+        else:
+            weight.uniform_(-bound, bound, generator=generator)
+        module.weight.copy_(weight)
+        if module.bias is not None:
+            module.bias.copy_(torch.empty(module.bias.shape).uniform_(-bound, bound, generator=generator))
+    elif own:
+        raise NotImplementedError(f"no rule to initialise {type(module).__name__}; add one in ltlib/models/network.py")

@@ -1,0 +1,43 @@
+"""Where things lie: the checkout, the data, the runs, the reports. One environment variable moves each."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def checkout() -> Path | None:
+    """The repository this package is used from, or None where it is installed without one."""
+    folder = Path(__file__).resolve().parent.parent
+    return folder if (folder / "notebooks").is_dir() and (folder / "pyproject.toml").is_file() else None
+
+
+def data_folder() -> Path:
+    """Image sets in torchvision's layout: ``LTLIB_DATA``, else ``data`` in the checkout, else a cache in the home folder."""
+    if "LTLIB_DATA" in os.environ:
+        return Path(os.environ["LTLIB_DATA"]).expanduser()
+    top = checkout()
+    return top / "data" if top else Path.home() / ".cache" / "ltlib" / "data"
+
+
+def reports_folder() -> Path:
+    """Runs, pages and records: ``LTLIB_REPORTS``, else ``reports`` in the checkout, else ``reports`` here."""
+    if "LTLIB_REPORTS" in os.environ:
+        return Path(os.environ["LTLIB_REPORTS"]).expanduser()
+    return (checkout() or Path.cwd()) / "reports"
+
+
+def runs_folder() -> Path:
+    """Full run folders, with logits and weights (never committed)."""
+    return reports_folder() / "runs"
+
+
+def records_folders() -> list[Path]:
+    """Folders with the small committed records of finished real runs."""
+    return [reports_folder() / profile / "records" for profile in ("paper", "laptop")]
+
+
+def notebooks_folder() -> Path | None:
+    """The notebooks of the checkout, or None."""
+    top = checkout()
+    return top / "notebooks" if top else None

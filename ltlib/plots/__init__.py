@@ -1,0 +1,39 @@
+"""Every figure of the workbook: functions from plain arrays to a matplotlib figure.
+
+Each function returns a `Chart`: a figure that also carries its alt text (the finding, with numbers from the data) and
+the data it shows, so that saving or displaying it needs nothing more. Nothing here touches pyplot's global state.
+"""
+
+from ltlib.plots import (
+    alt,
+    bars,
+    calibration,
+    curves,
+    diagrams,
+    distribution,
+    embedding,
+    export,
+    images,
+    matrices,
+    style,
+)
+from ltlib.plots.export import save, svg
+from ltlib.plots.style import Chart, use_style
+
+__all__ = [
+    "Chart",
+    "alt",
+    "bars",
+    "calibration",
+    "curves",
+    "diagrams",
+    "distribution",
+    "embedding",
+    "export",
+    "images",
+    "matrices",
+    "save",
+    "style",
+    "svg",
+    "use_style",
+]

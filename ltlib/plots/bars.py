@@ -1,0 +1,129 @@
+"""Bars: a result by network and method, the published number beside the reproduced one, gaps said aloud."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.patches import Patch
+
+from ltlib.errors import SettingError
+from ltlib.plots import alt
+from ltlib.plots.style import DOUBLE, INK, MUTED, Chart, chart, label, light_grid, method_looks, styled
+
+INTERVAL_FROM = 3
+"""Runs from which an interval is drawn: two do not make one."""
+
+
+@styled
+def result_bars(
+    table: Any, *, value: str = "accuracy", group: str = "model", series: str = "method", title: str = ""
+) -> Chart:
+    """Bars of one result: groups along the axis, a colour per series, published (outlined) and reproduced (filled).
+
+    A result that was published and not run is a hatched grey bar that says so; one that was run and never published has
+    no outlined bar.
+
+    Args:
+        table: Rows with the columns named by `group` and `series`, ``published`` and ``reproduced`` (fractions, NaN
+            where missing) and, if there are several runs, ``n``, ``low`` and ``high`` (the interval).
+        value: What the numbers are.
+        group: Column along the axis.
+        series: Column of the colours.
+        title: Printed above.
+
+    Raises:
+        SettingError: A column is missing or there is no row.
+    """
+    rows = _rows(table, (group, series, "published", "reproduced"))
+    groups = list(dict.fromkeys(str(row[group]) for row in rows))
+    names = list(dict.fromkeys(str(row[series]) for row in rows))
+    looks = method_looks(names)
+    fig = chart(DOUBLE, 3.1)
+    axes = fig.add_subplot()
+    width = 0.84 / (2 * len(names))
+    font = 6.5 if len(rows) <= 12 else 5.5
+    top = max(
+        [100 * v for row in rows for v in (row["published"], row["reproduced"], row["high"]) if np.isfinite(v)],
+        default=1,
+    )
+    for row in rows:
+        look = looks[str(row[series])]
+        x = groups.index(str(row[group])) - 0.42 + (2 * names.index(str(row[series])) + 0.5) * width
+        published, ours = 100 * row["published"], 100 * row["reproduced"]
+        if np.isfinite(published):
+            axes.bar(x, published, width * 0.92, facecolor="white", edgecolor=look.color, linewidth=1.1)
+            axes.annotate(
+                f"{published:.1f}", (x, published), (0, 1.5), textcoords="offset points", ha="center", fontsize=font
+            )
+        x += width
+        if np.isfinite(ours):
+            axes.bar(x, ours, width * 0.92, facecolor=look.color, edgecolor=INK, linewidth=0.5, hatch=look.hatch)
+            above = ours
+            if row["n"] >= INTERVAL_FROM and np.isfinite(row["low"]) and np.isfinite(row["high"]):
+                above = max(ours, 100 * row["high"])
+                axes.errorbar(
+                    x,
+                    ours,
+                    [[ours - 100 * row["low"]], [100 * row["high"] - ours]],
+                    color=INK,
+                    capsize=2,
+                    linewidth=0.9,
+                )
+            axes.annotate(
+                f"{ours:.1f}",
+                (x, above),
+                (0, 1.5),
+                textcoords="offset points",
+                ha="center",
+                fontsize=font,
+                fontweight="bold",
+            )
+        else:
+            height = published if np.isfinite(published) else 0.5 * top
+            axes.bar(x, height, width * 0.92, facecolor="#F4F4F4", edgecolor="#B5B5B5", linewidth=0.7, hatch="///")
+            box = {"facecolor": "#F4F4F4", "edgecolor": "none", "pad": 1.0}
+            axes.text(x, height / 2, "not run", rotation=90, ha="center", va="center", fontsize=7, bbox=box)
+    axes.set_xticks(range(len(groups)), [label(g) for g in groups])
+    axes.tick_params(axis="x", length=0)
+    axes.set(xlim=(-0.52, len(groups) - 0.48), ylim=(0, top * 1.1), title=title)
+    axes.set_ylabel(f"{label(value)[:1].upper()}{label(value)[1:]} (%)")
+    light_grid(axes)
+    handles = [
+        Patch(facecolor=looks[n].color, edgecolor=INK, linewidth=0.5, hatch=looks[n].hatch, label=label(n))
+        for n in names
+    ]
+    handles += [
+        Patch(facecolor="white", edgecolor=MUTED, label="published"),
+        Patch(facecolor=MUTED, label="reproduced"),
+    ]
+    if any(row["n"] >= INTERVAL_FROM for row in rows):
+        handles[-1].set_label("reproduced, 95% interval")
+    fig.legend(handles=handles, loc="outside upper right", ncols=len(handles))
+    fig.alt = alt.bars(rows, group, series, value)
+    fig.data = {
+        key: [row[key] for row in rows] for key in (group, series, "published", "reproduced", "n", "low", "high")
+    }
+    return fig
+
+
+def accuracy_bars(table: Any, *, title: str = "") -> Chart:
+    """Accuracy of several networks by several methods, published and reproduced; see `result_bars`."""
+    return result_bars(table, value="accuracy", group="model", series="method", title=title)
+
+
+def _rows(table: Any, needed: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Rows as dictionaries with every number a float, from a DataFrame or a list of mappings."""
+    found = table.to_dict("records") if hasattr(table, "to_dict") else [dict(row) for row in table]
+    if not found:
+        raise SettingError("there is nothing to draw: the table has no row")
+    for row in found:
+        for name in needed:
+            if name not in row:
+                raise SettingError(f"the table has no column {name!r}; it has {', '.join(map(str, row))}")
+        for name in ("published", "reproduced", "low", "high"):
+            value = row.get(name)
+            row[name] = np.nan if value is None else float(value)
+        runs = row.get("n")
+        row["n"] = 0 if runs is None or runs != runs else int(runs)
+    return found

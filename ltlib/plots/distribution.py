@@ -1,0 +1,254 @@
+"""How many images each class has: bars, curves, the sketch of a long tail, and the tails found in the field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from ltlib.errors import SettingError
+from ltlib.plots import alt
+from ltlib.plots.style import (
+    BLUE,
+    DASHES,
+    DOUBLE,
+    INK,
+    INKS,
+    MARKERS,
+    MUTED,
+    SKY,
+    VERMILLION,
+    Chart,
+    chart,
+    label,
+    light_grid,
+    styled,
+)
+
+THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 or value == 0 else f"{value:g}")
+
+
+def minority(counts: Sequence[int], share: float = 0.3) -> list[int]:
+    """The classes that make up the lowest `share` of the classes by their counts, in class order.
+
+    Of two classes with equal counts the later one is the smaller; at least one class where the share is above zero.
+
+    Raises:
+        SettingError: A share outside 0 ... 1.
+    """
+    if not 0 <= share <= 1:
+        raise SettingError(f"the shaded share of the classes must lie between 0 and 1, not {share}")
+    n = np.asarray(counts)
+    size = max(1, round(share * len(n))) if share > 0 else 0
+    return sorted(int(c) for c in np.lexsort((-np.arange(len(n)), n))[:size])
+
+
+@styled
+def class_distribution(
+    counts: Sequence[int],
+    class_names: Sequence[str] | None = None,
+    *,
+    shade_lowest: float = 0.3,
+    before: Sequence[int] | None = None,
+    title: str = "",
+) -> Chart:
+    """Images per class as bars in class order, the minority shaded.
+
+    Args:
+        counts: Images per class.
+        class_names: Printed below the bars where there is room (30 classes); else the class numbers are.
+        shade_lowest: Share of the classes that counts as minority.
+        before: Images per class before the reduction, as outlines behind the bars.
+        title: Printed above.
+    """
+    n = _counts(counts)
+    names = list(class_names) if class_names is not None else [str(i) for i in range(len(n))]
+    low = minority(n.tolist(), shade_lowest)
+    fig = chart(DOUBLE, 2.7)
+    axes = fig.add_subplot()
+    x = np.arange(len(n))
+    is_low = np.isin(x, low)
+    edge = {"edgecolor": INK, "linewidth": 0.5 if len(n) <= 40 else 0.0}
+    if before is not None:
+        axes.bar(x, _counts(before), width=0.86, facecolor="none", edgecolor=MUTED, linewidth=0.7, linestyle="--")
+    axes.bar(x[~is_low], n[~is_low], width=0.86, color=SKY, **edge)
+    hatch = "////" if len(n) <= 40 else None
+    axes.bar(x[is_low], n[is_low], width=0.86, color=VERMILLION, hatch=hatch, **edge)
+    _name_classes(axes, names)
+    if len(n) <= 12:
+        for i, count in enumerate(n):
+            axes.annotate(f"{count:,}", (i, count), (0, 1.5), textcoords="offset points", ha="center", fontsize=7)
+    axes.set(ylabel="Images per class", xlim=(-0.7, len(n) - 0.3), title=title)
+    axes.yaxis.set_major_formatter(THOUSANDS)
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    light_grid(axes)
+    handles = [Patch(facecolor=SKY, edgecolor=INK, linewidth=0.5, label=f"majority, {len(n) - len(low)} classes")]
+    if low:
+        text = f"minority, lowest {shade_lowest:.0%} of classes ({len(low)})"
+        handles.append(Patch(facecolor=VERMILLION, edgecolor=INK, linewidth=0.5, hatch=hatch, label=text))
+    if before is not None:
+        text = f"before the reduction, {int(np.sum(before)):,} images"
+        handles.append(Patch(facecolor="none", edgecolor=MUTED, linestyle="--", label=text))
+    fig.legend(handles=handles, loc="outside upper right", ncols=len(handles))
+    ratio = f", imbalance factor {n.max() / n.min():.3g}" if n.min() > 0 else ", some class is empty"
+    axes.set_xlabel(f"Class ({n.sum():,} images{ratio})")
+    fig.alt = alt.distribution(n.tolist(), names, low)
+    fig.data = {"class": names, "images": n.tolist(), "minority": is_low.tolist()}
+    if before is not None:
+        fig.data["images_before"] = _counts(before).tolist()
+    return fig
+
+
+@styled
+def sketch(counts: Sequence[int], *, head: float = 0.2, title: str = "") -> Chart:
+    """A long-tailed distribution as a sketch: classes from most to fewest images, the head against the tail.
+
+    Args:
+        counts: Images per class, in any order.
+        head: Share of the classes that is called the head.
+        title: Printed above.
+    """
+    n = np.sort(_counts(counts))[::-1]
+    if not 0 < head < 1:
+        raise SettingError(f"the head's share of the classes must lie between 0 and 1, not {head}")
+    cut = max(1, round(head * len(n)))
+    share = n[:cut].sum() / max(n.sum(), 1)
+    fig = chart(DOUBLE * 0.75, 2.6)
+    axes = fig.add_subplot()
+    edges = np.arange(len(n) + 1)
+    axes.stairs(n[:cut], edges[: cut + 1], fill=True, color=SKY)
+    axes.stairs(n[cut:], edges[cut:], fill=True, color=VERMILLION, alpha=0.85)
+    axes.stairs(n, edges, color=INK, linewidth=1.0, baseline=None)
+    axes.axvline(cut, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
+    top = n[0] * 1.05
+    right = (cut + len(n)) / 2
+    axes.text(cut + 0.015 * len(n), top * 0.93, f"head: {cut} of {len(n)} classes, {share:.0%} of the images", color=BLUE,
+              fontweight="bold", va="center")  # fmt: skip
+    axes.annotate("", (cut + 0.01 * len(n), n[cut] * 0.4 + top * 0.12), (len(n), n[cut] * 0.4 + top * 0.12),
+                  arrowprops={"arrowstyle": "<->", "color": "#A34700", "linewidth": 0.9})  # fmt: skip
+    axes.text(right, n[cut] * 0.4 + top * 0.15, f"tail: {len(n) - cut} classes, {1 - share:.0%} of the images",
+              color="#A34700", fontweight="bold", ha="center", va="bottom")  # fmt: skip
+    axes.set(xlim=(0, len(n)), ylim=(0, top), xlabel="Classes, from most to fewest images", ylabel="Images per class")
+    axes.set_title(title)
+    axes.yaxis.set_major_formatter(THOUSANDS)
+    fig.alt = (
+        f"Sketch of a long-tailed distribution: the {cut} largest of {len(n)} classes, the head, hold {alt.percent(float(share))} "
+        f"of the images; the other {len(n) - cut}, the tail, share {alt.percent(float(1 - share))}."
+    )
+    fig.data = {
+        "rank": list(range(1, len(n) + 1)),
+        "images": n.tolist(),
+        "part": ["head"] * cut + ["tail"] * (len(n) - cut),
+    }
+    return fig
+
+
+@styled
+def field_counts(counts: Mapping[str, Sequence[int]], *, title: str = "") -> Chart:
+    """Real tails beside each other: images per class on a logarithmic scale against the class's rank.
+
+    Ranks are shares of the number of classes, so sets with 10 and with 5,000 classes fit one axis.
+
+    Args:
+        counts: Name of the set to its images per class, in any order; empty classes are left out of the curve.
+        title: Printed above.
+    """
+    fig = chart(DOUBLE, 3.2)
+    axes = fig.add_subplot()
+    rows: dict[str, list[object]] = {"dataset": [], "rank": [], "images": []}
+    for i, (name, values) in enumerate(counts.items()):
+        n = np.sort(_counts(values))[::-1]
+        n = n[n > 0]
+        x = 100 * (np.arange(len(n)) + 0.5) / len(n)
+        axes.plot(
+            x, n, color=INKS[i % 6], linestyle=DASHES[i // 6 % 4], marker=MARKERS[i % 10], markevery=_about(len(n), 9, i),
+            markeredgecolor="white", markeredgewidth=0.5,
+            label=f"{label(name)}: {len(n):,} classes, factor {n[0] / n[-1]:,.3g}",
+        )  # fmt: skip
+        rows["dataset"] += [name] * len(n)
+        rows["rank"] += list(range(1, len(n) + 1))
+        rows["images"] += n.tolist()
+    axes.set_yscale("log")
+    axes.set(xlim=(0, 100), xlabel="Rank of the class, from most to fewest images (% of classes)", title=title)
+    axes.set_ylabel("Images per class (log scale)")
+    axes.yaxis.set_major_formatter(THOUSANDS)
+    light_grid(axes)
+    fig.legend(loc="outside lower center", ncols=2)
+    fig.alt = alt.tails(counts)
+    fig.data = dict(rows)
+    return fig
+
+
+@styled
+def count_curves(
+    counts: Mapping[str, Sequence[int]], *, log: bool = True, legend_title: str = "Imbalance factor", title: str = ""
+) -> Chart:
+    """Images per class for several imbalance factors or types, one curve each, in class order.
+
+    Args:
+        counts: What the legend says to images per class.
+        log: Logarithmic counts.
+        legend_title: What the curves differ in.
+        title: Printed above.
+    """
+    fig = chart(DOUBLE, 2.9)
+    axes = fig.add_subplot()
+    rows: dict[str, list[object]] = {"curve": [], "class": [], "images": []}
+    import matplotlib
+
+    shades = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.72, max(len(counts), 2)))  # lighter would fade on white
+    for i, (name, values) in enumerate(counts.items()):
+        n = _counts(values)
+        axes.plot(
+            np.arange(len(n)), n, color=shades[i], linestyle=DASHES[i % 4], marker=MARKERS[i % 10],
+            markevery=1 if len(n) <= 12 else _about(len(n), 10, i), markeredgecolor="white", markeredgewidth=0.5,
+            label=f"{name} ({n.sum():,} images)",
+        )  # fmt: skip
+        rows["curve"] += [name] * len(n)
+        rows["class"] += list(range(len(n)))
+        rows["images"] += n.tolist()
+    if log:
+        axes.set_yscale("log")
+    axes.set(xlabel="Class", ylabel=f"Images per class{' (log scale)' if log else ''}", title=title)
+    axes.yaxis.set_major_formatter(THOUSANDS)
+    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
+    light_grid(axes)
+    fig.legend(loc="outside right upper", title=legend_title, alignment="left")
+    totals = [f"{legend_title.lower()} {name}: {int(np.sum(v)):,} images, smallest class {int(np.min(v)):,}"
+              for name, v in counts.items()]  # fmt: skip
+    fig.alt = f"Images per class. {'; '.join(totals)}."
+    fig.data = dict(rows)
+    return fig
+
+
+def _counts(counts: Sequence[int] | np.ndarray) -> np.ndarray:
+    n = np.asarray(counts)
+    if n.ndim != 1 or len(n) == 0 or (n < 0).any():
+        raise SettingError("class counts must be a list of numbers, one for each class, none below zero")
+    return n.astype(np.int64)
+
+
+def _about(points: int, marks: int, phase: int) -> tuple[int, int]:
+    """Where markers go: about `marks` of them, each curve shifted so that markers of equal curves do not hide."""
+    step = max(1, points // marks)
+    return (phase * max(1, step // 3) % step, step)
+
+
+def _name_classes(axes: Axes, names: Sequence[str]) -> None:
+    """Class names below the bars where there is room, else every so-maniest class number."""
+    if len(names) > 30:
+        axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
+        return
+    slanted = max(map(len, names)) * len(names) > 95
+    axes.set_xticks(
+        range(len(names)),
+        names,
+        rotation=40 if slanted else 0,
+        ha="right" if slanted else "center",
+        rotation_mode="anchor",
+    )
+    if slanted:
+        axes.tick_params(axis="x", pad=1)

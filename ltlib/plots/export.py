@@ -1,0 +1,99 @@
+"""Figures as files and as inline SVG: the same figure gives the same bytes, everywhere and always.
+
+SVG is for pages, PDF for papers, PNG at twice the size for slides, CSV for whoever wants the numbers.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+
+from ltlib.files import digest, write_bytes
+from ltlib.plots.style import context
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_NO_DATES: dict[str, dict[str, None]] = {
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "png": {"Software": None},
+}
+PNG_DPI = 200
+
+
+def save(fig: Figure, stem: Path | str, data: pd.DataFrame | None = None) -> list[Path]:
+    """Write ``stem.svg``, ``stem.pdf``, ``stem.png`` and, where there is data, ``stem.csv``.
+
+    Saving settles the figure's layout: what is written later looks the same.
+
+    Args:
+        fig: The figure.
+        stem: Path without an extension; dots in its name are kept.
+        data: What the figure shows; a `Chart` brings its own.
+
+    Returns:
+        The files, in the order above.
+
+    Raises:
+        RunError: The folder cannot be written.
+    """
+    stem = Path(stem)
+    contents = {".svg": _svg_file(fig), ".pdf": render(fig, "pdf"), ".png": render(fig, "png")}
+    if data is None and getattr(fig, "data", None):
+        data = fig.frame()  # type: ignore[attr-defined]
+    if data is not None:
+        contents[".csv"] = data.to_csv(index=False, lineterminator="\n").encode()
+    paths = []
+    for extension, content in contents.items():
+        paths.append(stem.with_name(stem.name + extension))
+        write_bytes(paths[-1], content)
+    return paths
+
+
+def render(fig: Figure, form: str) -> bytes:
+    """The figure as bytes of one form: svg, pdf or png (200 dots per inch)."""
+    stream = io.BytesIO()
+    with context():
+        if fig.get_layout_engine() is not None:
+            # A constrained layout moves a little each time it runs; one run, then frozen, gives equal bytes.
+            fig.draw_without_rendering()
+            fig.set_layout_engine("none")
+        fig.savefig(stream, format=form, dpi=PNG_DPI if form == "png" else 72, metadata=_NO_DATES[form])
+    return stream.getvalue()
+
+
+def svg(fig: Figure, prefix: str | None = None, alt: str | None = None) -> str:
+    """The figure as an ``<svg>`` element for an HTML page.
+
+    Args:
+        fig: The figure.
+        prefix: Put before every id, so that several figures in one page do not meet; default: from the content.
+        alt: Alternative text; a `Chart` brings its own.
+
+    Returns:
+        The element: no XML declaration, no metadata, scaled down to the page's width.
+    """
+    text = render(fig, "svg").decode()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    prefix = prefix or f"f{digest(text)[:10]}"
+    text = re.sub(r'(?<=\sid=")(?=[^"])', f"{prefix}-", text)
+    text = re.sub(r'(?<=href="#)|(?<=url\(#)', f"{prefix}-", text)
+    return _accessible(text, fig, alt, ' style="max-width:100%;height:auto"').strip()
+
+
+def _svg_file(fig: Figure) -> bytes:
+    return _accessible(render(fig, "svg").decode(), fig, None, "").encode()
+
+
+def _accessible(text: str, fig: Figure, alt: str | None, attributes: str) -> str:
+    """Give the outermost element its role and its name for screen readers."""
+    alt = alt if alt is not None else getattr(fig, "alt", "")
+    name = f' role="img" aria-label="{escape(alt, quote=True)}"' if alt else ""
+    return text.replace("<svg", f"<svg{name}{attributes}", 1)

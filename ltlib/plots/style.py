@@ -1,0 +1,346 @@
+"""How the figures look: one palette, one type size, two widths, and a fixed look for each method, group and split.
+
+Colours are the Okabe-Ito set (Okabe and Ito, 2008) as far as it has a contrast of 3:1 on white; its orange is darkened
+to brown and its light colours serve as fills with a dark edge only. Colour is never the only sign: a marker, a line
+style, a hatch or a label says the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import matplotlib
+import numpy as np
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ltlib.errors import SettingError, UnknownName
+from ltlib.registry import parse
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+SINGLE, DOUBLE = 3.5, 7.2
+"""Widths of a figure in inches: one column of a two-column paper, and both."""
+
+BLUE, VERMILLION, GREEN, PURPLE, BLACK, BROWN = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#7A4E00"
+INKS = (BLUE, VERMILLION, GREEN, PURPLE, BROWN, BLACK)
+"""Colours for lines and text: 3:1 on white or more, told apart under each kind of colour-blindness."""
+
+SKY, ORANGE, YELLOW, SILVER = "#56B4E9", "#E69F00", "#F0E442", "#BFBFBF"
+FILLS = (SKY, ORANGE, YELLOW, SILVER)
+"""Lighter colours, for filled marks with a dark edge."""
+
+INK, MUTED, FAINT = "#1A1A1A", "#5F5F5F", "#D9D9D9"
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
+DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)))
+
+RC: Any = {
+    "figure.dpi": 100,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "savefig.bbox": None,  # a tight box would make every figure another width
+    "font.family": ["sans-serif"],
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "sans-serif"],
+    "mathtext.fontset": "dejavusans",
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.fontsize": 7.5,
+    "legend.frameon": False,
+    "legend.handlelength": 2.6,
+    "legend.borderaxespad": 0.3,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": MUTED,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": False,
+    "axes.axisbelow": True,
+    "grid.color": "#E6E6E6",
+    "grid.linewidth": 0.6,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 4.5,
+    "hatch.linewidth": 0.6,
+    "image.interpolation": "none",
+    "axes.prop_cycle": cycler(color=list(INKS)),
+    "svg.hashsalt": "ltlib",
+    "svg.fonttype": "none",  # text stays text: searchable, small, and read aloud
+    "pdf.fonttype": 42,
+}
+
+
+def use_style() -> None:
+    """Make the workbook's look the default of this process, for figures drawn by hand beside ours."""
+    matplotlib.rcParams.update(RC)
+
+
+@contextlib.contextmanager
+def context() -> Iterator[None]:
+    """The workbook's look inside a block, whatever the process has set."""
+    with matplotlib.rc_context(RC):
+        yield
+
+
+def styled(draw: Callable[P, R]) -> Callable[P, R]:
+    """Run a drawing function in the workbook's look and leave the process's settings as they were."""
+
+    @functools.wraps(draw)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        with context():
+            return draw(*args, **kwargs)
+
+    return wrapper
+
+
+class Chart(Figure):
+    """A figure that knows what it shows.
+
+    Attributes:
+        alt: Its alternative text: the finding, with numbers from the data.
+        data: The values it shows as equally long columns, or None.
+    """
+
+    alt: str = ""
+    data: dict[str, Any] | None = None
+
+    def frame(self) -> pd.DataFrame:
+        """The data as a table; empty where the chart has none (a diagram)."""
+        import pandas as pd
+
+        return pd.DataFrame(self.data or {})
+
+    def _repr_svg_(self) -> str:
+        from ltlib.plots.export import svg
+
+        return svg(self)
+
+
+def chart(width: float = DOUBLE, height: float = 3.0) -> Chart:
+    """An empty chart of that size in inches, laid out so that labels never overlap the axes."""
+    return Chart(figsize=(width, height), layout="constrained")
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colour, marker and line style of one series.
+
+    Attributes:
+        color: Hex colour with 3:1 contrast on white.
+        marker: Matplotlib marker.
+        dashes: Matplotlib line style.
+        hatch: Hatch for bars.
+    """
+
+    color: str
+    marker: str
+    dashes: Any = "-"
+    hatch: str = ""
+
+    def line(self, points: int = 1) -> dict[str, Any]:
+        """Keywords for `Axes.plot`; with many points only about ten of them get a marker."""
+        return {
+            "color": self.color,
+            "marker": self.marker,
+            "linestyle": self.dashes,
+            "markevery": max(1, round(points / 10)),
+            "markeredgecolor": "white",
+            "markeredgewidth": 0.5,
+        }
+
+
+_BLUE, _VERMILLION, _GREEN, _PURPLE, _BROWN, _BLACK = range(6)
+# The methods of one document's figures differ in colour as far as six go; a colour's second user gets dashes.
+_METHODS: dict[str, tuple[int, str]] = {
+    "ce": (_BLUE, "CE"),
+    "focal": (_VERMILLION, "Focal"),
+    "supcon_ce": (_GREEN, "SupCon + CE"),
+    "supcon": (_PURPLE, "SupCon"),
+    "simclr": (_BROWN, "SimCLR"),
+    "balanced_softmax": (_BLACK, "Balanced softmax"),
+    "cefl": (_GREEN, "CEFL"),
+    "cefl2": (_PURPLE, "CEFL2"),
+    "weighted_ce": (_BROWN, "Weighted CE"),
+    "class_balanced": (_GREEN, "Class-balanced"),
+    "equalization": (_PURPLE, "Equalization"),
+    "ldam": (_VERMILLION, "LDAM"),
+    "ldam_drw": (_BROWN, "LDAM-DRW"),
+    "oversampling": (_VERMILLION, "Oversampling"),
+    "prior_equalised": (_PURPLE, "Prior equalisation"),
+    "loss_equalised": (_GREEN, "Loss equalisation"),
+    "logit_adjustment": (_BLACK, "Logit adjustment"),
+    "mixup": (_BLUE, "Mixup"),
+    "crt": (_BROWN, "cRT"),
+    "lws": (_VERMILLION, "LWS"),
+    "bbn": (_PURPLE, "BBN"),
+    "mislas": (_BLACK, "MiSLAS"),
+    "label_aware_smoothing": (_BLUE, "Label-aware smoothing"),
+    "awabs": (_GREEN, "AWABS"),
+    "lade": (_BLUE, "LADE"),
+}
+_NAMES = {
+    "resnet8": "ResNet-8",
+    "resnet18": "ResNet-18",
+    "resnet32": "ResNet-32",
+    "resnet34": "ResNet-34",
+    "resnet50": "ResNet-50",
+    "resnet101": "ResNet-101",
+    "digits": "Digits",
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "butterfly": "Butterfly",
+    "f1": "F1",
+    "ece": "ECE",
+    "mce": "MCE",
+    "nll": "NLL",
+    "lr": "Learning rate",
+}
+
+
+def label(name: str) -> str:
+    """How an id is printed: ``supcon_ce`` as "SupCon + CE", ``focal[gamma=2]`` as "Focal (gamma 2)"."""
+    try:
+        base, settings = parse(name)
+    except SettingError:
+        return name
+    if base in _METHODS:
+        text = _METHODS[base][1]
+    else:
+        text = _NAMES.get(base, base.replace("_", " ") if base.islower() else base)
+    if settings:
+        text += f" ({', '.join(f'{key} {value}' for key, value in settings.items())})"
+    return text
+
+
+def method_look(name: str) -> Look:
+    """The look of a method, the same in every figure.
+
+    A name that is not in the table, or one with settings in brackets, gets a look drawn from the digest of its text;
+    settings keep the colour of their method.
+    """
+    base = name.partition("[")[0].strip()
+    names = list(_METHODS)
+    if base in _METHODS:
+        color = _METHODS[base][0]
+        place = names.index(base)
+        turn = sum(_METHODS[other][0] == color for other in names[:place])
+    else:
+        number = int.from_bytes(hashlib.sha256(base.encode()).digest()[:4], "big")
+        color, place, turn = number % len(INKS), number // 7, number // 77
+    if base != name.strip():
+        shift = 1 + int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") % 9
+        place, turn = place + shift, turn + shift
+    return _look(color, place, turn)
+
+
+def method_looks(names: Sequence[str]) -> dict[str, Look]:
+    """The looks of the methods of one figure; where two would be drawn alike, the later one moves on."""
+    taken: set[tuple[Any, ...]] = set()
+    looks: dict[str, Look] = {}
+    for name in names:
+        look = method_look(name)
+        color, place, turn = INKS.index(look.color), MARKERS.index(look.marker), DASHES.index(look.dashes)
+        for step in range(len(INKS) * len(DASHES)):
+            look = _look(color + step // len(DASHES), place + step, turn + step)
+            if (look.color, look.dashes) not in taken:
+                break
+        taken.add((look.color, look.dashes))
+        looks[name] = look
+    return looks
+
+
+def _look(color: int, place: int, turn: int) -> Look:
+    hatches = ("", "////", "....", "xxxx")
+    turn %= len(DASHES)
+    return Look(INKS[color % len(INKS)], MARKERS[place % len(MARKERS)], DASHES[turn], hatches[turn])
+
+
+GROUPS: Mapping[str, Look] = {
+    "head": Look(BLUE, "o", DASHES[0]),
+    "middle": Look(PURPLE, "s", DASHES[1], "////"),
+    "tail": Look(VERMILLION, "^", DASHES[3], "...."),
+}
+_GROUP_ALIASES = {"many": "head", "medium": "middle", "few": "tail"}
+SPLITS: Mapping[str, Look] = {
+    "train": Look(BLUE, "o", DASHES[0]),
+    "validation": Look(GREEN, "D", DASHES[3]),
+    "test": Look(VERMILLION, "s", DASHES[1]),
+}
+SPLIT_NAMES = {"train": "training", "validation": "validation", "test": "test"}
+
+
+def group_look(name: str) -> Look:
+    """The look of head, middle or tail (also many, medium, few).
+
+    Raises:
+        UnknownName: Another group.
+    """
+    name = _GROUP_ALIASES.get(name, name)
+    if name not in GROUPS:
+        raise UnknownName("class group", name, [*GROUPS, *_GROUP_ALIASES])
+    return GROUPS[name]
+
+
+def class_look(index: int) -> Look:
+    """The look of one of up to ten classes in a scatter: ten colours, ten markers."""
+    return Look((*INKS, *FILLS)[index % 10], MARKERS[index % len(MARKERS)])
+
+
+@dataclass(frozen=True)
+class Series:
+    """Columns of numbers, read from a DataFrame or a mapping."""
+
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, table: Any, needed: Sequence[str] = ()) -> Series:
+        """Read the columns of a DataFrame, a mapping, or anything whose ``history`` is one of them.
+
+        Raises:
+            SettingError: A needed column is missing.
+        """
+        table = getattr(table, "history", table)
+        columns = {str(name): np.asarray(table[name]) for name in table}
+        for name in needed:
+            if name not in columns:
+                raise SettingError(f"the table has no column {name!r}; it has {', '.join(columns) or 'none'}")
+        return cls(columns)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """The column as float64, NaN where it is missing."""
+        if name not in self.columns:
+            return np.full(len(self), np.nan)
+        column = self.columns[name]
+        if column.dtype == object:
+            return np.array([np.nan if v is None else float(v) for v in column], dtype=np.float64)
+        return column.astype(np.float64)
+
+    def __len__(self) -> int:
+        return max((len(column) for column in self.columns.values()), default=0)
+
+    def has(self, name: str) -> bool:
+        """Whether the column has a number at all."""
+        return name in self.columns and bool(np.isfinite(self[name]).any())
+
+
+def light_grid(axes: Axes, axis: str = "y") -> None:
+    """Light lines behind the data at the ticks of one axis."""
+    axes.grid(True, axis=axis)  # type: ignore[arg-type]

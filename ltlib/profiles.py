@@ -1,0 +1,154 @@
+"""Three sizes of the same work: ``quick``, ``laptop``, ``paper``. Values only; the code path is one.
+
+A table's cell says what the document did; a profile says what is trained for it here, or why nothing is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from ltlib import datasets, recipes
+from ltlib.errors import UnknownName
+from ltlib.experiment import Experiment
+from ltlib.registry import format_spec, format_value, parse
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A size of the work.
+
+    Attributes:
+        name: ``quick``, ``laptop`` or ``paper``.
+        seeds: Runs per table cell.
+        summary: What it is good for, in one sentence, shown on every page.
+        network: The one network that stands for all; None trains each network the documents name.
+        epochs: Epochs instead of the recipe's; None keeps them.
+        precision: Instead of the recipe's; None keeps it.
+        stand_ins: Data sets that stand for the documents'; empty keeps them.
+        imbalance_factor: Instead of any above 1; None keeps it.
+    """
+
+    name: str
+    seeds: int
+    summary: str
+    network: str | None = None
+    epochs: int | None = None
+    precision: str | None = None
+    stand_ins: tuple[tuple[str, str], ...] = ()
+    imbalance_factor: float | None = None
+
+
+@dataclass(frozen=True)
+class Impossible:
+    """Why a profile trains nothing for a cell; the reason fills the cell."""
+
+    reason: str
+
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile(
+            "quick",
+            seeds=1,
+            summary=(
+                "Embedded digits (real 8x8 scans) stand in for every data set and ResNet-8 for every network: this shows "
+                "that everything works and how it is read. Nothing here can be compared with a document's numbers."
+            ),
+            network="resnet8",
+            epochs=30,
+            stand_ins=(("cifar10", "digits"), ("cifar100", "digits"), ("butterfly", "digits_folder")),
+            imbalance_factor=20.0,
+        ),
+        Profile(
+            "laptop",
+            seeds=1,
+            summary=(
+                "The documents' own long-tailed images with ResNet-8 and shorter schedules: orderings and calibration can "
+                "be compared with a document, its numbers cannot."
+            ),
+            network="resnet8",
+            epochs=30,
+        ),
+        Profile(
+            "paper",
+            seeds=3,
+            summary="The documents' own data, networks and schedules: comparable with the printed numbers.",
+            precision="bf16",
+        ),
+    )
+}
+
+# The networks that carry a document's main table: where one network stands for all, it fills their columns only.
+REPRESENTED = ("resnet18", "resnet32")
+
+
+def get(name: str) -> Profile:
+    """The profile of that name.
+
+    Raises:
+        UnknownName: With the nearest names.
+    """
+    if name not in PROFILES:
+        raise UnknownName("profile", name, PROFILES)
+    return PROFILES[name]
+
+
+def resolve(experiment: Experiment, profile: str) -> Experiment | Impossible:
+    """What a profile trains for a document's experiment.
+
+    Args:
+        experiment: What the document did.
+        profile: Name.
+    """
+    size = get(profile)
+    if size.network is not None and parse(experiment.model)[0] not in REPRESENTED:
+        return Impossible(
+            f"not in {profile}: one small network stands for all, in the {' and '.join(REPRESENTED)} columns only"
+        )
+    dataset = dict(size.stand_ins).get(experiment.dataset, experiment.dataset)
+    factor = experiment.imbalance_factor
+    if size.imbalance_factor is not None and factor > 1:
+        factor = size.imbalance_factor
+    return experiment.replace(
+        dataset=dataset,
+        imbalance_factor=factor,
+        model=size.network or experiment.model,
+        recipe=_recipe(experiment, dataset, size),
+        precision=experiment.precision or size.precision,
+    )
+
+
+def _recipe(experiment: Experiment, dataset: str, size: Profile) -> str:
+    name, settings = parse(experiment.recipe)
+    if size.epochs is not None:
+        full = recipes.create(experiment.recipe)
+        settings |= {"epochs": min(size.epochs, full.epochs)}
+        if full.warmup_epochs:
+            settings |= {"warmup_epochs": max(1, round(full.warmup_epochs * settings["epochs"] / full.epochs))}
+    if dataset != experiment.dataset and not datasets.info(dataset).flips:
+        settings |= {"augmentation": "shift1"}  # a mirrored 3 is no 3
+    return format_spec(name, settings)
+
+
+def differences(experiment: Experiment, trained: Experiment) -> list[str]:
+    """The settings that make a trained run incomparable with the document's, as "this instead of that".
+
+    Precision and seeds are no such settings.
+    """
+    found = []
+    for name in ("dataset", "model", "imbalance_factor", "method"):
+        asked, got = getattr(experiment, name), getattr(trained, name)
+        if asked != got:
+            label = "imbalance factor " if name == "imbalance_factor" else ""
+            found.append(f"{label}{_plain(got)} instead of {_plain(asked)}")
+    asked_recipe, got_recipe = recipes.create(experiment.recipe), recipes.create(trained.recipe)
+    for f in fields(asked_recipe):
+        asked, got = getattr(asked_recipe, f.name), getattr(got_recipe, f.name)
+        if asked != got and f.name not in ("precision", "method_defaults"):
+            found.append(f"{f.name.replace('_', ' ')} {format_value(got)} instead of {format_value(asked)}")
+    return found
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

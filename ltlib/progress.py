@@ -1,0 +1,85 @@
+"""Progress without a flood: one live line where somebody watches, a line every half minute where nobody does.
+
+In a notebook the line is one display that is updated in place; in an executed copy only its last state remains.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+QUIET_SECONDS = 30.0
+
+
+def in_kernel() -> bool:
+    """Whether this process is a Jupyter kernel."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return shell is not None and hasattr(shell, "kernel")
+
+
+def duration(seconds: float) -> str:
+    """A span of time as people say it: ``12 s``, ``3 min 20 s``, ``2 h 05 min``."""
+    seconds = round(max(seconds, 0.0))
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02d} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+
+
+class Progress:
+    """A count of things done, shown sparingly.
+
+    Args:
+        total: How many things there are.
+        label: What they are, as the line's first words.
+        enabled: False makes every call silent.
+    """
+
+    def __init__(self, total: int, label: str, enabled: bool = True):
+        self.total, self.label, self.enabled = total, label, enabled
+        self.done = 0
+        self.started = time.monotonic()
+        self._shown = self.started
+        self._live = sys.stderr.isatty()
+        self._display: Any = None
+
+    def line(self, detail: str = "") -> str:
+        """The line as it would be shown now."""
+        spent = time.monotonic() - self.started
+        text = f"{self.label}: {self.done}/{self.total}, {duration(spent)}"
+        if 0 < self.done < self.total:
+            text += f", about {duration(spent / self.done * (self.total - self.done))} left"
+        return f"{text} - {detail}" if detail else text
+
+    def step(self, detail: str = "", count: int = 1) -> None:
+        """Count things as done and show the line if it is time to."""
+        self.done += count
+        self.show(detail)
+
+    def show(self, detail: str = "") -> None:
+        """Show the line if it is time to, without counting."""
+        now = time.monotonic()
+        last = self.done >= self.total
+        if not self.enabled:
+            return
+        if in_kernel():
+            if last or now - self._shown > 1.0 or self._display is None:
+                self._shown = now
+                self._show_in_kernel(self.line(detail))
+        elif self._live:
+            print(f"\r\x1b[2K{self.line(detail)}", end="\n" if last else "", file=sys.stderr, flush=True)
+        elif last or now - self._shown > QUIET_SECONDS:
+            self._shown = now
+            print(self.line(detail), file=sys.stderr, flush=True)
+
+    def _show_in_kernel(self, line: str) -> None:
+        from IPython.display import display
+
+        content = {"text/plain": line}
+        if self._display is None:
+            self._display = display(content, raw=True, display_id=True)
+        else:
+            self._display.update(content, raw=True)

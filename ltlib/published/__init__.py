@@ -1,0 +1,171 @@
+"""The five documents' printed numbers as data: tables, figures, settings, class counts, and where the sources disagree.
+
+Nothing is typed here: the CSV files beside this module were read from the documents' text, one row per printed number.
+A blank cell is an empty text, a blank number is NaN. Every call returns a fresh DataFrame.
+"""
+
+from __future__ import annotations
+
+import csv
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from ltlib.errors import UnknownName
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: What identifies a published cell.
+KEY = ("table", "dataset", "imbalance", "train_set", "model", "method", "stage", "split", "metric")
+
+TITLES = {
+    "convergent": "project report: cross-entropy, focal and SupCon+CE on CIFAR-10, CIFAR-100 and a butterfly set",
+    "architectures": "master's thesis: four networks by seven losses, balanced-trained and long-tailed-trained",
+    "awabs": "thesis on calibration: AWABS with CutOut, CutMix and Cut-Thumbnail",
+    "cefl": "article: the CEFL and CEFL2 losses",
+    "loss_balance": "article (abstract, tables and captions only): loss balance inside a mini-batch",
+}
+
+
+def documents() -> list[str]:
+    """Ids of the documents."""
+    return list(TITLES)
+
+
+def title(document: str) -> str:
+    """What a document is, in one line."""
+    return TITLES[_known(document)]
+
+
+def tables(document: str) -> list[str]:
+    """A document's result tables, in its own order and numbering."""
+    return list(dict.fromkeys(row["table"] for row in _rows(_known(document))))
+
+
+def table(document: str, table: str) -> pd.DataFrame:
+    """The printed cells of one result table.
+
+    Returns:
+        The file's columns ``table, dataset, imbalance, train_set, model, method, stage, split, metric, value, unit,
+        note`` as text, but ``imbalance`` and ``value`` as float64 (in ``unit``), and ``printed``: the value's digits
+        as they stand in the document. `KEY` identifies a row, except the two ends of the range in `architectures` 5.3.
+
+    Raises:
+        UnknownName: No such document or table.
+    """
+    rows = _rows(_known(document))
+    name = str(table)
+    if name not in tables(document):
+        raise UnknownName(f"table of {document}:", name, tables(document))
+    return _results([row for row in rows if row["table"] == name])
+
+
+def results(document: str) -> pd.DataFrame:
+    """Every printed cell of a document, as in `table`."""
+    return _results(_rows(_known(document)))
+
+
+def figures(document: str) -> pd.DataFrame:
+    """A document's figures: what each shows, the data it needs, its kind, the values the text gives."""
+    return _of_document("figures", document)
+
+
+def protocols(document: str) -> pd.DataFrame:
+    """A document's stated training settings; experiment ``all`` holds for every experiment of the document."""
+    return _of_document("protocols", document)
+
+
+def datasets(document: str) -> pd.DataFrame:
+    """Every class count and split size a document states."""
+    return _of_document("datasets", document)
+
+
+def field_counts() -> pd.DataFrame:
+    """Class counts of iNaturalist 2017 (by super-category) and Places-LT (per class), as far as they are public."""
+    frame = _frame(_rows("field_counts"))
+    for column in ("categories", "train_images"):
+        frame[column] = frame[column].map(lambda text: float(text) if text else float("nan"))
+    return frame
+
+
+def confusion(document: str, figure: str) -> pd.DataFrame:
+    """A printed confusion matrix: index the actual class, columns the predicted class, int64.
+
+    Raises:
+        UnknownName: The document prints none under that figure (only `convergent` 19 and 28 are printed as text).
+    """
+    _known(document)
+    names = [entry.name for entry in _data().iterdir() if entry.name.startswith(f"confusion_{document}_fig")]
+    printed = {name.removesuffix(".csv").rpartition("_fig")[2]: name.removesuffix(".csv") for name in names}
+    if str(figure) not in printed:
+        raise UnknownName(f"printed confusion matrix of {document}: figure", figure, printed)
+    frame = _frame(_rows(printed[str(figure)])).set_index("actual")
+    return frame.astype("int64")
+
+
+def inconsistencies(document: str, table: str | None = None, figure: str | None = None) -> pd.DataFrame:
+    """Where a source contradicts itself, its code or arithmetic.
+
+    Args:
+        document: The document.
+        table: Only what names this table. Together with `figure`: what names either.
+        figure: Only what names this figure.
+
+    Returns:
+        Columns ``document``, ``number`` (int), ``tables`` and ``figures`` (tuples of names), ``text``.
+
+    Raises:
+        UnknownName: No such document, table or figure.
+    """
+    rows = [row for row in _rows("inconsistencies") if row["document"] == _known(document)]
+    if table is not None and str(table) not in tables(document):
+        raise UnknownName(f"table of {document}:", table, tables(document))
+    if figure is not None and str(figure) not in (known := [row["figure"] for row in _rows("figures", document)]):
+        raise UnknownName(f"figure of {document}:", figure, known)
+    if table is not None or figure is not None:
+        rows = [r for r in rows if str(table) in r["tables"].split() or str(figure) in r["figures"].split()]
+    frame = _frame(rows, list(_rows("inconsistencies")[0]))
+    frame["number"] = [int(row["number"]) for row in rows]
+    for column in ("tables", "figures"):
+        frame[column] = [tuple(row[column].split()) for row in rows]
+    return frame
+
+
+def _known(document: str) -> str:
+    if document not in TITLES:
+        raise UnknownName("document", document, TITLES)
+    return document
+
+
+def _data():
+    return resources.files("ltlib.published") / "data"
+
+
+@cache
+def _read(name: str) -> tuple[dict[str, str], ...]:
+    text = (_data() / f"{name}.csv").read_text(encoding="utf-8")
+    return tuple(csv.DictReader(text.splitlines(keepends=True)))
+
+
+def _rows(name: str, document: str | None = None) -> list[dict[str, str]]:
+    return [row for row in _read(name) if document is None or row["document"] == document]
+
+
+def _of_document(name: str, document: str) -> pd.DataFrame:
+    return _frame(_rows(name, _known(document)))
+
+
+def _frame(rows: list[dict[str, str]], columns: list[str] | None = None) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(rows, columns=columns or list(rows[0]), dtype=object)
+
+
+def _results(rows: list[dict[str, str]]) -> pd.DataFrame:
+    frame = _frame(rows)
+    frame["printed"] = frame["value"]
+    # float() gives the nearest double; a CSV reader's own parser may be off in the last bit.
+    frame["value"] = [float(row["value"]) for row in rows]
+    frame["imbalance"] = [float(row["imbalance"] or "nan") for row in rows]
+    return frame

@@ -1,0 +1,551 @@
+"""Static HTML: one page per notebook, one card per run, one index. No page loads anything from the network.
+
+Layout under ``reports/PROFILE``, every link relative so that it opens from ``file://``::
+
+    index.html                  documents and their tables, states, verdicts, gallery, cost
+    CHAPTER/NAME.html           the page; beside it NAME.ipynb (executed copy) and NAME.json (its state)
+    figures/CHAPTER/NAME/...    each figure as SVG, PNG, PDF and its data as CSV
+    tables/CHAPTER/NAME/...     each table as CSV
+    runs/RUN_ID.html            run cards
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ltlib import declared, files, progress
+from ltlib.declared import Declared
+
+if TYPE_CHECKING:
+    import jinja2
+
+TEMPLATES = Path(__file__).parent / "templates"
+PAGE_BYTES = 2_000_000
+_PAGE_FILES = ("page/index.html.j2", "page/conf.json", "style.css", "cells.css", "page.js")
+_SUSPECT = re.compile(
+    r"<\s*(script|iframe|object|embed|link|meta|base|form|style)\b|\son\w+\s*=|javascript:|\b(src|srcset|poster|data)\s*="
+    r"\s*[\"']?\s*(https?:)?//|url\(",
+    re.IGNORECASE,
+)
+_GOOD_VERDICTS = ("reproduced",)
+
+
+@dataclass(frozen=True)
+class PageState:
+    """How a page stands.
+
+    Attributes:
+        page: What was declared.
+        state: ``fresh``, ``stale``, ``failed`` or ``missing``.
+        reason: Why it is not fresh.
+        command: What makes it fresh.
+        seconds: How long its last execution took.
+        record: What the page holds (the sentinel), empty where there is none.
+        html: Address of the good page from the index, or None.
+        failed_html: Address of the last failed attempt, or None.
+    """
+
+    page: Declared
+    state: str
+    reason: str = ""
+    command: str = ""
+    seconds: float = 0.0
+    record: Mapping[str, Any] = field(default_factory=dict)
+    html: str | None = None
+    failed_html: str | None = None
+
+
+@cache
+def template_digest() -> str:
+    """SHA-256 of what the look of a page depends on."""
+    return files.digest("".join((TEMPLATES / name).read_text(encoding="utf-8") for name in _PAGE_FILES))
+
+
+# --- pages -------------------------------------------------------------------------------------------------------------
+
+
+class Exporter:
+    """Writes notebooks as pages. nbconvert is imported once, at the first page."""
+
+    def __init__(self) -> None:
+        self._html: Any = None
+
+    def write_page(
+        self,
+        path: Path,
+        page: Declared,
+        profile: str,
+        state: PageState,
+        notebook: Mapping[str, Any] | None,
+        order: Sequence[Declared],
+    ) -> None:
+        """Write one page.
+
+        Args:
+            path: The HTML file.
+            page: What the notebook declared.
+            profile: The profile it ran in.
+            state: Its state; a failed one gets a banner.
+            notebook: The executed notebook; None shows the notebook as it is kept.
+            order: The pages in reading order, for previous and next.
+        """
+        assert page.path is not None
+        shown = notebook if notebook is not None else declared.read_notebook(page.path)
+        up = "../" * page.id.count("/")
+        ids = [other.id for other in order]
+        place = ids.index(page.id) if page.id in ids else -1
+        near = {
+            "previous": order[place - 1] if place > 0 else None,
+            "next": order[place + 1] if 0 <= place < len(order) - 1 else None,
+        }
+        context = {
+            "page": page,
+            "profile": profile,
+            "statement": declared.PROFILES[profile],
+            "state": state,
+            "failed": path.name.endswith(".failed.html"),
+            "absent": absent(page, shown),
+            "up": up,
+            "contents": headings(shown),
+            "seconds": progress.duration(state.seconds),
+            "version": declared.package_version(),
+            "style": assets("cells.css", "style.css"),
+            "script": assets("page.js"),
+            **near,
+        }
+        files.write_text(path, self._fit(self._render(shown, context), path, up))
+
+    def _render(self, notebook: Mapping[str, Any], context: Mapping[str, Any]) -> str:
+        import nbformat
+
+        if self._html is None:
+            self._html = _html_exporter()
+        cells = []
+        for cell in notebook["cells"]:
+            if cell["cell_type"] == "code":
+                cell = cell | {
+                    "outputs": [kept for output in cell.get("outputs", ()) if (kept := _clean_output(output))]
+                }
+            cells.append(cell)
+        node = nbformat.from_dict({**notebook, "cells": cells})
+        body, _ = self._html.from_notebook_node(node, resources={"lt": context})
+        return body
+
+    def _fit(self, text: str, path: Path, up: str) -> str:
+        """Link the largest embedded figures instead, where a page would be too large."""
+        if len(text) <= PAGE_BYTES:
+            return text
+        pattern = re.compile(r'<figure class="lt-figure" id="([\w-]+)"><img (alt="[^"]*" )?src="(data:[^"]+)"')
+        folder = path.name.removesuffix(".html").removesuffix(".failed")
+        home = (
+            path.parent / up / "figures" / path.parent.relative_to((path.parent / up).resolve()) / folder
+            if up
+            else (path.parent / "figures" / folder)
+        )
+        for match in sorted(pattern.finditer(text), key=lambda m: -len(m[3])):
+            for ending in ("svg", "png"):
+                saved = home / f"{match[1]}.{ending}"
+                if saved.is_file() and len(text) > PAGE_BYTES:
+                    text = text.replace(match[3], Path(os.path.relpath(saved, path.parent)).as_posix(), 1)
+                    break
+        return text
+
+
+def assets(*names: str) -> str:
+    """Files of the template folder as one text, to be placed inside a page."""
+    return "\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in names)
+
+
+def headings(notebook: Mapping[str, Any]) -> list[tuple[int, str, str]]:
+    """Level, anchor and text of the second and third level headings."""
+    found = []
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            outside = re.sub(r"^(```|~~~).*?^\1", "", cell["source"], flags=re.MULTILINE | re.DOTALL)
+            for marks, text in re.findall(r"^(#{2,3})\s+(.+?)\s*#*$", outside, flags=re.MULTILINE):
+                plain = re.sub(r"[*`$]|\[([^\]]*)\]\([^)]*\)", r"\1", text)
+                found.append((len(marks), anchor(plain), plain))
+    return found
+
+
+def anchor(text: str) -> str:
+    """The anchor of a heading: its words in lower case."""
+    return "-".join(re.findall(r"\w+", re.sub(r"<[^>]*>", "", text).lower())) or "section"
+
+
+def absent(page: Declared, notebook: Mapping[str, Any]) -> list[str]:
+    """Declared tables and figures that no output of the notebook shows."""
+    from ltlib.notebook import slug
+
+    html = "".join(
+        "".join(output.get("data", {}).get("text/html", ""))
+        for cell in notebook["cells"]
+        for output in cell.get("outputs", ())
+    )
+    wanted = [("table", n) for n in page.tables] + [("figure", n) for n in page.figures]
+    return [f"{kind} {number}" for kind, number in wanted if f'id="{slug(kind, number)}"' not in html]
+
+
+def _html_exporter() -> Any:
+    """nbconvert's HTML exporter with our template, our Markdown and nothing from a network."""
+    from nbconvert.exporters import HTMLExporter
+
+    class PageExporter(HTMLExporter):
+        def markdown2html(self, context: Any, source: str) -> str:  # type: ignore[override]
+            return markdown(source)
+
+        markdown2html.jinja_pass_arg = HTMLExporter.markdown2html.jinja_pass_arg  # type: ignore[attr-defined]
+
+    return PageExporter(
+        template_name="page",
+        extra_template_basedirs=[str(TEMPLATES)],
+        mathjax_url="",
+        require_js_url="",
+        jquery_url="",
+        jupyter_widgets_base_url="",
+    )
+
+
+def markdown(source: str) -> str:
+    """Markdown to HTML: equations as MathML, raw HTML escaped, pictures from elsewhere as links, tables that scroll."""
+    from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+
+    class Renderer(IPythonRenderer):
+        def heading(self, text: str, level: int, **attrs: Any) -> str:
+            name = anchor(text)
+            return f'<h{level} id="{name}">{text}<a class="anchor" href="#{name}" aria-label="Link here">#</a></h{level}>\n'
+
+        def image(self, text: str, url: str, title: str | None = None) -> str:
+            outside = re.match(r"\s*(https?:)?//", url)
+            return escape(text) if outside else super().image(text, url, title)
+
+        def link(self, text: str, url: str, title: str | None = None) -> str:
+            if not re.match(r"\w+:|//|#", url):
+                url = re.sub(r"\.ipynb(?=#|$)", ".html", url)
+            return super().link(text, url, title)
+
+        def inline_math(self, body: str) -> str:
+            return mathml(body, "inline")
+
+        def block_math(self, body: str) -> str:
+            return mathml(body, "block")
+
+        def latex_environment(self, name: str, body: str) -> str:
+            return mathml(f"\\begin{{{name}}}{body}\\end{{{name}}}", "block")
+
+    html = MarkdownWithMath(renderer=Renderer(escape=True, allow_harmful_protocols=False)).render(source)
+    return html.replace("<table>", '<div class="lt-scroll" tabindex="0"><table>').replace("</table>", "</table></div>")
+
+
+def mathml(tex: str, display: str) -> str:
+    """An equation as MathML; what the converter cannot read stays as its TeX."""
+    from latex2mathml.converter import convert
+
+    try:
+        return convert(tex.strip(), display=display)
+    except Exception:  # the converter has no error class of its own
+        return f'<code class="tex">{escape(tex.strip())}</code>'
+
+
+def clean_html(html: str) -> str:
+    """HTML of an output without scripts, event handlers, styles, forms, or anything loaded from elsewhere."""
+    html = re.sub(r"<style data-lt>.*?</style>", "", html, flags=re.DOTALL)
+    if not _SUSPECT.search(html):
+        return html
+    from bs4 import BeautifulSoup
+
+    soup = BeautifulSoup(html, "html.parser")
+    for tag in soup(["script", "iframe", "object", "embed", "link", "meta", "base", "form", "style"]):
+        tag.decompose()
+    for tag in soup(True):
+        for name, value in list(tag.attrs.items()):
+            text = re.sub(r"[\s\x00-\x1f]", "", " ".join(value) if isinstance(value, list) else str(value)).lower()
+            loads = name in ("src", "srcset", "poster", "data", "background", "xlink:href") or (
+                name == "href" and tag.name in ("use", "image")
+            )
+            if (
+                name.startswith("on")
+                or text.startswith(("javascript:", "vbscript:"))
+                or (loads and re.match(r"(https?:)?//", text))
+                or (name == "style" and "url(" in text)
+            ):
+                del tag.attrs[name]
+    return str(soup)
+
+
+def _clean_output(output: Mapping[str, Any]) -> dict[str, Any] | None:
+    """An output as a page may show it: no script, no widget without its kernel."""
+    if "data" not in output:
+        return dict(output)
+    data = {k: "".join(v) if isinstance(v, list) and k.startswith("text/") else v for k, v in output["data"].items()}
+    for kind in list(data):
+        if kind.startswith("application/") or kind == "text/latex":
+            del data[kind]
+    if "text/html" in data:
+        data["text/html"] = clean_html(data["text/html"])
+    if "image/svg+xml" in data:
+        svg = "".join(data.pop("image/svg+xml"))
+        source = base64.b64encode(svg.encode()).decode()
+        data.setdefault("text/html", f'<img src="data:image/svg+xml;base64,{source}" alt="">')
+    return {**output, "data": data} if data else None
+
+
+# --- index -------------------------------------------------------------------------------------------------------------
+
+
+def write_index(folder: Path, profile: str, states: Sequence[PageState]) -> None:
+    """Write the index of a profile: documents and their tables, verdicts, gallery, cost."""
+    documents: dict[str, list[dict[str, Any]]] = {}
+    for item in states:
+        for number in item.page.tables:
+            document, own = (number.split("/", 1) if "/" in number else (item.page.document or "", number))[:2]
+            if item.page.document and "/" not in number:
+                documents.setdefault(document, []).append(_table_box(item, own))
+    for boxes in documents.values():
+        boxes.sort(key=lambda box: _natural(box["number"]))
+    figures = [
+        {
+            "number": number,
+            "page": item.page,
+            "stale": item.state != "fresh",
+            "link": f"{item.html}#{info['anchor']}",
+            "source": _thumbnail(folder, item.page, info["anchor"]),
+            **info,
+        }
+        for item in states
+        if item.html
+        for number, info in item.record.get("figures", {}).items()
+        if info.get("picture")
+    ]
+    verdicts: dict[str, int] = {}
+    for boxes in documents.values():
+        for box in boxes:
+            for verdict, count in box["verdicts"].items():
+                verdicts[verdict] = verdicts.get(verdict, 0) + count
+    others = [name for name in declared.PROFILES if name != profile and (folder.parent / name / "index.html").is_file()]
+    text = (
+        _environment()
+        .get_template("index.html.j2")
+        .render(
+            profile=profile,
+            statement=declared.PROFILES[profile],
+            states=states,
+            counts={word: sum(s.state == word for s in states) for word in ("fresh", "stale", "failed", "missing")},
+            documents=documents,
+            titles=_titles(documents),
+            verdicts=verdicts,
+            claims=_claims(states),
+            figures=[figure for figure in figures if figure["source"]],
+            seconds=progress.duration(sum(s.seconds for s in states)),
+            runs=len({run for s in states for run in s.record.get("runs", ())}),
+            others=others,
+            version=declared.package_version(),
+            duration=progress.duration,
+            style=assets("cells.css", "style.css"),
+            script=assets("page.js"),
+        )
+    )
+    files.write_text(folder / "index.html", text)
+
+
+def _table_box(item: PageState, number: str) -> dict[str, Any]:
+    info = item.record.get("tables", {}).get(number, {})
+    gone = {(m["kind"], m["number"]): m["reason"] for m in item.record.get("missing", ())}
+    verdicts = info.get("verdicts", {})
+    state = item.state if info or ("table", number) in gone or item.state != "fresh" else "missing"
+    if ("table", number) in gone:
+        state = "missing"
+    return {
+        "number": number,
+        "state": state,
+        "reason": gone.get(("table", number), item.reason),
+        "verdicts": verdicts,
+        "good": sum(verdicts.get(word, 0) for word in _GOOD_VERDICTS),
+        "compared": sum(n for word, n in verdicts.items() if word not in ("not run", "not comparable")),
+        "cells": sum(verdicts.values()),
+        "link": f"{item.html or item.failed_html}#table-{'-'.join(re.findall('[a-z0-9]+', number.lower()))}"
+        if item.html or item.failed_html
+        else None,
+        "page": item.page,
+    }
+
+
+def _thumbnail(folder: Path, page: Declared, name: str) -> str | None:
+    """Address of the smaller of the saved forms of a figure."""
+    saved = [folder / "figures" / page.id / f"{name}.{ending}" for ending in ("svg", "png")]
+    there = [path for path in saved if path.is_file()]
+    return min(there, key=lambda p: p.stat().st_size).relative_to(folder).as_posix() if there else None
+
+
+def _claims(states: Iterable[PageState]) -> dict[str, int]:
+    answers = [claim["answer"] for s in states for claim in s.record.get("claims", ())]
+    words = {"hold": True, "do not hold": False, "cannot be told": None}
+    return {word: sum(a is value for a in answers) for word, value in words.items()} if answers else {}
+
+
+def _titles(documents: Iterable[str]) -> dict[str, str]:
+    from ltlib import published
+
+    known = published.documents()
+    return {document: published.title(document) if document in known else document for document in documents}
+
+
+def _natural(text: str) -> list[tuple[int, int | str]]:
+    """Sort key by which 5.9 stands before 5.10 and A.1 after both."""
+    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.findall(r"\d+|[A-Za-z]+", text)]
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    import jinja2
+
+    loader = jinja2.FileSystemLoader(str(TEMPLATES))
+    return jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # fmt: skip
+
+
+# --- run cards ---------------------------------------------------------------------------------------------------------
+
+
+def write_cards(runs: Iterable[Any], folder: Path) -> list[Path]:
+    """Write ``runs/RUN_ID.html`` for each run: settings, curves, confusion matrix, metrics, fingerprint, provenance."""
+    written = []
+    for run in runs:
+        path = folder / "runs" / f"{run.id}.html"
+        text = card(run)
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            files.write_text(path, text)
+        written.append(path)
+    return written
+
+
+def card(run: Any) -> str:
+    """The card of one run as a page."""
+    matrices = {}
+    for name, prediction in run.predictions.items():
+        matrices[name] = _matrix(np.asarray(prediction.targets), np.asarray(prediction.predicted), len(run.class_names))
+    metrics = {name: values for name, values in run.metrics.items() if values}
+    per_class = _per_class(run, metrics)
+    return (
+        _environment()
+        .get_template("card.html.j2")
+        .render(
+            run=run,
+            settings=_settings(run.experiment),
+            curves=[
+                _curves(run.history, name, [f"{part}_{key}" for part in ("train", "validation", "test")], percent)
+                for name, key, percent in (
+                    ("Accuracy, %", "accuracy", True),
+                    ("Loss", "loss", False),
+                    ("ECE, %", "ece", True),
+                )
+            ],
+            metrics=_metric_rows(metrics),
+            groups=_group_rows(metrics),
+            matrices=matrices,
+            per_class=per_class,
+            provenance=_flat(run.provenance),
+            duration=progress.duration,
+            style=assets("cells.css", "style.css"),
+            script=assets("page.js"),
+        )
+    )
+
+
+def _settings(experiment: Any) -> dict[str, str]:
+    from dataclasses import fields, is_dataclass
+
+    if is_dataclass(experiment):
+        return {f.name: str(getattr(experiment, f.name)) for f in fields(experiment)}
+    return {key: str(value) for key, value in vars(experiment).items()}
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    rows: dict[str, str] = {}
+    for key, item in value.items():
+        if isinstance(item, Mapping):
+            rows |= _flat(item, f"{prefix}{key}.")
+        else:
+            rows[f"{prefix}{key}"] = str(item)
+    return rows
+
+
+def _metric_rows(metrics: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
+    """One row per number that a selection has, in the order of the first."""
+    names = [k for k, v in next(iter(metrics.values()), {}).items() if isinstance(v, (int, float))]
+    return [(name, [_short(values.get(name)) for values in metrics.values()]) for name in names]
+
+
+def _group_rows(metrics: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
+    groups = list(next(iter(metrics.values()), {}).get("groups") or {})
+    return [
+        (group, [_short((values.get("groups") or {}).get(group, {}).get("accuracy")) for values in metrics.values()])
+        for group in groups
+    ]
+
+
+def _per_class(run: Any, metrics: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    last = metrics.get("last") or next(iter(metrics.values()), {})
+    table = last.get("per_class") or {}
+    columns = [table.get(name, ()) for name in ("precision", "recall", "f1")]
+    rows = []
+    for i, name in enumerate(run.class_names):
+        rows.append([str(name), str(run.class_counts[i]), *(_short(c[i]) if i < len(c) else "–" for c in columns)])
+    return rows
+
+
+def _short(value: Any) -> str:
+    if value is None or (isinstance(value, float) and value != value):
+        return "–"
+    return str(value) if isinstance(value, (int, str)) else f"{value:.4f}"
+
+
+def _curves(history: Any, title: str, columns: Sequence[str], percent: bool) -> dict[str, Any] | None:
+    """One small line chart as SVG: no library, a millisecond, colours of the page."""
+    there = [c for c in columns if c in history.columns and history[c].notna().any()]
+    if not there or len(history) == 0:
+        return None
+    series = {c: np.asarray(history[c], dtype=float) * (100 if percent else 1) for c in there}
+    finite = np.concatenate([v[np.isfinite(v)] for v in series.values()])
+    low, high = float(finite.min()), float(finite.max())
+    high = high if high > low else low + 1.0
+    width, height, left, bottom, n = 460, 210, 44, 26, len(history)
+    x = left + (width - left - 8) * (np.arange(n) / max(n - 1, 1))
+    lines = []
+    for name, values in series.items():
+        y = 10 + (height - bottom - 10) * (1 - (values - low) / (high - low))
+        points = " ".join(f"{a:.1f},{b:.1f}" for a, b, ok in zip(x, y, np.isfinite(values), strict=True) if ok)
+        lines.append(
+            {"name": name.split("_")[0], "points": points, "last": _short(float(values[np.isfinite(values)][-1]))}
+        )
+    ticks = [(10 + (height - bottom - 10) * (1 - t), f"{low + t * (high - low):.3g}") for t in (0.0, 0.5, 1.0)]
+    return {"title": title, "width": width, "height": height, "left": left, "bottom": bottom, "lines": lines,
+            "ticks": ticks, "epochs": n}  # fmt: skip
+
+
+def _matrix(targets: np.ndarray, predicted: np.ndarray, num_classes: int) -> dict[str, Any]:
+    """A confusion matrix for a card: a table of counts for few classes, a picture of the rates for many."""
+    counts = np.bincount(targets * num_classes + predicted, minlength=num_classes**2).reshape(num_classes, num_classes)
+    rates = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    if num_classes <= 20:
+        rows = [list(zip(c.tolist(), r.round(3).tolist(), strict=True)) for c, r in zip(counts, rates, strict=True)]
+        return {"rows": rows, "picture": None}
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray((255 * (1 - np.sqrt(rates))).astype(np.uint8)).save(buffer, "PNG", optimize=True)
+    return {
+        "rows": None,
+        "picture": base64.b64encode(buffer.getvalue()).decode(),
+        "diagonal": float(np.diag(rates).mean()),
+    }

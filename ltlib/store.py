@@ -1,0 +1,165 @@
+"""Folders that are sealed when they are whole, and the checkpoint of a training under way.
+
+A sealed folder has a ``DONE`` file with the SHA-256 of every other file in it; a folder without a valid one is no
+result. Tensors are safetensors, everything else JSON, CSV or npz without objects: nothing here can run code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+from filelock import FileLock, Timeout
+from torch import Tensor
+
+from ltlib.errors import LockedError, RunError
+from ltlib.files import digest, file_digest, read_json, write_bytes, write_json, write_text
+
+FORMAT = 1
+
+
+def seal(folder: Path) -> None:
+    """Write ``DONE`` with the SHA-256 of every file in the folder."""
+    files = {str(f.relative_to(folder)): file_digest(f) for f in sorted(folder.rglob("*")) if f.is_file()}
+    write_json(folder / "DONE", {"format": FORMAT, "files": files})
+
+
+def problems(folder: Path) -> list[str]:
+    """What is wrong with a sealed folder; empty where it is whole.
+
+    A folder of a newer format is reported as such and never touched.
+    """
+    done = folder / "DONE"
+    if not done.is_file():
+        return [f"{folder} is not finished"]
+    try:
+        said = read_json(done)
+        version, files = said["format"], said["files"]
+    except (RunError, KeyError, TypeError):
+        return [f"{done} cannot be read"]
+    if version != FORMAT:
+        return [f"{folder} has format {version}, this version reads {FORMAT}; use the ltlib that made it"]
+    wrong = []
+    for name, known in files.items():
+        file = folder / name
+        if not file.is_file():
+            wrong.append(f"{file} is missing")
+        elif file_digest(file) != known:
+            wrong.append(f"{file} has changed since it was written")
+    return wrong
+
+
+def finished(folder: Path) -> bool:
+    """Whether the folder is sealed and its files are there with the sizes of whole files; `problems` reads them all."""
+    try:
+        said = json.loads((folder / "DONE").read_text())
+        return said["format"] == FORMAT and all((folder / name).is_file() for name in said["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+@contextlib.contextmanager
+def claim(path: Path, what: str, wait: bool = False) -> Iterator[None]:
+    """Hold the lock file of a piece of work; a holder that dies frees it.
+
+    Args:
+        path: The lock file.
+        what: What is locked, for the sentence.
+        wait: Wait for the holder instead of refusing.
+
+    Raises:
+        LockedError: Somebody else holds it; names the process and the host.
+    """
+    holder = path.with_suffix(".holder")
+    lock = FileLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=-1 if wait else 0)
+    except Timeout as error:
+        who = "another process"
+        with contextlib.suppress(OSError):
+            who = holder.read_text().strip() or who
+        raise LockedError(f"{what} is being worked on by {who}; wait for it or stop it") from error
+    except OSError as error:
+        raise RunError(f"cannot write in {path.parent}: {error.strerror or error}") from error
+    try:
+        with contextlib.suppress(RunError):
+            write_text(holder, f"process {os.getpid()} on {socket.gethostname()}\n")
+        yield
+    finally:
+        lock.release()
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Tensors as safetensors, atomically."""
+    contiguous = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    write_bytes(path, safetensors.torch.save(contiguous))
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, on the CPU.
+
+    Raises:
+        RunError: Missing, cut short or foreign; the sentence names the file.
+    """
+    try:
+        return safetensors.torch.load(path.read_bytes())
+    except (OSError, ValueError, safetensors.SafetensorError) as error:
+        raise RunError(f"{path} cannot be read ({error}); delete it to make it again") from error
+
+
+class CheckpointFile:
+    """The state of one stage under way: tensors first, then a JSON file that names them by SHA-256.
+
+    The JSON is the commit: tensors without it, or of another digest, are ignored and the state before is used. So a
+    process killed at any moment leaves the last state or the one before.
+
+    Args:
+        folder: Where the two newest states lie.
+        key: Identity of the training; a state of another one is never loaded.
+    """
+
+    def __init__(self, folder: Path, key: str):
+        self.folder, self.key = folder, key
+
+    def save(self, values: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        data = safetensors.torch.save({k: v.detach().cpu().contiguous() for k, v in tensors.items()})
+        sha = digest(data)
+        name = f"{values['epoch']:05d}-{values['steps_done']:07d}-{sha[:8]}.safetensors"
+        previous = self._commit()
+        write_bytes(self.folder / name, data)
+        write_json(
+            self.folder / "state.json",
+            {"format": FORMAT, "key": self.key, "tensors": name, "sha256": sha, "values": values},
+        )
+        keep = {name, previous["tensors"] if previous else name}
+        for old in self.folder.glob("*.safetensors"):
+            if old.name not in keep:
+                old.unlink(missing_ok=True)
+        if previous:
+            write_json(self.folder / "previous.json", previous)
+
+    def load(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+        for name in ("state.json", "previous.json"):
+            commit = self._commit(name)
+            if commit is None:
+                continue
+            with contextlib.suppress(OSError, ValueError, safetensors.SafetensorError):
+                data = (self.folder / commit["tensors"]).read_bytes()
+                if digest(data) == commit["sha256"]:
+                    return commit["values"], safetensors.torch.load(data)
+        return None
+
+    def _commit(self, name: str = "state.json") -> dict[str, Any] | None:
+        try:
+            commit = json.loads((self.folder / name).read_text())
+            return commit if commit["format"] == FORMAT and commit["key"] == self.key else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None

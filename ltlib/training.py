@@ -1,0 +1,286 @@
+"""The epoch loop: steps, evaluation, selection, early stopping, checkpoints, divergence.
+
+It knows nothing of data sets, stores or notebooks: what it needs of them is passed in.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from ltlib.errors import DivergedError
+from ltlib.meters import Meter
+from ltlib.recipes import Recipe
+from ltlib.sampling import Draw
+from ltlib.steps import Step
+
+CHECKPOINT_SECONDS = 45.0
+"""A checkpoint at least every minute: a chunk of steps is shorter than the rest of it."""
+CHUNK_SECONDS = 5.0
+
+
+class Checkpoint(Protocol):
+    """Where the loop keeps its state; implemented by the run store."""
+
+    def load(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+        """The last good state, as JSON-ready values and tensors, or None."""
+
+    def save(self, values: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        """Replace the state, wholly or not at all."""
+
+
+class Stopped(Exception):
+    """Training was asked to stop; its state is saved."""
+
+
+@dataclass
+class Outcome:
+    """What a stage gives.
+
+    Attributes:
+        history: One row an epoch.
+        logits: float32 [N, K] of the test images at the ``last`` epoch, and at the ``selected`` one where that is another;
+            empty where nothing was classified.
+        epochs: The ``last`` and the ``selected`` epoch.
+        weights: The network's tensors at the selected epoch where it is not the last one.
+    """
+
+    history: list[dict[str, float]]
+    logits: dict[str, Tensor] = field(default_factory=dict)
+    epochs: dict[str, int] = field(default_factory=dict)
+    weights: dict[str, Tensor] | None = None
+
+
+Evaluate = Callable[[], tuple[dict[str, float], Tensor | None]]
+"""Evaluates the network as it is: history columns (test_loss, ...) and the test logits, or None."""
+
+_BETTER_IS_LOWER = {"best_test_loss": "test_loss", "best_validation_loss": "validation_loss"}
+
+
+def fit(
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    step: Step,
+    meter: Meter,
+    draws: Callable[[int], list[Draw]],
+    recipe: Recipe,
+    epochs: int,
+    *,
+    evaluate: Evaluate,
+    checkpoint: Checkpoint,
+    selection: str,
+    report: Callable[[Mapping[str, float]], None] = lambda row: None,
+    stop: Callable[[], bool] = lambda: False,
+    new_epoch: Callable[[int], None] = lambda epoch: None,
+    before_epoch: Callable[[], None] = lambda: None,
+) -> Outcome:
+    """Train for `epochs` epochs, or go on where a checkpoint ends.
+
+    Args:
+        network: Trained in place; ends with the last epoch's weights.
+        optimizer: The step's; its state is part of a checkpoint.
+        step: Trains on one draw.
+        meter: The step's; read once an epoch.
+        draws: The draws of an epoch (from 1).
+        recipe: Learning rates, patience, how often to evaluate.
+        epochs: How many.
+        evaluate: See `Evaluate`.
+        checkpoint: Keeps the state at least once a minute.
+        selection: Rule of the selected epoch, as in `Recipe`; ``last`` selects the last one.
+        report: Called with each finished epoch's row.
+        stop: Asked between chunks of steps; True saves the state and raises `Stopped`.
+        new_epoch: Called with the epoch's number before its steps (deferred re-weighting and the like).
+        before_epoch: Puts the network in its training mode.
+
+    Returns:
+        History, test logits, selected weights.
+
+    Raises:
+        DivergedError: A loss is NaN or infinite. The epoch is discarded; the last good epoch's state is kept.
+        Stopped: `stop` said so.
+    """
+    state = _State(network, optimizer, meter)
+    saved = checkpoint.load()
+    if saved is not None:
+        state.restore(*saved)
+    last_save = time.monotonic()
+    while state.epoch < epochs and not state.patience_over(recipe.patience):
+        epoch = state.epoch + 1
+        lr = recipe.learning_rate(epoch, epochs)
+        started = time.monotonic()
+        good = state.tensors() if state.steps_done == 0 else None
+        before_epoch()
+        new_epoch(epoch)
+        skip = state.steps_done
+        losses = []
+        for chunk in _chunks(draws(epoch), skip, lambda: state.seconds_per_step):
+            chunk_started = time.monotonic()
+            losses.append(step(chunk, lr))
+            state.steps_done += chunk.steps
+            state.seconds_per_step = (time.monotonic() - chunk_started) / chunk.steps
+            asked = stop()
+            if asked or time.monotonic() - last_save > CHECKPOINT_SECONDS:
+                state.seconds += time.monotonic() - started
+                started = time.monotonic()
+                _refuse_nan(losses, epoch, skip, lr, state, good, checkpoint)
+                checkpoint.save(*state.snapshot())
+                last_save = time.monotonic()
+                if asked:
+                    raise Stopped
+        _refuse_nan(losses, epoch, skip, lr, state, good, checkpoint)
+        row: dict[str, float] = {"epoch": epoch, "lr": lr}
+        trained = meter.result()
+        meter.reset()
+        logits = None
+        if epoch % recipe.evaluate_every == 0 or epoch == epochs:
+            evaluated, logits = evaluate()
+        else:
+            evaluated = {}
+        row |= {"seconds": state.seconds + time.monotonic() - started}
+        row |= {f"train_{key}": value for key, value in trained.items()} | evaluated
+        state.finish_epoch(row, logits, selection)
+        report(row)
+        asked = stop()
+        if asked or time.monotonic() - last_save > CHECKPOINT_SECONDS or state.epoch == epochs:
+            checkpoint.save(*state.snapshot())
+            last_save = time.monotonic()
+            if asked and state.epoch < epochs:
+                raise Stopped
+    return state.outcome()
+
+
+def _chunks(draws: list[Draw], skip: int, seconds_per_step: Callable[[], float]):
+    """Cut draws into pieces of a few seconds, leaving out the first `skip` steps."""
+    for draw in draws:
+        start = min(skip, draw.steps)
+        skip -= start
+        while start < draw.steps:
+            pace = seconds_per_step()
+            size = draw.steps if pace == 0 else max(1, int(CHUNK_SECONDS / pace))
+            size = min(size if pace else 8, draw.steps - start)  # the first chunk finds the pace
+            part = slice(start, start + size)
+            yield Draw(draw.index[part], {key: value[part] for key, value in draw.views.items()})
+            start += size
+
+
+def _refuse_nan(
+    losses: list[Tensor],
+    epoch: int,
+    skip: int,
+    lr: float,
+    state: _State,
+    good: dict[str, Tensor] | None,
+    checkpoint: Checkpoint,
+) -> None:
+    """Read the epoch's losses (one transfer) and stop if one is not finite."""
+    values = torch.cat(losses) if losses else torch.zeros(1)
+    wrong = ~values.isfinite()
+    if not bool(wrong.any()):
+        return
+    step = skip + int(wrong.int().argmax()) + 1
+    value = values[step - skip - 1].item()
+    if good is not None and state.epoch > 0:
+        state.steps_done = 0
+        state.seconds = 0.0
+        checkpoint.save(state.values(), good)
+    raise DivergedError(
+        f"the loss became {value} at step {step} of epoch {epoch} (learning rate {lr:g}); epoch {epoch} is discarded and "
+        f"the state after epoch {state.epoch} kept; lower the learning rate, lengthen the warm-up or use float32"
+    )
+
+
+class _State:
+    """Everything a resumed run needs, as JSON-ready values and tensors."""
+
+    def __init__(self, network: nn.Module, optimizer: torch.optim.Optimizer, meter: Meter):
+        self.network, self.optimizer, self.meter = network, optimizer, meter
+        self.epoch = 0
+        self.steps_done = 0
+        self.seconds = 0.0
+        self.seconds_per_step = 0.0
+        self.history: list[dict[str, float]] = []
+        self.best = math.inf
+        self.best_epoch = 0
+        self.logits: dict[str, Tensor] = {}
+        self.best_weights: dict[str, Tensor] | None = None
+
+    def values(self) -> dict[str, Any]:
+        clean = [{k: None if math.isnan(v) else v for k, v in row.items()} for row in self.history]
+        return {
+            "epoch": self.epoch,
+            "steps_done": self.steps_done,
+            "seconds": self.seconds,
+            "history": clean,
+            "best": None if math.isinf(self.best) else self.best,
+            "best_epoch": self.best_epoch,
+        }
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Copies of every tensor."""
+        found = {f"network.{k}": v for k, v in self.network.state_dict().items()}
+        found |= {f"meter.{k}": v for k, v in self.meter.state_dict().items()}
+        for i, parameter in enumerate(p for group in self.optimizer.param_groups for p in group["params"]):
+            buffer = self.optimizer.state.get(parameter, {}).get("momentum_buffer")
+            if buffer is not None:
+                found[f"momentum.{i}"] = buffer
+        found |= {f"logits.{k}": v for k, v in self.logits.items()}
+        found |= {f"best.{k}": v for k, v in (self.best_weights or {}).items()}
+        # channels_last tensors are stored in their plain order and put back by copy_
+        return {k: v.detach().clone(memory_format=torch.contiguous_format) for k, v in found.items()}
+
+    def snapshot(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        return self.values(), self.tensors()
+
+    def restore(self, values: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        self.epoch, self.steps_done = values["epoch"], values["steps_done"]
+        self.seconds = values["seconds"]
+        self.history = [{k: math.nan if v is None else v for k, v in row.items()} for row in values["history"]]
+        self.best = math.inf if values["best"] is None else values["best"]
+        self.best_epoch = values["best_epoch"]
+        groups: dict[str, dict[str, Tensor]] = {}
+        for key, tensor in tensors.items():
+            kind, _, name = key.partition(".")
+            groups.setdefault(kind, {})[name] = tensor
+        self.network.load_state_dict(groups["network"])
+        self.meter.load_state_dict(groups["meter"])
+        for i, parameter in enumerate(p for group in self.optimizer.param_groups for p in group["params"]):
+            buffer = groups.get("momentum", {}).get(str(i))
+            if buffer is not None:
+                # the layout of the parameter, as SGD would have made it
+                self.optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(buffer)
+        self.logits = groups.get("logits", {})
+        self.best_weights = groups.get("best")
+
+    def finish_epoch(self, row: dict[str, float], logits: Tensor | None, selection: str) -> None:
+        self.epoch += 1
+        self.steps_done = 0
+        self.seconds = 0.0
+        self.history.append(row)
+        if logits is None:
+            return
+        self.logits["last"] = logits
+        value = row.get(_BETTER_IS_LOWER.get(selection, ""), math.nan)
+        if selection == "best_test_accuracy":
+            value = -row.get("test_accuracy", math.nan)
+        if value < self.best:  # NaN is never better
+            self.best, self.best_epoch = value, self.epoch
+            self.logits["selected"] = logits
+            weights = self.network.state_dict()
+            self.best_weights = {k: v.detach().clone() for k, v in weights.items()}
+
+    def patience_over(self, patience: int) -> bool:
+        return bool(patience) and self.best_epoch > 0 and self.epoch - self.best_epoch >= patience
+
+    def outcome(self) -> Outcome:
+        chosen = self.best_epoch or self.epoch
+        logits = dict(self.logits)
+        if chosen == self.epoch:
+            logits.pop("selected", None)
+        weights = self.best_weights if chosen != self.epoch else None
+        return Outcome(self.history, logits, {"last": self.epoch, "selected": chosen}, weights)
