@@ -21,16 +21,18 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ltlib import declared, files, places, report
+from ltlib import declared, files, places, profiles, report
 from ltlib.declared import Declared
 from ltlib.errors import IncompleteError, LockedError, LtlibError, SettingError, UnknownName
 from ltlib.report import PageState
 
 TOKEN = "LTLIB_CHAIN_TOKEN"  # every process of one execution carries it, so that none outlives its notebook
+_NOT_OURS = ("MPLBACKEND", "PYTHONSTARTUP", "JPY_SESSION_NAME")
+TEXT_CHANGED = "its text or the template changed since"
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -55,7 +57,7 @@ class Outcome:
         return not self.cause
 
 
-# --- the plan ----------------------------------------------------------------------------------------------------------
+# --- the plan --------------------------------------------------------------------------------------------------------
 
 
 def select(pages: Sequence[Declared], only: Iterable[str] | None) -> list[Declared]:
@@ -113,36 +115,41 @@ def experiments(pages: Iterable[Declared], profile: str) -> list[Any]:
     return list(found.values())
 
 
-# --- fresh or stale ----------------------------------------------------------------------------------------------------
+# --- fresh or stale --------------------------------------------------------------------------------------------------
 
 
-def key(page: Declared, profile: str, runs: Iterable[str] = ()) -> str:
-    """What a page is made from: code (AST), text, records, package version and template.
+def key(page: Declared, profile: str, runs: Iterable[str] = ()) -> dict[str, str]:
+    """What a page is made from, as two digests.
 
     Args:
         page: The page.
         profile: The profile.
         runs: Ids of further runs the page rested on when it was made.
+
+    Returns:
+        ``results``: code (AST), declaration, records and package version, which only an execution brings in.
+        ``text``: Markdown and template, which need no execution.
     """
     assert page.path is not None
     notebook = declared.read_notebook(page.path)
     ids = {experiment.run_id for experiment in experiments([page], profile)} | set(runs)
-    parts = {
+    results = {
         "code": declared.code_digest(notebook),
-        "text": declared.text_digest(notebook),
-        "parameters": {key: repr(value) for key, value in page.parameters.items()},
+        "declared": notebook["metadata"]["ltlib"],
+        "parameters": {name: repr(value) for name, value in page.parameters.items()},
         "records": [[name, run_state(name)] for name in sorted(ids)],
         "version": declared.package_version(),
-        "template": report.template_digest(),
     }
-    return files.digest(files.canonical_json(parts))
+    text = [declared.text_digest(notebook), report.template_digest()]
+    return {"results": files.digest(files.canonical_json(results)), "text": files.digest(files.canonical_json(text))}
 
 
 def run_state(run_id: str) -> str:
-    """The digest of a finished run's seal, full or committed, or ``missing``."""
-    for folder in (places.runs_folder(), *places.records_folders()):
+    """The digest of a finished run's seal, or of its committed record, or ``missing``."""
+    records = (folder / f"{run_id}.json" for folder in places.records_folders())
+    for path in (places.runs_folder() / run_id / "DONE", *records):
         with contextlib.suppress(OSError):
-            return files.file_digest(folder / run_id / "DONE")
+            return files.file_digest(path)
     return "missing"
 
 
@@ -163,8 +170,11 @@ def state(page: Declared, profile: str) -> PageState:
         return PageState(state="stale", reason=f"executed again and failed: {last['cause']}", **values)
     if not (_folder(profile) / f"{page.id}.html").is_file():
         return PageState(state="missing", reason="its page was deleted", **(values | {"html": None}))
-    if good["key"] != key(page, profile, good["record"].get("runs", ())):
-        return PageState(state="stale", reason="the notebook, its runs or the package changed since", **values)
+    now = key(page, profile, good["record"].get("runs", ()))
+    if good["key"].get("results") != now["results"]:
+        return PageState(state="stale", reason="its code, its runs or the package changed since", **values)
+    if good["key"].get("text") != now["text"]:
+        return PageState(state="stale", reason=TEXT_CHANGED, **values)
     return PageState(state="fresh", reason="", **values)
 
 
@@ -180,7 +190,7 @@ def _read_state(page: Declared, profile: str) -> dict[str, Any]:
         return {}
 
 
-# --- one notebook ------------------------------------------------------------------------------------------------------
+# --- one notebook ----------------------------------------------------------------------------------------------------
 
 
 def environment(token: str, scratch: Path, page: Declared, profile: str) -> dict[str, str]:
@@ -190,7 +200,7 @@ def environment(token: str, scratch: Path, page: Declared, profile: str) -> dict
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     spec = {"argv": argv, "display_name": "Python 3", "language": "python", "metadata": {"debugger": False}}
     (kernel / "kernel.json").write_text(json.dumps(spec))
-    env = {key: value for key, value in os.environ.items() if key not in ("MPLBACKEND", "PYTHONSTARTUP")}
+    env = {key: value for key, value in os.environ.items() if key not in _NOT_OURS}
     env |= {
         TOKEN: token,
         "JUPYTER_PATH": str(scratch / "jupyter"),
@@ -202,7 +212,7 @@ def environment(token: str, scratch: Path, page: Declared, profile: str) -> dict
         "LTLIB_HEADLESS": "1",
         "LTLIB_REPORTS": str(places.reports_folder().resolve()),
         "LTLIB_PAGE_FOLDER": str((_folder(profile) / page.id).parent.resolve()),
-        "LTLIB_NOTEBOOK": page.notebook,
+        "LTLIB_NOTEBOOK_FILE": str(page.path.resolve()) if page.path else "",
         "LTLIB_SENTINEL": str(scratch / "sentinel.json"),
     }
     env.setdefault("OMP_NUM_THREADS", "1")
@@ -241,7 +251,9 @@ def execute(
     return Outcome(outcome.cause, round(time.monotonic() - started, 1), outcome.record, outcome.notebook)
 
 
-def _attempt(page: Declared, profile: str, given: Mapping[str, Any], timeout: float, stop: threading.Event | None) -> Outcome:  # fmt: skip
+def _attempt(
+    page: Declared, profile: str, given: Mapping[str, Any], timeout: float, stop: threading.Event | None
+) -> Outcome:
     token = secrets.token_hex(12)
     with tempfile.TemporaryDirectory(prefix="ltlib-chain-", ignore_cleanup_errors=True) as name:
         scratch = Path(name)
@@ -375,7 +387,7 @@ def _where(executed: Mapping[str, Any] | None) -> str:
     return f" in cell {begun[-1].get('id', '?')}" if begun else ""
 
 
-# --- the chain ---------------------------------------------------------------------------------------------------------
+# --- the chain -------------------------------------------------------------------------------------------------------
 
 
 def make(page: Declared, profile: str, *, timeout: float = 3600.0, stop: threading.Event | None = None) -> Outcome:
@@ -394,22 +406,18 @@ def make(page: Declared, profile: str, *, timeout: float = 3600.0, stop: threadi
             said = _read_state(page, profile)
             last = {"complete": outcome.complete, "cause": outcome.cause, "seconds": outcome.seconds}
             said |= {"format": 1, "last": last}
-            text = json.dumps(outcome.notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
             if outcome.complete:
                 made_from = key(page, profile, outcome.record.get("runs", ()))
-                files.write_text(place.with_name(f"{place.name}.ipynb"), text)
+                files.write_text(_beside(place, "ipynb"), _text(outcome.notebook))
                 said["good"] = {"key": made_from, "record": outcome.record, "seconds": outcome.seconds}
                 for ending in ("failed.ipynb", "failed.html"):
-                    place.with_name(f"{place.name}.{ending}").unlink(missing_ok=True)
+                    _beside(place, ending).unlink(missing_ok=True)
             elif outcome.notebook is not None:
-                files.write_text(place.with_name(f"{place.name}.failed.ipynb"), text)
-            files.write_json(place.with_name(f"{place.name}.json"), said)
+                files.write_text(_beside(place, "failed.ipynb"), _text(outcome.notebook))
+            files.write_json(_beside(place, "json"), said)
             return outcome
     except Timeout as error:
         raise LockedError(f"{page.id} ({profile}) is being made by another process; wait for it or stop it") from error
-    finally:
-        with contextlib.suppress(OSError):
-            Path(f"{place}.lock").unlink(missing_ok=True)
 
 
 def run_chain(
@@ -439,13 +447,15 @@ def run_chain(
     Returns:
         The state of every page of the project, in plan order.
     """
-    if profile not in declared.PROFILES:
-        raise UnknownName("profile", profile, declared.PROFILES)
+    profiles.get(profile)
     if jobs < 1:
         raise SettingError(f"jobs must be at least 1, not {jobs}")
     pages = plan(declared.all_pages(root))
     chosen = select(pages, only)
     todo = [page for page in chosen if force or state(page, profile).state != "fresh"]
+    exporter = report.Exporter()
+    if not force:
+        todo = [page for page in todo if not _refresh(exporter, page, profile, pages)]
     say(f"{len(chosen)} pages, {len(chosen) - len(todo)} fresh, {len(todo)} to make")
     if train is not None and todo:
         missing = [e for e in experiments(todo, profile) if run_state(e.run_id) == "missing"]
@@ -456,7 +466,7 @@ def run_chain(
                 say(f"training: {error}; the pages that need it will say so")
     stop = threading.Event()
     try:
-        _make_all(todo, profile, jobs, timeout, stop, say)
+        _make_all(todo, pages, exporter, profile, jobs, timeout, stop, say)
     finally:
         stop.set()
         states = [state(page, profile) for page in pages]
@@ -464,12 +474,42 @@ def run_chain(
     return states
 
 
+def _refresh(exporter: report.Exporter, page: Declared, profile: str, order: Sequence[Declared]) -> bool:
+    """Write a page anew without executing it, where only its text or the template changed."""
+    current = state(page, profile)
+    if current.reason != TEXT_CHANGED or page.path is None:
+        return False
+    place = _folder(profile) / page.id
+    said = _read_state(page, profile)
+    executed = declared.with_text(declared.read_notebook(_beside(place, "ipynb")), declared.read_notebook(page.path))
+    said["good"]["key"] = key(page, profile, current.record.get("runs", ()))
+    fresh = replace(current, state="fresh", reason="")
+    exporter.write_page(_beside(place, "html"), page, profile, fresh, executed, order)
+    files.write_text(_beside(place, "ipynb"), _text(executed))
+    files.write_json(_beside(place, "json"), said)
+    return True
+
+
+def _beside(place: Path, ending: str) -> Path:
+    return place.with_name(f"{place.name}.{ending}")
+
+
+def _text(notebook: Mapping[str, Any] | None) -> str:
+    return json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
 def _make_all(
-    todo: Sequence[Declared], profile: str, jobs: int, timeout: float, stop: threading.Event, say: Callable[[str], None]
+    todo: Sequence[Declared],
+    order: Sequence[Declared],
+    exporter: report.Exporter,
+    profile: str,
+    jobs: int,
+    timeout: float,
+    stop: threading.Event,
+    say: Callable[[str], None],
 ) -> None:
     left = list(todo)
     running: dict[Future[Outcome], Declared] = {}
-    exporter = report.Exporter()
     with ThreadPoolExecutor(jobs) as pool:
         try:
             while left or running:
@@ -481,7 +521,7 @@ def _make_all(
                     page = running.pop(future)
                     try:
                         outcome = future.result()
-                        _export(exporter, page, profile, outcome, todo)
+                        _export(exporter, page, profile, outcome, order)
                         word = "done" if outcome.complete else f"FAILED: {outcome.cause}"
                         say(f"{page.id}: {word} ({outcome.seconds:.0f} s)")
                     except LtlibError as error:
@@ -505,6 +545,8 @@ def _export(
     exporter: report.Exporter, page: Declared, profile: str, outcome: Outcome, order: Sequence[Declared]
 ) -> None:
     current = state(page, profile)
+    if outcome.complete:
+        current = replace(current, state="fresh", reason="")
     ending = "html" if outcome.complete else "failed.html"
     exporter.write_page(_folder(profile) / f"{page.id}.{ending}", page, profile, current, outcome.notebook, order)
 
@@ -514,11 +556,10 @@ def export_pages(profile: str, root: Path | None = None) -> list[PageState]:
     pages = plan(declared.all_pages(root))
     exporter = report.Exporter()
     for page in pages:
-        executed = _folder(profile) / f"{page.id}.ipynb"
-        if executed.is_file():
-            current = state(page, profile)
-            notebook = declared.read_notebook(executed)
-            exporter.write_page(_folder(profile) / f"{page.id}.html", page, profile, current, notebook, pages)
+        place = _folder(profile) / page.id
+        if _beside(place, "ipynb").is_file() and not _refresh(exporter, page, profile, pages):
+            notebook = declared.read_notebook(_beside(place, "ipynb"))
+            exporter.write_page(_beside(place, "html"), page, profile, state(page, profile), notebook, pages)
     states = [state(page, profile) for page in pages]
     report.write_index(_folder(profile), profile, states)
     return states

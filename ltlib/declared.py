@@ -20,16 +20,20 @@ from typing import Any
 from ltlib import files, places
 from ltlib.errors import DataError, SettingError, UnknownName
 
-PROFILES = {
-    "quick": "scikit-learn's embedded digits and a few epochs: it shows that every step runs. "
-    "Its numbers are not comparable with the documents'.",
-    "laptop": "the real image sets with one small network and shortened schedules: orderings and calibration can be "
-    "read, single values are not comparable with the documents'.",
-    "paper": "the documents' own data, networks and schedules: comparable with the printed numbers.",
-}
+_PROFILES = ("quick", "laptop", "paper")
 _KEYS = {
-    "id", "title", "question", "document", "datasets", "tables", "figures", "grids", "after", "cost", "variants",
-}  # fmt: skip
+    "id",
+    "title",
+    "question",
+    "document",
+    "datasets",
+    "tables",
+    "figures",
+    "grids",
+    "after",
+    "cost",
+    "variants",
+}
 _LISTS = ("datasets", "tables", "figures", "grids", "after")
 _READABLE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _RANDOM = re.compile(r"(?=.*\d)[0-9a-f]{8}(-[0-9a-f-]{27})?|[0-9a-f]{12,}")
@@ -160,14 +164,31 @@ def find(name: str, parameters: Mapping[str, Any] | None = None, root: Path | No
     if not path.is_file():
         known = [p.relative_to(root).with_suffix("").as_posix() for p in Path(root).rglob("*.ipynb")]
         raise UnknownName("notebook", name, known)
-    pages = of_notebook(read_notebook(path), path)
-    given = parameters or {}
+    return choose(of_notebook(read_notebook(path), path), parameters or {})
+
+
+def choose(pages: Sequence[Declared], given: Mapping[str, Any]) -> Declared:
+    """The variant whose parameters are among those given.
+
+    Raises:
+        UnknownName: None of them; lists their parameters.
+    """
     for page in pages:
         if all(given.get(key) == value for key, value in page.parameters.items()):
             return page
     keys = sorted({key for page in pages for key in page.parameters})
     choices = ["; ".join(f"{k}={v}" for k, v in page.parameters.items()) for page in pages]
-    raise UnknownName(f"variant of {name}", "; ".join(f"{key}={given.get(key)}" for key in keys), choices)
+    raise UnknownName(f"variant of {pages[0].notebook}", "; ".join(f"{key}={given.get(key)}" for key in keys), choices)
+
+
+def slug(kind: str, number: str) -> str:
+    """The anchor and file name of a table or figure: ``figure-5``, ``table-a-1``, ``figure-algorithm-1``."""
+    return "-".join([kind, *re.findall(r"[a-z0-9]+", str(number).lower())])
+
+
+def label(kind: str, number: str) -> str:
+    """How a table or figure is called: ``Figure 5``, ``Table A.1``, ``Algorithm 1``."""
+    return f"{kind.capitalize()} {number}" if re.match(r"\d|[A-Z]\.|.*/", number) else number
 
 
 def parameters(notebook: Mapping[str, Any]) -> dict[str, Any]:
@@ -213,6 +234,24 @@ def check_parameters(notebook: Mapping[str, Any], given: Mapping[str, Any]) -> N
             raise SettingError(f"notebook parameter {name} is {wanted} ({default!r}), not {value!r}")
 
 
+def with_text(executed: Mapping[str, Any], notebook: Mapping[str, Any]) -> dict[str, Any]:
+    """An executed copy with the Markdown and the code layout of the notebook as it is now.
+
+    The code cells must mean the same in both (equal `code_digest`): outputs are carried over in order.
+    """
+    injected = [c for c in executed["cells"] if "injected-parameters" in c.get("metadata", {}).get("tags", ())]
+    done = iter([c for c in executed["cells"] if c["cell_type"] == "code" and c not in injected])
+    cells: list[dict[str, Any]] = []
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            old = next(done)
+            cell = cell | {"outputs": old["outputs"], "execution_count": old["execution_count"]}
+        cells.append(cell)
+        if "parameters" in cell.get("metadata", {}).get("tags", ()):
+            cells += injected
+    return {**notebook, "cells": cells}
+
+
 def code_digest(notebook: Mapping[str, Any]) -> str:
     """SHA-256 of what the code cells mean: comments, blank lines and layout do not count."""
     parts = []
@@ -227,12 +266,11 @@ def code_digest(notebook: Mapping[str, Any]) -> str:
 
 
 def text_digest(notebook: Mapping[str, Any]) -> str:
-    """SHA-256 of the Markdown cells and of what the notebook declares."""
-    texts = [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "markdown"]
-    return files.digest(files.canonical_json([texts, notebook.get("metadata", {}).get("ltlib", {})]))
+    """SHA-256 of the order of the cells, the Markdown and the layout of the code as a page shows it."""
+    return files.digest(files.canonical_json([[cell["cell_type"], cell["source"]] for cell in notebook["cells"]]))
 
 
-# --- the canonical form ------------------------------------------------------------------------------------------------
+# --- the canonical form ----------------------------------------------------------------------------------------------
 
 
 def repository() -> str | None:
@@ -278,7 +316,7 @@ def header(raw: Mapping[str, Any], address: str | None = None, version: str = "m
         lines += [f"Regenerates {', '.join(what)}{source}.", ""]
     if raw.get("cost"):
         lines += ["| profile | cost |", "|---|---|"]
-        lines += [f"| `{profile}` | {raw['cost'][profile]} |" for profile in PROFILES if profile in raw["cost"]]
+        lines += [f"| `{profile}` | {raw['cost'][profile]} |" for profile in _PROFILES if profile in raw["cost"]]
     return "\n".join(lines).strip()
 
 
@@ -402,7 +440,9 @@ def _check_code(cell: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def coverage(pages: Iterable[Declared], tables: Mapping[str, Iterable[str]], figures: Mapping[str, Iterable[str]]) -> list[str]:  # fmt: skip
+def coverage(
+    pages: Iterable[Declared], tables: Mapping[str, Iterable[str]], figures: Mapping[str, Iterable[str]]
+) -> list[str]:
     """Published tables and figures that no page declares, or two do, and declared ones that are not published.
 
     Args:

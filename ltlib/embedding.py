@@ -80,7 +80,7 @@ def _batches(images: Any, size: int) -> Iterator[Tensor]:
         for start in range(0, len(images), size):
             yield images.batch(torch.arange(start, min(start + size, len(images)), device=device))
         return
-    source: Iterable[Any] = images() if callable(images) else images
+    source: Iterable[Any] = images if isinstance(images, Iterable) else images()
     for batch in source:
         yield batch[0] if isinstance(batch, (tuple, list)) else batch
 
@@ -206,8 +206,8 @@ def separability(
     """How well classes separate in a feature space, by three numbers.
 
     - ``silhouette``: mean over the points of ``(b - a) / max(a, b)``, with ``a`` the mean Euclidean distance to the
-      other points of the own class and ``b`` the smallest mean distance to another class (Rousseeuw, 1987); 0 for the only
-      point of a class.
+      other points of the own class and ``b`` the smallest mean distance to another class (Rousseeuw, 1987); 0 for the
+      only point of a class.
     - ``between_within``: ``sum_c n_c |m_c - m|^2 / sum_i |x_i - m_{y_i}|^2``, the traces of the between-class and the
       within-class scatter; m_c are class means, m the mean of all points.
     - ``nearest_centroid``: share of the points whose nearest class mean is that of their own class. The means are those

@@ -60,6 +60,11 @@ def layout(frame: pd.DataFrame) -> Layout:
     """Arrange a comparison: what varies is a label; methods (and networks) go down, the rest across."""
     records = frame.to_dict("records")
     varies = [name for name in _ACROSS if len({_label(record, name) for record in records}) > 1]
+    bare = [name for name in varies if name != "train_set"]
+    if len({tuple(_label(r, n) for n in bare) for r in records}) == len(
+        {tuple(_label(r, n) for n in varies) for r in records}
+    ):
+        varies = bare  # an imbalance of 1 says balanced
     first = (str(frame["document"].iloc[0]), str(frame["table"].iloc[0]))
     down: Key = _ROWS.get(first) or tuple(name for name in ("model", "method") if name in varies)
     if not down:
@@ -325,7 +330,7 @@ def _csv_value(value: Any) -> str:
         return repr(float(value))
     text = str(value)
     number = re.fullmatch(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?", text)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") and not number else text
+    return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@") and not number else text
 
 
 def _markdown(text: str) -> str:

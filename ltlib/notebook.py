@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltlib import declared, files, places, progress
-from ltlib.errors import IncompleteError, SettingError, UnknownName
+from ltlib.errors import IncompleteError, SettingError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 SENTINEL = "application/vnd.ltlib.page+json"
 _EMBED_SVG = 90_000  # bytes; a larger drawing is embedded as pixels, the SVG is linked
 _PREVIEW_ROWS = 40
+_OWN_FILE = ("LTLIB_NOTEBOOK_FILE", "JPY_SESSION_NAME")
 _VERDICTS = {True: ("holds", "yes"), False: ("does not hold", "no"), None: ("cannot be told", "open")}
 
 
@@ -47,15 +48,9 @@ class Shown:
 
 
 def headless() -> bool:
-    """Whether nobody can move a slider: the chain or papermill runs this, or there is no kernel at all."""
-    return bool(os.environ.get("LTLIB_HEADLESS") or os.environ.get("PAPERMILL_OUTPUT_PATH")) or not progress.in_kernel()
-
-
-def slug(kind: str, number: str) -> str:
-    """The anchor and file name of a table or figure: ``figure-5``, ``table-a-1``, ``algorithm-1``."""
-    words = re.findall(r"[a-z0-9]+", str(number).lower())
-    named = str(number)[:1].isalpha() and len(words[0] if words else "") > 1
-    return "-".join(words if named else [kind, *words])
+    """Whether nobody can move a slider: only JupyterLab, Colab and VS Code say that somebody is there."""
+    live = os.environ.get("JPY_SESSION_NAME") or os.environ.get("COLAB_RELEASE_TAG") or os.environ.get("VSCODE_PID")
+    return bool(os.environ.get("LTLIB_HEADLESS")) or not (live and progress.in_kernel())
 
 
 def setup(name: str | None = None, profile: str = "quick", **parameters: Any) -> Page:
@@ -69,15 +64,12 @@ def setup(name: str | None = None, profile: str = "quick", **parameters: Any) ->
     Raises:
         UnknownName: Unknown profile, notebook or variant.
     """
-    if profile not in declared.PROFILES:
-        raise UnknownName("profile", profile, declared.PROFILES)
-    if name is None:
-        name = _own_name()
-    page = Page(declared.find(name, parameters), profile, parameters)
-    with contextlib.suppress(ImportError):
-        from ltlib.plots import style
+    from ltlib import profiles
+    from ltlib.plots import style
 
-        style.use_style()
+    profiles.get(profile)
+    page = Page(_own_declaration(name, parameters), profile, parameters)
+    style.use_style()
     css = (resources.files("ltlib") / "templates" / "cells.css").read_text(encoding="utf-8")
     page.show(Shown(f"<style data-lt>{css}</style>{machine_card(page)}", _machine_text(page)))
     return page
@@ -97,13 +89,14 @@ class Page:
         self.declared, self.profile, self.parameters = page, profile, dict(parameters or {})
         self.frames: dict[str, pd.DataFrame] = {}
         self._runs: dict[str, Any] = {}
+        self._failures: dict[str, str] = {}
         self._started = time.monotonic()
         self._tables: dict[str, dict[str, Any]] = {}
         self._figures: dict[str, dict[str, Any]] = {}
         self._missing: list[dict[str, Any]] = []
         self._claims: list[dict[str, Any]] = []
 
-    # --- where things lie ---------------------------------------------------------------------------------------------
+    # --- where things lie --------------------------------------------------------------------------------------------
 
     @property
     def root(self) -> Path:
@@ -123,75 +116,81 @@ class Page:
 
         display(shown)
 
-    # --- runs ---------------------------------------------------------------------------------------------------------
+    # --- runs --------------------------------------------------------------------------------------------------------
 
     def runs(self, grid: str) -> list[Any]:
-        """Train or load every run of a grid in this profile; says what the profile cannot make."""
-        import ltlib
-        from ltlib import grids
+        """Train or load every run of a grid in this profile; says what cannot be made here, and what failed."""
+        from ltlib import grids, sweep
 
         experiments, impossible = grids.experiments(grid, self.profile)
-        runs = ltlib.run_all(experiments) if experiments else []
+        runs = sweep.run_all(experiments, label=grid) if experiments else sweep.RunList()
         self.use(runs)
         if impossible:
-            reasons = list(dict.fromkeys(str(r) for r in _values(impossible)))
-            self.note(f"{len(impossible)} of {grid} not in {self.profile}: {'; '.join(reasons[:3])}")
+            reasons = list(dict.fromkeys(item.reason for item in impossible.values()))
+            more = f"; and {len(reasons) - 3} other reasons" if len(reasons) > 3 else ""
+            self.note(f"{len(impossible)} of {grid} not in {self.profile}: {'; '.join(reasons[:3])}{more}.")
+        for run_id, reason in runs.failures.items():
+            self._failures[run_id] = reason
+            self.note(f"Run {run_id} of {grid} failed: {reason}")
         return runs
 
     def use(self, runs: Iterable[Any]) -> None:
         """Say that the page rests on these runs, so that it is stamped with them and their cards are written."""
         self._runs |= {run.id: run for run in runs}
 
-    # --- tables -------------------------------------------------------------------------------------------------------
+    # --- tables ------------------------------------------------------------------------------------------------------
 
-    def table(self, document: str, table: str, runs: Iterable[Any] | None = None, **options: Any) -> None:
+    def table(self, document: str, table: str, runs: Iterable[Any] | None = None) -> None:
         """Show a published table: printed beside ours, difference, runs, interval, verdict.
 
         Args:
             document: Document id.
             table: Number of the table.
             runs: The runs to compare; None takes every run of the page so far.
-            **options: Passed to `tables.pivot`.
         """
         from ltlib import tables
 
         used = list(self._runs.values() if runs is None else runs)
         self.use(used)
         frame = tables.compare(used, document, table, self.profile)
-        verdicts = {str(k): int(v) for k, v in frame["verdict"].value_counts().items()} if "verdict" in frame else {}
-        body = tables.to_html(tables.pivot(frame, **options))
-        self._show_table(self._key(document, table), frame, body, f"{document}, Table {table}", verdicts)
+        key = str(table) if document == self.declared.document else f"{document}/{table}"
+        own = {run_id for ids in frame["run_ids"] for run_id in ids}
+        self._show_table(key, frame, f"of {document}", [run for run in used if run.id in own])
 
-    def frame(self, number: str, frame: pd.DataFrame, caption: str = "", html: str | None = None) -> None:
-        """Show any other table under a declared number: cells as they are, escaped."""
-        body = html if html is not None else frame_html(frame)
-        self._show_table(str(number), frame, body, caption or f"Table {number}", {})
+    def frame(self, number: str, frame: pd.DataFrame, caption: str = "", runs: Iterable[Any] | None = None) -> None:
+        """Show any other frame under a declared table number; a frame of `tables.compare_cells` as a comparison."""
+        self._show_table(str(number), frame, caption, [] if runs is None else list(runs))
 
-    def _show_table(self, key: str, frame: pd.DataFrame, body: str, caption: str, verdicts: dict[str, int]) -> None:
-        anchor = slug("table", key)
+    def _show_table(self, key: str, frame: pd.DataFrame, caption: str, runs: list[Any]) -> None:
+        from ltlib import exports
+
+        anchor = declared.slug("table", key)
         stem = self.root / "tables" / self.declared.id / anchor
-        files.write_text(stem.with_suffix(".csv"), _csv(frame))
-        body = body.replace('href="runs/', f'href="{self.link(self.root / "runs")}/')
+        saved = exports.save(frame, stem, caption)
+        verdicts = {str(k): int(v) for k, v in frame["verdict"].value_counts().items()} if "verdict" in frame else {}
         counts = ", ".join(f"{n} {verdict}" for verdict, n in verdicts.items())
-        foot = f"{escape(caption)}{'. ' + escape(counts) if counts else ''}"
+        links = " ".join(f'<a href="{self.link(p)}">{p.suffix[1:].upper()}</a>' for p in saved if p.suffix != ".html")
+        name = declared.label("table", key)
+        body = exports.to_html(frame, link=lambda run: f"{self.link(self.root / 'runs' / run)}.html")
         html = (
-            f'<figure class="lt-table" id="{anchor}"><figcaption><b>Table {escape(key)}</b> {foot} '
-            f'<span class="lt-stamp">{self._stamp()} · <a href="{self.link(stem.with_suffix(".csv"))}">CSV</a></span>'
-            f'</figcaption><div class="lt-scroll" tabindex="0" role="region" aria-label="Table {escape(key)}">{body}'
-            "</div></figure>"
+            f'<figure class="lt-table" id="{anchor}"><figcaption><b>{escape(name)}</b> {escape(caption)}'
+            f"{f'. {counts}.' if counts else ''} "
+            f'<span class="lt-stamp">{self._stamp(runs)} · {links}</span></figcaption>'
+            f'<div class="lt-scroll" tabindex="0" role="region" aria-label="{escape(name)}">{body}</div>'
+            f"{_reasons(frame) if verdicts else ''}</figure>"
         )
-        self.show(Shown(html, f"Table {key}: {caption}. {counts}\n{frame.to_string(max_rows=20, max_cols=8)}"))
+        self.show(Shown(html, f"{name} {caption}. {counts}\n{frame.to_string(max_rows=20, max_cols=8)}"))
         self.frames[key] = frame
         self._tables[key] = {"anchor": anchor, "caption": caption, "verdicts": verdicts, "rows": len(frame)}
 
-    # --- figures ------------------------------------------------------------------------------------------------------
+    # --- figures -----------------------------------------------------------------------------------------------------
 
     def figure(
         self,
         number: str,
         figure: Figure,
         *,
-        alt: str,
+        alt: str | None = None,
         caption: str = "",
         data: pd.DataFrame | None = None,
         runs: Iterable[Any] | None = None,
@@ -201,46 +200,45 @@ class Page:
         Args:
             number: The document's number, or a name of our own.
             figure: The drawing; it is closed afterwards, so that the cell does not show it twice.
-            alt: The finding in words, with numbers; what a reader who cannot see it needs to know.
+            alt: The finding in words, with numbers: what a reader who cannot see it needs to know. A `Chart` of
+                `ltlib.plots` brings its own.
             caption: Text under the figure.
-            data: The numbers it shows.
+            data: The numbers it shows; a `Chart` brings them.
             runs: The runs it rests on, for the stamp; None takes every run of the page so far.
 
         Raises:
-            SettingError: The alt text is empty or only repeats the number.
+            SettingError: There is no alt text, or one too short to say anything.
         """
         from ltlib.plots import export
 
-        alt = " ".join(alt.split())
+        alt = " ".join((alt if alt is not None else getattr(figure, "alt", "")).split())
         if len(alt) < 15:
             raise SettingError(f"figure {number} needs an alt text that says what it shows, with its numbers")
-        anchor = slug("figure", number)
+        if data is None and getattr(figure, "data", None):
+            data = figure.frame()  # type: ignore[attr-defined]
+        anchor = declared.slug("figure", number)
         stem = self.root / "figures" / self.declared.id / anchor
-        export.save(figure, stem, alt=alt, caption=caption, data=data)
+        saved = export.save(figure, stem, data)
         _close(figure)
-        links = [(k, stem.with_suffix(f".{k.lower()}")) for k in ("SVG", "PNG", "PDF")]
-        if data is not None:
-            files.write_text(stem.with_suffix(".csv"), _csv(data))
-            links.append(("CSV", stem.with_suffix(".csv")))
-        anchors = " ".join(f'<a href="{self.link(path)}">{name}</a>' for name, path in links if path.is_file())
+        links = " ".join(f'<a href="{self.link(path)}">{path.suffix[1:].upper()}</a>' for path in saved)
         picture = f'<img src="{embedded(stem)}" alt="{escape(alt)}">'
-        self._show_figure(number, anchor, picture, alt, caption, f"{self._stamp(runs)} · {anchors}", data)
+        self._show_figure(number, anchor, picture, alt, caption, f"{self._stamp(runs)} · {links}", data)
 
     def listing(self, number: str, text: str, *, alt: str, caption: str = "") -> None:
         """Show pseudo-code or another text under a declared figure number, as ``Algorithm 1``."""
-        anchor = slug("figure", number)
+        anchor = declared.slug("figure", number)
         self._show_figure(number, anchor, f"<pre>{escape(text)}</pre>", alt, caption, self._stamp([]), None)
 
     def _show_figure(
         self, number: str, anchor: str, picture: str, alt: str, caption: str, stamp: str, data: pd.DataFrame | None
     ) -> None:
-        name = number if slug("figure", number) == slug("", number).lstrip("-") else f"Figure {number}"
+        name = declared.label("figure", number)
         table = ""
         if data is not None:
             note = f"<p>First {_PREVIEW_ROWS} of {len(data)} rows.</p>" if len(data) > _PREVIEW_ROWS else ""
             table = (
                 f'<details class="lt-data"><summary>Data of {escape(name)}</summary>{note}'
-                f'<div class="lt-scroll" tabindex="0">{frame_html(data.head(_PREVIEW_ROWS))}</div></details>'
+                f'<div class="lt-scroll" tabindex="0">{_frame_html(data.head(_PREVIEW_ROWS))}</div></details>'
             )
         html = (
             f'<figure class="lt-figure" id="{anchor}">{picture}<figcaption><b>{escape(name)}.</b> {escape(caption)} '
@@ -267,15 +265,15 @@ class Page:
             "table" if what in self.declared.tables and what not in self.declared.figures else "figure"
         )
         how = f" <code>{escape(command)}</code>" if command else ""
-        label = number if slug(kind, number) == slug("", number).lstrip("-") else f"{kind.capitalize()} {number}"
+        label = declared.label(kind, number)
         html = (
-            f'<figure class="lt-missing" id="{slug(kind, number)}"><b>{escape(label)}</b> '
+            f'<figure class="lt-missing" id="{declared.slug(kind, number)}"><b>{escape(label)}</b> '
             f"is not here: {escape(reason)}{how}</figure>"
         )
         self.show(Shown(html, f"{label} is not here: {reason} {command or ''}".rstrip()))
         self._missing.append({"kind": kind, "number": number, "reason": reason, "command": command})
 
-    # --- words --------------------------------------------------------------------------------------------------------
+    # --- words -------------------------------------------------------------------------------------------------------
 
     def claim(self, text: str, source: str, answer: bool | None, evidence: str) -> None:
         """Judge a sentence of a document.
@@ -334,7 +332,7 @@ class Page:
             lines.append(label)
         self.show(Shown(f'<div class="lt-panels">{"".join(panels)}</div>', "\n".join(lines)))
 
-    # --- the end ------------------------------------------------------------------------------------------------------
+    # --- the end -----------------------------------------------------------------------------------------------------
 
     def open_items(self) -> list[str]:
         """Declared tables and figures neither shown nor declared missing."""
@@ -354,6 +352,7 @@ class Page:
             "missing": self._missing,
             "claims": self._claims,
             "runs": sorted(self._runs),
+            "failures": self._failures,
         }
 
     def finish(self) -> None:
@@ -407,19 +406,20 @@ def machine_card(page: Page) -> str:
     return f'<section class="lt-machine" aria-label="Machine and profile"><dl>{rows}</dl></section>'
 
 
-def frame_html(frame: pd.DataFrame) -> str:
-    """A frame as a plain table; every cell is escaped, numbers are short and aligned."""
+def _frame_html(frame: pd.DataFrame) -> str:
+    from ltlib import exports
 
-    def cell(value: Any) -> str:
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        text = "–" if value is None or value != value else f"{value:.4g}" if isinstance(value, float) else str(value)
-        return f'<td class="num">{escape(text)}</td>' if number else f"<td>{escape(text)}</td>"
+    return exports.to_html(frame)
 
-    named = any(name is not None for name in frame.index.names)
-    flat = frame.reset_index() if named else frame
-    head = "".join(f'<th scope="col">{escape(str(column))}</th>' for column in flat.columns)
-    rows = (f"<tr>{''.join(cell(value) for value in row)}</tr>" for row in flat.itertuples(index=False, name=None))
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+def _reasons(frame: pd.DataFrame) -> str:
+    """Why cells of a comparison are not comparable or not run, each reason once."""
+    counts = frame.loc[frame["verdict"].isin(["not comparable", "not run"]), "reason"].value_counts()
+    items = [f"<li>{n} {'cell' if n == 1 else 'cells'}: {escape(str(reason))}</li>" for reason, n in counts.items()]
+    if not items:
+        return ""
+    head = "<summary>Cells without a verdict, and why</summary>"
+    return f'<details class="lt-data">{head}<ul>{"".join(items)}</ul></details>'
 
 
 def embedded(stem: Path) -> str:
@@ -441,7 +441,7 @@ def _panel(result: Any, label: str) -> str:
         _close(result)
         data = base64.b64encode(buffer.getvalue()).decode()
         return f'<img src="data:image/png;base64,{data}" alt="{escape(f"The panel at {label}")}">'
-    return frame_html(result) if hasattr(result, "itertuples") else f"<pre>{escape(str(result))}</pre>"
+    return _frame_html(result) if hasattr(result, "itertuples") else f"<pre>{escape(str(result))}</pre>"
 
 
 def _close(figure: Any) -> None:
@@ -451,32 +451,22 @@ def _close(figure: Any) -> None:
     plt.close(figure)
 
 
-def _csv(frame: pd.DataFrame) -> str:
-    """A frame as CSV; texts that a spreadsheet would run as a formula are quoted with an apostrophe."""
-    named = any(name is not None for name in frame.index.names)
-    flat = frame.reset_index() if named else frame
-
-    def safe(value: Any) -> Any:
-        return f"'{value}" if isinstance(value, str) and re.match(r"[=@\t]|[+-](?![\d.])", value) else value
-
-    return flat.map(safe).to_csv(index=False)
-
-
-def _values(impossible: Any) -> Iterable[Any]:
-    return impossible.values() if isinstance(impossible, Mapping) else impossible
-
-
-def _own_name() -> str:
-    """The running notebook's id, as far as the front end says it."""
-    name = os.environ.get("LTLIB_NOTEBOOK") or os.environ.get("JPY_SESSION_NAME", "")
-    match = re.search(r"(?:^|notebooks/)([^:]+?)(?:\.ipynb)?$", name.split("notebooks/")[-1])
-    if not match:
+def _own_declaration(name: str | None, parameters: Mapping[str, Any]) -> declared.Declared:
+    """What the running notebook declares: of the file the chain or JupyterLab says, else of the checkout's notebook."""
+    said = next((os.environ[key] for key in _OWN_FILE if os.environ.get(key, "").endswith(".ipynb")), None)
+    if said is not None and Path(said).is_file():
+        pages = declared.of_notebook(declared.read_notebook(Path(said)), Path(said))
+        if name in (None, pages[0].notebook):
+            return declared.choose(pages, parameters)
+    if name is None:
         raise SettingError("cannot tell which notebook this is; write notebook.setup('chapter/name', ...)")
-    return match[1]
+    return declared.find(name, parameters)
 
 
 def _machine(page: Page) -> dict[str, str]:
     import torch
+
+    from ltlib import profiles
 
     device = f"{os.cpu_count()} CPU cores"
     if torch.cuda.is_available():
@@ -485,12 +475,12 @@ def _machine(page: Page) -> dict[str, str]:
         import psutil
 
         device += f", {psutil.virtual_memory().total / 2**30:.0f} GiB memory"
-    profile = page.profile
     rows = {
-        "profile": f"{profile}: {declared.PROFILES[profile]}",
-        "cost": page.declared.cost.get(profile, ""),
+        "profile": f"{page.profile}. {profiles.get(page.profile).summary}",
+        "cost": page.declared.cost.get(page.profile, ""),
         "machine": f"{device}, {torch.get_num_threads()} threads of this process",
-        "software": f"Python {platform.python_version()}, torch {torch.__version__}, ltlib {declared.package_version()}",
+        "software": f"Python {platform.python_version()}, torch {torch.__version__}, "
+        f"ltlib {declared.package_version()}",
         "parameters": ", ".join(f"{key} = {value!r}" for key, value in page.parameters.items()),
     }
     return {key: value for key, value in rows.items() if value}

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import base64
 import io
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ltlib import declared, files, progress
+from ltlib import declared, files, profiles, progress
 from ltlib.declared import Declared
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ def template_digest() -> str:
     return files.digest("".join((TEMPLATES / name).read_text(encoding="utf-8") for name in _PAGE_FILES))
 
 
-# --- pages -------------------------------------------------------------------------------------------------------------
+# --- pages -----------------------------------------------------------------------------------------------------------
 
 
 class Exporter:
@@ -112,7 +111,7 @@ class Exporter:
         context = {
             "page": page,
             "profile": profile,
-            "statement": declared.PROFILES[profile],
+            "statement": profiles.get(profile).summary,
             "state": state,
             "failed": path.name.endswith(".failed.html"),
             "absent": absent(page, shown),
@@ -124,7 +123,7 @@ class Exporter:
             "script": assets("page.js"),
             **near,
         }
-        files.write_text(path, self._fit(self._render(shown, context), path, up))
+        files.write_text(path, _fit(self._render(shown, context), path.parents[page.id.count("/")], page.id, up))
 
     def _render(self, notebook: Mapping[str, Any], context: Mapping[str, Any]) -> str:
         import nbformat
@@ -142,24 +141,17 @@ class Exporter:
         body, _ = self._html.from_notebook_node(node, resources={"lt": context})
         return body
 
-    def _fit(self, text: str, path: Path, up: str) -> str:
-        """Link the largest embedded figures instead, where a page would be too large."""
-        if len(text) <= PAGE_BYTES:
-            return text
-        pattern = re.compile(r'<figure class="lt-figure" id="([\w-]+)"><img (alt="[^"]*" )?src="(data:[^"]+)"')
-        folder = path.name.removesuffix(".html").removesuffix(".failed")
-        home = (
-            path.parent / up / "figures" / path.parent.relative_to((path.parent / up).resolve()) / folder
-            if up
-            else (path.parent / "figures" / folder)
-        )
-        for match in sorted(pattern.finditer(text), key=lambda m: -len(m[3])):
-            for ending in ("svg", "png"):
-                saved = home / f"{match[1]}.{ending}"
-                if saved.is_file() and len(text) > PAGE_BYTES:
-                    text = text.replace(match[3], Path(os.path.relpath(saved, path.parent)).as_posix(), 1)
-                    break
-        return text
+
+def _fit(text: str, home: Path, name: str, up: str) -> str:
+    """Link the largest embedded figures instead, where a page would be too large to carry them."""
+    pattern = re.compile(r'<figure class="lt-figure" id="([\w-]+)"><img (?:alt="[^"]*" )?src="(data:[^"]+)"')
+    for match in sorted(pattern.finditer(text) if len(text) > PAGE_BYTES else (), key=lambda m: -len(m[2])):
+        for ending in ("svg", "png"):
+            saved = home / "figures" / name / f"{match[1]}.{ending}"
+            if saved.is_file() and len(text) > PAGE_BYTES:
+                text = text.replace(match[2], f"{up}{saved.relative_to(home).as_posix()}", 1)
+                break
+    return text
 
 
 def assets(*names: str) -> str:
@@ -186,15 +178,13 @@ def anchor(text: str) -> str:
 
 def absent(page: Declared, notebook: Mapping[str, Any]) -> list[str]:
     """Declared tables and figures that no output of the notebook shows."""
-    from ltlib.notebook import slug
-
     html = "".join(
         "".join(output.get("data", {}).get("text/html", ""))
         for cell in notebook["cells"]
         for output in cell.get("outputs", ())
     )
     wanted = [("table", n) for n in page.tables] + [("figure", n) for n in page.figures]
-    return [f"{kind} {number}" for kind, number in wanted if f'id="{slug(kind, number)}"' not in html]
+    return [f"{kind} {number}" for kind, number in wanted if f'id="{declared.slug(kind, number)}"' not in html]
 
 
 def _html_exporter() -> Any:
@@ -224,7 +214,8 @@ def markdown(source: str) -> str:
     class Renderer(IPythonRenderer):
         def heading(self, text: str, level: int, **attrs: Any) -> str:
             name = anchor(text)
-            return f'<h{level} id="{name}">{text}<a class="anchor" href="#{name}" aria-label="Link here">#</a></h{level}>\n'
+            link = f'<a class="anchor" href="#{name}" aria-label="Link here">#</a>'
+            return f'<h{level} id="{name}">{text}{link}</h{level}>\n'
 
         def image(self, text: str, url: str, title: str | None = None) -> str:
             outside = re.match(r"\s*(https?:)?//", url)
@@ -301,7 +292,7 @@ def _clean_output(output: Mapping[str, Any]) -> dict[str, Any] | None:
     return {**output, "data": data} if data else None
 
 
-# --- index -------------------------------------------------------------------------------------------------------------
+# --- index -----------------------------------------------------------------------------------------------------------
 
 
 def write_index(folder: Path, profile: str, states: Sequence[PageState]) -> None:
@@ -333,13 +324,13 @@ def write_index(folder: Path, profile: str, states: Sequence[PageState]) -> None
         for box in boxes:
             for verdict, count in box["verdicts"].items():
                 verdicts[verdict] = verdicts.get(verdict, 0) + count
-    others = [name for name in declared.PROFILES if name != profile and (folder.parent / name / "index.html").is_file()]
+    others = [name for name in profiles.PROFILES if name != profile and (folder.parent / name / "index.html").is_file()]
     text = (
         _environment()
         .get_template("index.html.j2")
         .render(
             profile=profile,
-            statement=declared.PROFILES[profile],
+            statement=profiles.get(profile).summary,
             states=states,
             counts={word: sum(s.state == word for s in states) for word in ("fresh", "stale", "failed", "missing")},
             documents=documents,
@@ -374,7 +365,7 @@ def _table_box(item: PageState, number: str) -> dict[str, Any]:
         "good": sum(verdicts.get(word, 0) for word in _GOOD_VERDICTS),
         "compared": sum(n for word, n in verdicts.items() if word not in ("not run", "not comparable")),
         "cells": sum(verdicts.values()),
-        "link": f"{item.html or item.failed_html}#table-{'-'.join(re.findall('[a-z0-9]+', number.lower()))}"
+        "link": f"{item.html or item.failed_html}#{declared.slug('table', number)}"
         if item.html or item.failed_html
         else None,
         "page": item.page,
@@ -411,10 +402,12 @@ def _environment() -> jinja2.Environment:
     import jinja2
 
     loader = jinja2.FileSystemLoader(str(TEMPLATES))
-    return jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # fmt: skip
+    return jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
 
 
-# --- run cards ---------------------------------------------------------------------------------------------------------
+# --- run cards -------------------------------------------------------------------------------------------------------
 
 
 def write_cards(runs: Iterable[Any], folder: Path) -> list[Path]:
@@ -529,8 +522,16 @@ def _curves(history: Any, title: str, columns: Sequence[str], percent: bool) -> 
             {"name": name.split("_")[0], "points": points, "last": _short(float(values[np.isfinite(values)][-1]))}
         )
     ticks = [(10 + (height - bottom - 10) * (1 - t), f"{low + t * (high - low):.3g}") for t in (0.0, 0.5, 1.0)]
-    return {"title": title, "width": width, "height": height, "left": left, "bottom": bottom, "lines": lines,
-            "ticks": ticks, "epochs": n}  # fmt: skip
+    return {
+        "title": title,
+        "width": width,
+        "height": height,
+        "left": left,
+        "bottom": bottom,
+        "lines": lines,
+        "ticks": ticks,
+        "epochs": n,
+    }
 
 
 def _matrix(targets: np.ndarray, predicted: np.ndarray, num_classes: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ltlib import runs
@@ -36,7 +36,12 @@ def missing(experiments: Iterable[Experiment]) -> list[Experiment]:
 
 
 def run_all(
-    experiments: Sequence[Experiment], *, jobs: int | None = None, show: bool = True, label: str = "runs"
+    experiments: Sequence[Experiment],
+    *,
+    jobs: int | None = None,
+    show: bool = True,
+    label: str = "runs",
+    done: Callable[[Run], None] = lambda run: None,
 ) -> RunList:
     """The runs of many experiments: loaded, or trained in parallel. One that fails never stops the others.
 
@@ -46,6 +51,7 @@ def run_all(
             GPU, one.
         show: Show progress.
         label: The progress line's first words.
+        done: Called with each run as it is finished.
 
     Returns:
         The finished runs in the order of `experiments`; `RunList.failures` says what is missing and why.
@@ -53,13 +59,14 @@ def run_all(
     todo = missing(experiments)
     failures: dict[str, str] = {}
     if todo:
-        workers = min(jobs or _default_jobs(), len(todo))
-        failures = _Sweep(todo, workers, Progress(len(todo), label, enabled=show)).go()
+        workers = min(jobs or default_jobs(), len(todo))
+        failures = _Sweep(todo, workers, Progress(len(todo), label, enabled=show), done).go()
     found = [run for exp in experiments if (run := runs.load(exp.run_id)) is not None]
     return RunList(found, failures)
 
 
-def _default_jobs() -> int:
+def default_jobs() -> int:
+    """One process a core; one on a GPU."""
     from ltlib import stages
 
     if stages.device().type != "cpu":
@@ -70,11 +77,11 @@ def _default_jobs() -> int:
 class _Sweep:
     """A queue of experiments and the processes that empty it."""
 
-    def __init__(self, todo: Sequence[Experiment], workers: int, progress: Progress):
+    def __init__(self, todo: Sequence[Experiment], workers: int, progress: Progress, done: Callable[[Run], None]):
         self.todo: queue.SimpleQueue[Experiment] = queue.SimpleQueue()
         for experiment in todo:
             self.todo.put(experiment)
-        self.workers, self.progress = workers, progress
+        self.workers, self.progress, self.done = workers, progress, done
         self.failures: dict[str, str] = {}
         self.lock = threading.Lock()
         self.processes: list[subprocess.Popen[str]] = []
@@ -109,6 +116,8 @@ class _Sweep:
             with self.lock:
                 if error is not None:
                     self.failures[experiment.run_id] = error
+                elif (run := runs.load(experiment.run_id)) is not None:
+                    self.done(run)
                 self.progress.step(_describe(experiment) + (f" failed: {error}" if error else ""))
         if process is not None:
             assert process.stdin is not None

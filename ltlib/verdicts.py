@@ -3,8 +3,8 @@
 A cell is *reproduced* when the mean over runs lies within the metric's tolerance of the published number and, from
 three runs on, the 95% t-interval reaches no further than twice the tolerance to either side; *inconclusive* when the
 interval is wider; else *above* or *below*. *Not comparable* names the settings that differ; *not run* carries the
-command that fills the cell. With one run there is no interval and the reason says n = 1. Above and below compare sizes, not merit: a
-calibration error that is above is worse.
+command that fills the cell. With one run there is no interval and the reason says n = 1. Above and below compare sizes,
+not merit: a calibration error that is above is worse.
 """
 
 from __future__ import annotations

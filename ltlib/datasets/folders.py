@@ -2,8 +2,8 @@
 
 Class folders lie directly in the folder, or in its ``train`` and ``test`` (else ``val``) folders. Without a test folder
 a fixed stratified fifth of each class is the test set. Classes are in plain sorted order of their names ('1', '10',
-'2'), and the training folder alone decides their numbers. Hidden files, ``._`` files and files that are not images by their
-suffix are ignored.
+'2'), and the training folder alone decides their numbers. Hidden files, ``._`` files and files that are not images by
+their suffix are ignored.
 """
 
 from __future__ import annotations

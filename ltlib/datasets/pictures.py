@@ -60,6 +60,8 @@ def decode(path: Path, size: int, index: int = 0) -> NDArray[np.uint8]:
             short = min(width, height)
             # the sizes and offsets torchvision's Resize and CenterCrop come to
             wide, high = size * width // short, size * height // short
+            if wide * high > MAX_PIXELS // 32:
+                raise refuse(f"{width} x {height} pixels would be {wide} x {high} once the shorter side is {size}")
             left, top = round((wide - size) / 2), round((high - size) / 2)
             small = upright.resize((wide, high), Image.Resampling.BILINEAR) if short != size else upright
             return np.array(small.crop((left, top, left + size, top + size)))

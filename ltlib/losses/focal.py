@@ -60,8 +60,7 @@ class Focal(Loss):
             # to rounding wherever p is, and (1 - p)^gamma = exp(-gamma softplus(d)) has a bounded gradient, unlike
             # the power of a rounded 1 - p, whose gradient at p = 1 is infinite for gamma < 1.
             index = targets.unsqueeze(1)
-            others = logits.scatter(1, index, -torch.inf).logsumexp(1)
-            log_odds = logits.gather(1, index).squeeze(1) - others
+            log_odds = -(logits - logits.gather(1, index)).scatter(1, index, -torch.inf).logsumexp(1)
             losses = torch.exp(self.gamma * F.logsigmoid(-log_odds)) * -F.logsigmoid(log_odds)
         if self.alpha is None:
             return losses

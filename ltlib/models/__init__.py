@@ -12,6 +12,8 @@ Example:
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import torch
 from torch import nn
 
@@ -104,10 +106,10 @@ def create(
 
 def _build(model: str | Spec, num_classes: int, classifier: str, projector: int, classifier_input: str) -> Network:
     for label, number, least in (("num_classes", num_classes, 1), ("projector", projector, 0)):
-        if isinstance(number, bool) or not isinstance(number, int) or number < least:
+        if not isinstance(number, Integral) or int(number) < least:
             raise SettingError(f"{label} must be a whole number of at least {least}, not {number!r}")
     backbone = MODELS.create(model)
-    width = projector if classifier_input == "projection" else backbone.feature_dim
+    width = projector if projector and classifier_input == "projection" else backbone.feature_dim
     return Network(
         backbone,
         CLASSIFIERS.create(classifier, width, num_classes),

@@ -48,12 +48,12 @@ def reliability_diagram(tables: Any, *, title: str = "") -> Chart:
         summaries[str(name)] = mean
         x, width = 100 * (lower + upper)[full] / 2, 100 * (upper - lower)[full]
         a, c = 100 * accuracy[full], 100 * confidence[full]
-        axes.bar(x, a, width * 0.94, color=SKY, edgecolor=INK, linewidth=0.5)
+        axes.bar(x, np.minimum(a, c), width * 0.94, color=SKY, edgecolor=INK, linewidth=0.5)
         over = c >= a
         axes.bar(x[over], (c - a)[over], width[over] * 0.94, bottom=a[over], facecolor="#F6D5C1", edgecolor=VERMILLION,
                  hatch="////", linewidth=0.6)  # fmt: skip
-        axes.bar(x[~over], (a - c)[~over], width[~over] * 0.94, bottom=c[~over], facecolor="none", edgecolor=BLUE,
-                 hatch="....", linewidth=0.6)  # fmt: skip
+        axes.bar(x[~over], (a - c)[~over], width[~over] * 0.94, bottom=c[~over], facecolor="#E3EFF8", edgecolor=BLUE,
+                 hatch="\\\\\\\\", linewidth=0.6)  # fmt: skip
         axes.plot([0, 100], [0, 100], color=MUTED, linewidth=0.9, linestyle=(0, (4, 2)))
         axes.set(xlim=(0, 100), ylim=(0, 100), title=label(str(name)) if name else "")
         axes.text(3, 96, f"ECE {100 * ece:.1f}%\naccuracy {100 * mean['accuracy']:.1f}%\n"
@@ -69,10 +69,8 @@ def reliability_diagram(tables: Any, *, title: str = "") -> Chart:
     grid[1, 0].set_ylabel("Images (%)")
     fig.legend(
         handles=[
-            Patch(
-                facecolor="#F6D5C1", edgecolor=VERMILLION, hatch="////", label="over-confident"
-            ),
-            Patch(facecolor=SKY, edgecolor=BLUE, hatch="....", label="under-confident"),
+            Patch(facecolor="#F6D5C1", edgecolor=VERMILLION, hatch="////", label="over-confident"),
+            Patch(facecolor="#E3EFF8", edgecolor=BLUE, hatch="\\\\\\\\", label="under-confident"),
         ],
         loc="outside lower center",
         ncols=2,
@@ -109,6 +107,7 @@ def confidence_histogram(confidence: Any, correct: Any, *, bins: int = 15, title
     light_grid(axes)
     fig.legend(loc="outside upper right", ncols=2)
     means = [f"{alt.percent(float(p[m].mean()))} when {n}" for n, m in (("right", right), ("wrong", ~right)) if m.any()]
-    fig.alt = f"Confidence of {len(p):,} predictions, {alt.percent(float(right.mean()))} of them right: on average {' and '.join(means)}."
+    share_right = alt.percent(float(right.mean()))
+    fig.alt = f"Confidence of {len(p):,} predictions, {share_right} of them right: on average {' and '.join(means)}."
     fig.data = {"lower": edges[:-1].tolist(), "upper": edges[1:].tolist(), **{k: v.tolist() for k, v in share.items()}}
     return fig

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from ltlib.plots.style import (
     DOUBLE,
     INK,
     MUTED,
+    ROUND,
     SPLIT_NAMES,
     SPLITS,
     Chart,
@@ -80,12 +82,13 @@ def _curve(history: Any, quantity: str, selected: int | None, selected_as: str, 
         ends.append((float(y[last]), f"{y[last]:.1f}" if scale == 100 else f"{y[last]:.3g}", look.color))
     _axes(axes, quantity, epochs, title)
     _stages(axes, table)
-    if selected is not None:
-        _mark_selected(axes, selected, epochs, selected_as)
     if readings:
         _draw_readings(axes, parse_readings(readings), splits, scale, epochs)
-        axes.annotate(f"Bands, and in the document's words: {readings}", (0, 0), (0, -34), xycoords="axes fraction",
-                      textcoords="offset points", fontsize=6.8, color=MUTED, va="top", annotation_clip=False)  # fmt: skip
+        bands = "bands: " if parse_readings(readings) else ""
+        words = textwrap.fill(f"The document on its own curve ({bands}read from its text): {readings}", 104)
+        fig.supxlabel(words, x=0.012, ha="left", fontsize=6.8, color=MUTED, linespacing=1.3)
+    if selected is not None:
+        _mark_selected(axes, selected, epochs, selected_as, high=quantity != "accuracy")
     _label_ends(axes, epochs, ends)
     fig.legend(loc="outside upper right", ncols=4)
     fig.alt = alt.curve(history, quantity, selected)
@@ -189,7 +192,7 @@ def factors(
 
 def _axes(axes: Axes, quantity: str, epochs: int, title: str) -> None:
     axes.set(xlabel="Epoch", ylabel=_AXIS[quantity], title=title, xlim=(1 - 0.01 * epochs, epochs * 1.01))
-    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, steps=ROUND))
     light_grid(axes)
 
 
@@ -204,25 +207,51 @@ def _stages(axes: Axes, table: Series) -> None:
                       textcoords="offset points", fontsize=7, color=MUTED)  # fmt: skip
 
 
-def _mark_selected(axes: Axes, selected: int, epochs: int, why: str) -> None:
+def _mark_selected(axes: Axes, selected: int, epochs: int, why: str, high: bool) -> None:
+    """A vertical line with its reason, at the end of the axis where this kind of curve leaves room."""
     axes.axvline(selected, color=INK, linewidth=0.9, linestyle=(0, (4, 2)), zorder=1.5)
     left = selected > epochs / 2
     axes.annotate(
-        f"epoch {selected} selected{f': {why}' if why else ''}", (selected, 1), (-4 if left else 4, 2),
-        xycoords=("data", "axes fraction"), textcoords="offset points", ha="right" if left else "left", va="bottom",
-        fontsize=7, annotation_clip=False,
-    )  # fmt: skip
+        f"epoch {selected} selected{f':{chr(10)}{why}' if why else ''}",
+        (selected, 0.98 if high else 0.03),
+        (-4 if left else 4, 0),
+        xycoords=("data", "axes fraction"),
+        textcoords="offset points",
+        ha="right" if left else "left",
+        va="top" if high else "bottom",
+        fontsize=7,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8},
+    )
 
 
 def _label_ends(axes: Axes, epochs: int, ends: Sequence[tuple[float, str, str]]) -> None:
     """The last value of each line, right of it, moved apart where they would overlap."""
     low, high = axes.get_ylim()
-    apart = (high - low) * 0.055
-    place = -np.inf
-    for value, text, color in sorted(ends):
-        place = max(value, place + apart)
-        axes.annotate(text, (epochs, place), (5, 0), textcoords="offset points", va="center", fontsize=7, color=color,
-                      fontweight="bold", annotation_clip=False)  # fmt: skip
+    ordered = sorted(ends)
+    for place, (_, text, color) in zip(spread([v for v, _, _ in ordered], 0.058 * (high - low)), ordered, strict=True):
+        axes.annotate(
+            text,
+            (epochs, place),
+            (5, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=7,
+            color=color,
+            fontweight="bold",
+            annotation_clip=False,
+        )
+
+
+def spread(values: Sequence[float], apart: float) -> list[float]:
+    """Places for labels of ascending values, at least `apart` from each other and as near to their values as can be."""
+    blocks: list[tuple[float, int]] = []  # centre and number of labels
+    for value in values:
+        centre, size = float(value), 1
+        while blocks and centre - apart * (size - 1) / 2 < blocks[-1][0] + apart * (blocks[-1][1] + 1) / 2:
+            other, others = blocks.pop()
+            centre, size = (other * others + centre * size) / (others + size), others + size
+        blocks.append((centre, size))
+    return [centre + apart * (i - (size - 1) / 2) for centre, size in blocks for i in range(size)]
 
 
 def _draw_readings(axes: Axes, readings: Sequence[Reading], splits: Sequence[str], scale: float, epochs: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
@@ -11,11 +12,11 @@ from ltlib.errors import SettingError, UnknownName
 from ltlib.plots.style import BLUE, DOUBLE, INK, MUTED, Chart, styled
 
 LONG_TAILED_SUBSET = (
-    "input: images with classes 0 ... K-1, imbalance factor IF, form",
+    "input: images with classes 0 ... K-1, imbalance factor IF, imbalance type",
     "n_max = number of images of the largest class",
     "for each class c = 0 ... K-1:",
-    "    if form is exponential: n = floor(n_max · IF^(-c / (K - 1)))",
-    "    if form is step: n = n_max for c < K/2, else floor(n_max / IF)",
+    "    if the type is exponential: n = floor(n_max · IF^(-c / (K - 1)))",
+    "    if the type is step: n = n_max for c < K/2, else floor(n_max / IF)",
     "    n = min(n, images that class c has)",
     "    shuffle the images of class c and keep the first n",
     "output: the kept images, largest class first; the test set stays whole",
@@ -47,20 +48,20 @@ def algorithm(lines: Sequence[str], *, title: str = "") -> Chart:
         axes.text(0.1, y + 0.12, title, va="center", fontweight="bold", fontsize=9)
         y += 0.27
         axes.axhline(y - 0.01, 0.01, 0.99, color=INK, linewidth=0.6)
-    renderer_free_width = 0.0725  # inches of one character of the 8-point monospaced font below
+    advance = 0.602 * 8 / 72  # inches of one character of the 8-point monospaced font below
     for i, line in enumerate(lines):
         middle = y + pitch * (i + 0.6)
         text = line.lstrip(" ")
-        x = 0.42 + renderer_free_width * (len(line) - len(text))
+        x = 0.42 + advance * (len(line) - len(text))
         axes.text(0.3, middle, f"{i + 1}", ha="right", va="center", fontsize=7, color=MUTED)
         word = text.split(" ")[0].rstrip(":")
         if word in _KEYWORDS:
-            axes.text(x, middle, word, va="center", fontfamily="DejaVu Sans Mono", fontweight="bold", color=BLUE)
-            x += renderer_free_width * len(word)
+            axes.text(x, middle, word, va="center", fontfamily="monospace", fontweight="bold", color=BLUE)
+            x += advance * len(word)
             text = text[len(word) :]
-            x += renderer_free_width * (len(text) - len(text.lstrip(" ")))
+            x += advance * (len(text) - len(text.lstrip(" ")))
             text = text.lstrip(" ")
-        axes.text(x, middle, text, va="center", fontfamily="DejaVu Sans Mono")
+        axes.text(x, middle, text, va="center", fontfamily="monospace")
     axes.axhline(height - 0.04, 0.01, 0.99, color=INK, linewidth=1.2)
     fig.alt = f"{title}{': ' if title else ''}{' '.join(f'{i + 1}. {line.strip()}.' for i, line in enumerate(lines))}"
     fig.data = {"line": list(range(1, len(lines) + 1)), "text": list(lines)}
@@ -132,19 +133,9 @@ def framework(
             if end not in boxes:
                 raise UnknownName("box", end, boxes)
         start, stop = boxes[arrow[0]], boxes[arrow[1]]
+        ends: Any = {"patchA": patches[arrow[0]], "patchB": patches[arrow[1]], "shrinkA": 1, "shrinkB": 1}
         axes.add_patch(
-            FancyArrowPatch(
-                start.at,
-                stop.at,
-                patchA=patches[arrow[0]],
-                patchB=patches[arrow[1]],
-                arrowstyle="-|>",
-                mutation_scale=9,
-                shrinkA=1,
-                shrinkB=1,
-                color=INK,
-                linewidth=0.9,
-            )  # fmt: skip
+            FancyArrowPatch(start.at, stop.at, arrowstyle="-|>", mutation_scale=9, color=INK, linewidth=0.9, **ends)
         )
         if len(arrow) == 3:
             middle = _gap_middle(start, stop)

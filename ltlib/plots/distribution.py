@@ -19,6 +19,7 @@ from ltlib.plots.style import (
     INKS,
     MARKERS,
     MUTED,
+    ROUND,
     SKY,
     VERMILLION,
     Chart,
@@ -71,19 +72,22 @@ def class_distribution(
     axes = fig.add_subplot()
     x = np.arange(len(n))
     is_low = np.isin(x, low)
-    edge = {"edgecolor": INK, "linewidth": 0.5 if len(n) <= 40 else 0.0}
+    line = 0.5 if len(n) <= 40 else 0.0
     if before is not None:
-        axes.bar(x, _counts(before), width=0.86, facecolor="none", edgecolor=MUTED, linewidth=0.7, linestyle="--")
-    axes.bar(x[~is_low], n[~is_low], width=0.86, color=SKY, **edge)
+        if len(n) <= 40:
+            axes.bar(x, _counts(before), width=0.86, facecolor="none", edgecolor=MUTED, linewidth=0.7, linestyle="--")
+        else:
+            axes.stairs(_counts(before), np.arange(len(n) + 1) - 0.5, color=MUTED, linewidth=0.7, baseline=None)
+    axes.bar(x[~is_low], n[~is_low], width=0.86, color=SKY, edgecolor=INK, linewidth=line)
     hatch = "////" if len(n) <= 40 else None
-    axes.bar(x[is_low], n[is_low], width=0.86, color=VERMILLION, hatch=hatch, **edge)
+    axes.bar(x[is_low], n[is_low], width=0.86, color=VERMILLION, hatch=hatch, edgecolor=INK, linewidth=line)
     _name_classes(axes, names)
     if len(n) <= 12:
         for i, count in enumerate(n):
             axes.annotate(f"{count:,}", (i, count), (0, 1.5), textcoords="offset points", ha="center", fontsize=7)
     axes.set(ylabel="Images per class", xlim=(-0.7, len(n) - 0.3), title=title)
     axes.yaxis.set_major_formatter(THOUSANDS)
-    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True, steps=ROUND))
     light_grid(axes)
     handles = [Patch(facecolor=SKY, edgecolor=INK, linewidth=0.5, label=f"majority, {len(n) - len(low)} classes")]
     if low:
@@ -91,7 +95,7 @@ def class_distribution(
         handles.append(Patch(facecolor=VERMILLION, edgecolor=INK, linewidth=0.5, hatch=hatch, label=text))
     if before is not None:
         text = f"before the reduction, {int(np.sum(before)):,} images"
-        handles.append(Patch(facecolor="none", edgecolor=MUTED, linestyle="--", label=text))
+        handles.append(Patch(facecolor="none", edgecolor=MUTED, linestyle="--" if len(n) <= 40 else "-", label=text))
     fig.legend(handles=handles, loc="outside upper right", ncols=len(handles))
     ratio = f", imbalance factor {n.max() / n.min():.3g}" if n.min() > 0 else ", some class is empty"
     axes.set_xlabel(f"Class ({n.sum():,} images{ratio})")
@@ -125,8 +129,8 @@ def sketch(counts: Sequence[int], *, head: float = 0.2, title: str = "") -> Char
     axes.axvline(cut, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
     top = n[0] * 1.05
     right = (cut + len(n)) / 2
-    axes.text(cut + 0.015 * len(n), top * 0.93, f"head: {cut} of {len(n)} classes, {share:.0%} of the images", color=BLUE,
-              fontweight="bold", va="center")  # fmt: skip
+    text = f"head: {cut} of {len(n)} classes, {share:.0%} of the images"
+    axes.text(cut + 0.015 * len(n), top * 0.93, text, color=BLUE, fontweight="bold", va="center")
     axes.annotate("", (cut + 0.01 * len(n), n[cut] * 0.4 + top * 0.12), (len(n), n[cut] * 0.4 + top * 0.12),
                   arrowprops={"arrowstyle": "<->", "color": "#A34700", "linewidth": 0.9})  # fmt: skip
     axes.text(right, n[cut] * 0.4 + top * 0.15, f"tail: {len(n) - cut} classes, {1 - share:.0%} of the images",
@@ -135,8 +139,8 @@ def sketch(counts: Sequence[int], *, head: float = 0.2, title: str = "") -> Char
     axes.set_title(title)
     axes.yaxis.set_major_formatter(THOUSANDS)
     fig.alt = (
-        f"Sketch of a long-tailed distribution: the {cut} largest of {len(n)} classes, the head, hold {alt.percent(float(share))} "
-        f"of the images; the other {len(n) - cut}, the tail, share {alt.percent(float(1 - share))}."
+        f"Sketch of a long-tailed distribution: the {cut} largest of {len(n)} classes, the head, hold "
+        f"{share:.1%} of the images; the other {len(n) - cut}, the tail, share {1 - share:.1%}."
     )
     fig.data = {
         "rank": list(range(1, len(n) + 1)),
@@ -164,8 +168,8 @@ def field_counts(counts: Mapping[str, Sequence[int]], *, title: str = "") -> Cha
         n = n[n > 0]
         x = 100 * (np.arange(len(n)) + 0.5) / len(n)
         axes.plot(
-            x, n, color=INKS[i % 6], linestyle=DASHES[i // 6 % 4], marker=MARKERS[i % 10], markevery=_about(len(n), 9, i),
-            markeredgecolor="white", markeredgewidth=0.5,
+            x, n, color=INKS[i % 6], linestyle=DASHES[i // 6 % 4], marker=MARKERS[i % 10],
+            markevery=_about(len(n), 9, i), markeredgecolor="white", markeredgewidth=0.5,
             label=f"{label(name)}: {len(n):,} classes, factor {n[0] / n[-1]:,.3g}",
         )  # fmt: skip
         rows["dataset"] += [name] * len(n)
@@ -214,7 +218,7 @@ def count_curves(
         axes.set_yscale("log")
     axes.set(xlabel="Class", ylabel=f"Images per class{' (log scale)' if log else ''}", title=title)
     axes.yaxis.set_major_formatter(THOUSANDS)
-    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, steps=ROUND))
     light_grid(axes)
     fig.legend(loc="outside right upper", title=legend_title, alignment="left")
     totals = [f"{legend_title.lower()} {name}: {int(np.sum(v)):,} images, smallest class {int(np.min(v)):,}"
@@ -240,9 +244,9 @@ def _about(points: int, marks: int, phase: int) -> tuple[int, int]:
 def _name_classes(axes: Axes, names: Sequence[str]) -> None:
     """Class names below the bars where there is room, else every so-maniest class number."""
     if len(names) > 30:
-        axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, steps=ROUND))
         return
-    slanted = max(map(len, names)) * len(names) > 95
+    slanted = max(map(len, names)) * len(names) > 110
     axes.set_xticks(
         range(len(names)),
         names,

@@ -13,7 +13,8 @@ from ltlib.errors import SettingError
 from ltlib.plots import alt
 from ltlib.plots.style import DOUBLE, INK, Chart, Look, chart, class_look, group_look, label, styled
 
-Panels = Mapping[str, Any]
+CROWDED = 1200
+"""Points from which they become one picture inside the SVG: as shapes they would weigh 180 bytes each."""
 
 
 @styled
@@ -63,12 +64,13 @@ def scatter(
     looks = _looks(class_names, groups)
     data: dict[str, list[Any]] = {"panel": [], "x": [], "y": [], "class": []}
     everything = []
+    crowded = sum(len(xy) for xy in panels.values()) > CROWDED
     for axes, (name, xy) in zip(grid, panels.items(), strict=False):
         xy = np.asarray(xy, dtype=np.float64)
         y = np.asarray(targets[name] if isinstance(targets, Mapping) else targets)
         if xy.shape != (len(y), 2):
             raise SettingError(f"{len(y)} targets need points [{len(y)}, 2], not {list(xy.shape)}")
-        _map(axes, xy, y, looks, set(emphasise))
+        _map(axes, xy, y, looks, set(emphasise), crowded)
         axes.set_title(label(name) if name else "")
         values = (measured or {}).get(name)
         if values:
@@ -97,7 +99,9 @@ def _looks(class_names: Sequence[str], groups: Mapping[str, Sequence[int]] | Non
     return {int(c): group_look(name) for name, members in (groups or {}).items() for c in members}
 
 
-def _map(axes: Axes, xy: np.ndarray, y: np.ndarray, looks: Mapping[int, Look], emphasised: set[int]) -> None:
+def _map(
+    axes: Axes, xy: np.ndarray, y: np.ndarray, looks: Mapping[int, Look], emphasised: set[int], crowded: bool
+) -> None:
     """Points of a class in one collection; emphasised classes last, so that they lie on top."""
     size = float(np.clip(9000 / max(len(y), 1), 5, 20))
     for c in sorted(looks, key=lambda c: (c in emphasised, c)):
@@ -106,8 +110,9 @@ def _map(axes: Axes, xy: np.ndarray, y: np.ndarray, looks: Mapping[int, Look], e
             continue
         strong = c in emphasised
         axes.scatter(
-            xy[own, 0], xy[own, 1], s=size * (2.2 if strong else 1.0), marker=looks[c].marker, color=looks[c].color,
-            edgecolors=INK, linewidths=0.6 if strong else 0.15, alpha=0.95 if strong or not emphasised else 0.45,
+            xy[own, 0], xy[own, 1], s=size * (1.7 if strong else 1.0), marker=looks[c].marker, color=looks[c].color,
+            edgecolors=INK, linewidths=0.4 if strong else 0.15, alpha=0.95 if strong or not emphasised else 0.5,
+            rasterized=crowded,
         )  # fmt: skip
     axes.set_xticks([])
     axes.set_yticks([])

@@ -24,7 +24,8 @@ _NO_DATES: dict[str, dict[str, None]] = {
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     "png": {"Software": None},
 }
-PNG_DPI = 200
+DPI = 200
+"""Of PNG files, and of the points of a crowded map inside an SVG or PDF."""
 
 
 def save(fig: Figure, stem: Path | str, data: pd.DataFrame | None = None) -> list[Path]:
@@ -64,7 +65,7 @@ def render(fig: Figure, form: str) -> bytes:
             # A constrained layout moves a little each time it runs; one run, then frozen, gives equal bytes.
             fig.draw_without_rendering()
             fig.set_layout_engine("none")
-        fig.savefig(stream, format=form, dpi=PNG_DPI if form == "png" else 72, metadata=_NO_DATES[form])
+        fig.savefig(stream, format=form, dpi=DPI, metadata=_NO_DATES[form])
     return stream.getvalue()
 
 

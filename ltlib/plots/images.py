@@ -143,8 +143,9 @@ def _draw(
     """Place the tiles and their texts in one axes whose unit is a tile's width."""
     height, width = next(tiles.shape[1:3] for tiles, _ in rows if len(tiles))
     aspect = height / width
-    left = 0.16 if names else 0.0  # of the figure's width, for row names
-    tile = min(DOUBLE * (1 - left) / (columns * (1 + GAP)), 1.3)  # inches
+    longest = max((len(line) for name in names for line in name.split("\n")), default=-1)
+    left = (0.075 * longest + 0.12) / DOUBLE if names else 0.0  # of the figure's width, for row names
+    tile = min((DOUBLE * (1 - left) - 0.1) / (columns * (1 + GAP)), 1.3)  # inches
     lines = [max((t.count("\n") + 1 for t in texts if t), default=0) for _, texts in rows]
     above = [0.14 * n / tile + (0.03 if n else 0) for n in lines]
     step = [aspect + GAP + a for a in above]
@@ -163,8 +164,8 @@ def _draw(
             x = j * (1 + GAP)
             axes.imshow(image, extent=(x, x + 1, y + aspect, y), aspect="auto", zorder=1)
             if texts[j]:
-                place = {"x": x, "ha": "left"} if align_left else {"x": x + 0.5, "ha": "center"}
-                axes.text(y=y - 0.04, s=texts[j], va="bottom", fontsize=7, **place)
+                at, side = (x, "left") if align_left else (x + 0.5, "center")
+                axes.text(at, y - 0.04, texts[j], ha=side, va="bottom", fontsize=7)
         if i < len(names):
             axes.text(-0.08, y + aspect / 2, names[i], ha="right", va="center", fontsize=7.5, linespacing=1.25)
         y += aspect + GAP

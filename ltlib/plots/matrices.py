@@ -45,11 +45,12 @@ def confusion_matrix(
     fig = chart(DOUBLE * 0.72, DOUBLE * 0.62)
     axes = fig.add_subplot()
     image = _cells(axes, m, names, "percent" if normalise else "count", font=7 if k <= 12 else 5)
-    axes.set(xlabel="Predicted class", ylabel="Actual class", title=title)
+    axes.set(xlabel="Predicted class", ylabel="Actual class")
+    axes.set_title(title, pad=14 if groups and not small else 6)
     bar = fig.colorbar(image, ax=axes, shrink=0.75, pad=0.02, ticks=[0, 0.05, 0.25, 0.5, 0.75, 1])
     bar.ax.set_yticklabels(["0", "5", "25", "50", "75", "100"])
     bar.set_label("Share of the actual class (%)")
-    bar.outline.set_linewidth(0.5)  # type: ignore[operator]
+    bar.outline.set_linewidth(0.5)
     if groups and not small:
         _group_lines(axes, groups, k)
     fig.alt = alt.confusion(m, class_names)
@@ -81,6 +82,7 @@ def compare_confusion(
             f"matrices of {len(first)} and {len(second)} classes and {len(class_names)} names do not compare"
         )
     fig = chart(DOUBLE, DOUBLE * 1.02)
+    fig.set_layout_engine("compressed")
     if title:
         fig.suptitle(title, x=0.01, ha="left", fontsize=9, fontweight="bold")
     panels = fig.subplots(2, 2)
@@ -97,7 +99,7 @@ def compare_confusion(
     axes.imshow(change, cmap="PuOr_r", norm=TwoSlopeNorm(0, -limit, limit))
     if len(first) <= WITH_NUMBERS:
         for (i, j), value in np.ndenumerate(change):
-            if abs(value) >= 0.5:
+            if round(abs(value)) >= 1:
                 color = "white" if abs(value) > 0.62 * limit else INK
                 axes.text(j, i, f"{value:+.0f}", ha="center", va="center", fontsize=font, color=color)
     _ticks(axes, list(class_names))
@@ -119,6 +121,7 @@ def _recalls(axes: Axes, first: np.ndarray, second: np.ndarray, class_names: lis
             100 * values, y, look.marker, color=look.color, markerfacecolor=face, label=name.lower(), markersize=5
         )
     axes.set(ylim=(len(first) - 0.5, -0.5), xlabel="Recall (%)", title="Recall of each class")
+    axes.set_box_aspect(1)
     axes.set_yticks(y, class_names if len(first) <= WITH_NUMBERS else [""] * len(first))
     light_grid(axes, "x")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)

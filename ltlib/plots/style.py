@@ -51,6 +51,7 @@ RC: Any = {
     "savefig.bbox": None,  # a tight box would make every figure another width
     "font.family": ["sans-serif"],
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "sans-serif"],
+    "font.monospace": ["DejaVu Sans Mono", "Menlo", "Consolas", "monospace"],
     "mathtext.fontset": "dejavusans",
     "font.size": 8,
     "axes.titlesize": 9,
@@ -207,6 +208,8 @@ _NAMES = {
     "cifar10": "CIFAR-10",
     "cifar100": "CIFAR-100",
     "butterfly": "Butterfly",
+    "inaturalist2017": "iNaturalist 2017",
+    "places_lt": "Places-LT",
     "f1": "F1",
     "ece": "ECE",
     "mce": "MCE",
@@ -268,7 +271,7 @@ def method_looks(names: Sequence[str]) -> dict[str, Look]:
 
 
 def _look(color: int, place: int, turn: int) -> Look:
-    hatches = ("", "////", "....", "xxxx")
+    hatches = ("", "////", "\\\\\\\\", "xxxx")
     turn %= len(DASHES)
     return Look(INKS[color % len(INKS)], MARKERS[place % len(MARKERS)], DASHES[turn], hatches[turn])
 
@@ -276,7 +279,7 @@ def _look(color: int, place: int, turn: int) -> Look:
 GROUPS: Mapping[str, Look] = {
     "head": Look(BLUE, "o", DASHES[0]),
     "middle": Look(PURPLE, "s", DASHES[1], "////"),
-    "tail": Look(VERMILLION, "^", DASHES[3], "...."),
+    "tail": Look(VERMILLION, "^", DASHES[3], "\\\\\\\\"),
 }
 _GROUP_ALIASES = {"many": "head", "medium": "middle", "few": "tail"}
 SPLITS: Mapping[str, Look] = {
@@ -339,6 +342,10 @@ class Series:
     def has(self, name: str) -> bool:
         """Whether the column has a number at all."""
         return name in self.columns and bool(np.isfinite(self[name]).any())
+
+
+ROUND = [1, 2, 5, 10]
+"""Steps of ticks that people read without thinking, for `MaxNLocator`."""
 
 
 def light_grid(axes: Axes, axis: str = "y") -> None:

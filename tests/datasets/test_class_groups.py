@@ -27,7 +27,8 @@ def test_cuts_follow_the_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("factor", "expected"), [(10, (69, 31, 0)), (20, (53, 47, 0)), (50, (41, 41, 18)), (100, (35, 35, 30)), (200, (30, 31, 39))]
+    ("factor", "expected"),
+    [(10, (69, 31, 0)), (20, (53, 47, 0)), (50, (41, 41, 18)), (100, (35, 35, 30)), (200, (30, 31, 39))],
 )
 def test_thresholds_on_cifar100(factor: int, expected: tuple[int, int, int]) -> None:
     counts = long_tailed_counts(500, 100, factor)

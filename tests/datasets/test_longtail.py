@@ -49,7 +49,9 @@ def test_published_totals_and_exact_arithmetic(n_max: int, classes: int, factor:
     counts = long_tailed_counts(n_max, classes, factor)
     assert sum(counts) == total
     assert counts == exact_exponential(n_max, classes, Fraction(factor))
-    assert counts == [int(n_max * (1 / factor) ** (c / (classes - 1))) for c in range(classes)]  # the field's float form
+    assert counts == [
+        int(n_max * (1 / factor) ** (c / (classes - 1))) for c in range(classes)
+    ]  # the field's float form
 
 
 def test_known_counts() -> None:
@@ -78,9 +80,7 @@ def test_a_float_would_lose_an_image() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    n_max=st.integers(1, 20_000), classes=st.integers(2, 40), hundredths=st.integers(100, 100_000)
-)
+@given(n_max=st.integers(1, 20_000), classes=st.integers(2, 40), hundredths=st.integers(100, 100_000))
 def test_exponential_is_exact_everywhere(n_max: int, classes: int, hundredths: int) -> None:
     counts = long_tailed_counts(n_max, classes, hundredths / 100)
     assert counts == exact_exponential(n_max, classes, Fraction(hundredths, 100))

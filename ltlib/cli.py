@@ -1,0 +1,413 @@
+"""The command line: ``ltlib reproduce | train | list | status | verify | data | notebooks | bench``.
+
+Each command is a frozen dataclass; its fields are the flags. A mistake of the user's ends in one sentence and an exit
+code that is not 0; ``--debug`` shows the traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from ltlib.errors import IncompleteError, LtlibError, SettingError
+from ltlib.experiment import Experiment
+from ltlib.progress import Progress, duration
+from ltlib.registry import format_spec, parse
+
+Say = Callable[[str], None]
+
+
+def say(line: str) -> None:
+    """One line for the user, at once."""
+    print(line, flush=True)
+
+
+@dataclass(frozen=True)
+class Reproduce:
+    """Train what is missing, execute the notebooks, write the HTML report. Running it again goes on where it stopped.
+
+    Attributes:
+        profile: quick (embedded digits, minutes), laptop (real images, small network) or paper (one GPU).
+        only: Notebooks or chapters, such as convergent or convergent/cifar10; all by default.
+        grid: Train these grids only, such as convergent/1, and execute no notebook.
+        jobs: Training processes and notebooks at once; by default one a core.
+        budget: Stop adding runs after this much estimated training, as 30m or 6h.
+        dry_run: Print the plan and its cost; needs no data on disk.
+        force: Execute fresh pages again, and allow the paper profile without a GPU.
+    """
+
+    profile: str = "quick"
+    only: tuple[str, ...] = ()
+    grid: tuple[str, ...] = ()
+    jobs: int | None = None
+    budget: str | None = None
+    dry_run: bool = False
+    force: bool = False
+
+    def run(self) -> int:
+        from ltlib import chain, declared, places, plan, profiles, stages, sweep
+
+        profiles.get(self.profile)
+        if self.jobs is not None and self.jobs < 1:
+            raise SettingError(f"jobs must be at least 1, not {self.jobs}")
+        jobs = self.jobs or sweep.default_jobs()
+        pages = chain.select(declared.all_pages(), self.only or None)
+        names = self.grid or tuple(name for page in pages for name in page.grids)
+        budget = plan.parse_budget(self.budget) if self.budget else None
+        work = plan.make(self.profile, names, budget)
+        say(work.text(jobs))
+        if self.dry_run:
+            return 0
+        if self.profile == "paper" and stages.device().type == "cpu" and work.missing and not self.force:
+            raise SettingError(
+                "the paper profile is made for a GPU and none is here; add --force to train on the CPU anyway"
+            )
+
+        def train(experiments: Sequence[Experiment]) -> None:
+            chosen = [e for e in work.missing if e in set(experiments)]
+            found = sweep.run_all(chosen, jobs=jobs, label=f"{self.profile} runs", done=record)
+            for run_id, reason in found.failures.items():
+                say(f"run {run_id} failed: {reason}")
+
+        def record(run: Any) -> None:
+            if self.profile != "quick":
+                run.record(places.reports_folder() / self.profile / "records")
+
+        if self.grid:
+            train(work.missing)
+            return 0
+        states = chain.run_chain(self.profile, self.only or None, jobs=jobs, force=self.force, train=train, say=say)
+        say(f"report: {places.reports_folder() / self.profile / 'index.html'}")
+        chosen = {page.id for page in pages}
+        chain.require_complete([state for state in states if state.page.id in chosen])
+        return 0
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train one run, or load it if it is finished; prints an epoch a line and the result.
+
+    Attributes:
+        experiment: What to train.
+        epochs: Epochs instead of the recipe's.
+        profile: Train what this profile trains for the experiment.
+    """
+
+    experiment: Annotated[Experiment, tyro.conf.arg(name="")] = field(default_factory=Experiment)
+    epochs: int | None = None
+    profile: str | None = None
+
+    def run(self) -> int:
+        from ltlib import cost, profiles, runs
+        from ltlib.training import Stopped
+
+        experiment = self.experiment
+        if self.epochs is not None:
+            name, settings = parse(experiment.recipe)
+            experiment = replace(experiment, recipe=format_spec(name, settings | {"epochs": self.epochs}))
+        if self.profile is not None:
+            mapped = profiles.resolve(experiment, self.profile)
+            if isinstance(mapped, profiles.Impossible):
+                raise SettingError(mapped.reason)
+            experiment = mapped
+        run_id = experiment.run_id
+        if runs.load(run_id) is None:
+            say(f"run {run_id}: about {duration(cost.estimate([experiment]))} of training (estimate, one thread)")
+        stop = _graceful()
+        try:
+            run = runs.run(experiment, report=_say_epoch, stop=stop.is_set)
+        except Stopped:
+            say(f"stopped; the state of run {run_id} is saved and the same command goes on from there")
+            return 128 + stop.signal  # type: ignore[attr-defined]
+        say(_summary(run))
+        return 0
+
+
+@dataclass(frozen=True)
+class List:
+    """List what there is: methods, models, datasets, recipes, samplers, losses, grids, notebooks, profiles or runs."""
+
+    what: Annotated[
+        Literal[
+            "methods", "models", "datasets", "recipes", "samplers", "losses", "grids", "notebooks", "profiles", "runs"
+        ],
+        tyro.conf.Positional,
+    ] = "methods"
+
+    def run(self) -> int:
+        for line in _LISTS[self.what]():
+            say(line)
+        return 0
+
+
+@dataclass(frozen=True)
+class Status:
+    """Say which pages are fresh, stale, failed or missing, and which runs are there."""
+
+    profile: str = "quick"
+
+    def run(self) -> int:
+        from ltlib import chain, declared, plan
+
+        pages = chain.plan(declared.all_pages())
+        for page in pages:
+            state = chain.state(page, self.profile)
+            say(f"{state.state:8} {page.id}" + (f"  ({state.reason})" if state.reason else ""))
+        say(plan.make(self.profile, [name for page in pages for name in page.grids]).text())
+        return 0
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Read every finished run again: digests, identities, fingerprints of the images."""
+
+    def run(self) -> int:
+        from ltlib import runs
+
+        wrong = runs.verify()
+        for line in wrong:
+            say(line)
+        if wrong:
+            raise IncompleteError(
+                f"{len(wrong)} problems; delete what is named and run ltlib reproduce to make it again"
+            )
+        say(f"{len(runs.finished())} runs, nothing wrong")
+        return 0
+
+
+@dataclass(frozen=True)
+class Data:
+    """Show, download or verify image sets.
+
+    Attributes:
+        action: list what is here, download a set, or verify one (reads every file).
+        name: The set.
+    """
+
+    action: Annotated[Literal["list", "download", "verify"], tyro.conf.Positional] = "list"
+    name: Annotated[str | None, tyro.conf.Positional] = None
+
+    def run(self) -> int:
+        from ltlib import datasets
+
+        if self.action == "list":
+            for line in _LISTS["datasets"]():
+                say(line)
+            return 0
+        if self.name is None:
+            raise SettingError(f"say which set to {self.action}: {', '.join(datasets.names())}")
+        data = datasets.load(self.name, download=self.action == "download")
+        say(f"{self.name}: {len(data.train):,} training and {len(data.test):,} test images, {data.num_classes} classes")
+        return 0
+
+
+@dataclass(frozen=True)
+class Notebooks:
+    """Check the notebooks' form, or write it (canonical: no outputs, readable cell ids, made header)."""
+
+    action: Annotated[Literal["check", "format"], tyro.conf.Positional] = "check"
+
+    def run(self) -> int:
+        from ltlib import declared, places
+
+        folder = places.notebooks_folder()
+        if folder is None:
+            raise SettingError("there is no notebooks folder here; run this in a checkout")
+        paths = sorted(path for path in folder.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+        if self.action == "format":
+            changed = [path for path in paths if declared.format_notebook(path)]
+            say(f"{len(paths)} notebooks, {len(changed)} rewritten")
+            return 0
+        wrong = [f"{path.relative_to(folder)}: {problem}" for path in paths for problem in declared.check(path)]
+        for line in wrong:
+            say(line)
+        if wrong:
+            raise IncompleteError(f"{len(wrong)} problems; ltlib notebooks format repairs the form")
+        say(f"{len(paths)} notebooks, nothing wrong")
+        return 0
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Measure ours beside the baseline, both arms interleaved in one run on this machine.
+
+    Attributes:
+        what: data: crop, flip and normalise of 32x32 images, against PIL and DataLoader.
+        rounds: Interleaved rounds; the median of their ratios is the result.
+        out: Also write the result as JSON.
+    """
+
+    what: Annotated[Literal["data"], tyro.conf.Positional] = "data"
+    rounds: int = 5
+    out: Path | None = None
+
+    def run(self) -> int:
+        from ltlib import bench
+        from ltlib.files import write_json
+
+        result = bench.data(rounds=self.rounds)
+        if self.out is not None:
+            write_json(self.out, result)
+        return 0
+
+
+_COMMANDS: dict[str, Callable[..., Any]] = {
+    "reproduce": Reproduce,
+    "train": Train,
+    "list": List,
+    "status": Status,
+    "verify": Verify,
+    "data": Data,
+    "notebooks": Notebooks,
+    "bench": Bench,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    given = [argument for argument in given if argument != "--debug"]
+    try:
+        command = tyro.extras.subcommand_cli_from_dict(
+            _COMMANDS,
+            prog="ltlib",
+            description="A reproducible workbook on long-tailed image recognition.",
+            args=given,
+            config=(tyro.conf.FlagCreatePairsOff,),
+        )
+        return command.run()
+    except LtlibError as error:
+        if debug:
+            raise
+        print(f"ltlib: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("ltlib: stopped; what is finished is kept, the same command goes on from there", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+
+
+def _graceful() -> threading.Event:
+    """An event that the first Ctrl-C or SIGTERM sets; a second one ends the process at once."""
+    event = threading.Event()
+
+    def handle(number: int, frame: object) -> None:
+        if event.is_set():
+            os._exit(128 + number)
+        event.signal = number  # type: ignore[attr-defined]
+        event.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handle)
+    return event
+
+
+def _say_epoch(row: Any) -> None:
+    parts = [f"epoch {row['epoch']}/{row['epochs']}", f"{row['seconds']:.1f} s", f"train loss {row['train_loss']:.4f}"]
+    if "test_accuracy" in row:
+        parts.append(f"test accuracy {row['test_accuracy']:.1%}, ECE {row['test_ece']:.1%}")
+    say("  ".join(([f"stage {row['stage']}"] if row["stage"] > 1 else []) + parts))
+
+
+def _summary(run: Any) -> str:
+    last = run.metrics["last"]
+    lines = [
+        f"run {run.id}: test accuracy {last['accuracy']:.2%} at the last epoch ({last['epoch']})",
+        "  groups: "
+        + ", ".join(
+            f"{name} {group['accuracy']:.1%}" for name, group in last["groups"].items() if group["accuracy"] is not None
+        ),
+    ]
+    if "ece" in last:
+        lines[0] += f", ECE {last['ece']:.2%}"
+    if run.selection != "last":
+        chosen = run.metrics["selected"]
+        lines.append(f"  by {run.selection.replace('_', ' ')}: {chosen['accuracy']:.2%} at epoch {chosen['epoch']}")
+    lines.append(f"  {run.parameters:,} parameters, {duration(run.seconds)}, data {run.fingerprint[:12]}")
+    return "\n".join(lines)
+
+
+def _registered(kind: str) -> list[str]:
+    from ltlib import losses, methods, models, recipes, sampling
+
+    registry: Any = {
+        "methods": methods.METHODS,
+        "models": models.MODELS,
+        "recipes": recipes.RECIPES,
+        "samplers": sampling.SAMPLERS,
+        "losses": losses.LOSSES,
+    }[kind]
+    width = max(len(entry.name) for entry in registry)
+    lines = []
+    for entry in registry:
+        line = f"{entry.name:{width}}  {entry.summary}  [{entry.source}]"
+        if kind == "methods":
+            stages = len(methods.stages(entry.name))
+            line += f"  {stages} stage{'s' if stages > 1 else ''}"
+        lines.append(line)
+    return lines
+
+
+def _datasets() -> list[str]:
+    from ltlib import datasets
+
+    names = datasets.names()
+    width = max(map(len, names))
+    return [
+        f"{name:{width}}  {datasets.info(name).num_classes:3} classes, {datasets.info(name).train_images:6,} training images, "
+        + ("here" if datasets.available(name) else f"not here: {datasets.info(name).where}")
+        for name in names
+    ]
+
+
+def _pages() -> list[str]:
+    from ltlib import declared
+
+    return [f"{page.id}: {page.title}" for page in declared.all_pages()]
+
+
+def _runs() -> list[str]:
+    from ltlib import runs
+
+    return [
+        f"{run.id}  {run.metrics['last']['accuracy']:6.1%}  {run.experiment.method} on {run.experiment.dataset}, "
+        f"IF {run.experiment.imbalance_factor:g}, {run.experiment.model}, {run.experiment.recipe}, seed {run.experiment.seed}"
+        + (f"  ({run.profile} record)" if run.profile else "")
+        for run in runs.finished()
+    ]
+
+
+def _profiles() -> list[str]:
+    from ltlib import profiles
+
+    return [f"{profile.name:7} {profile.summary}" for profile in profiles.PROFILES.values()]
+
+
+def _grids() -> list[str]:
+    from ltlib import grids
+
+    return grids.names()
+
+
+_LISTS: dict[str, Callable[[], list[str]]] = {
+    **{kind: (lambda kind=kind: _registered(kind)) for kind in ("methods", "models", "recipes", "samplers", "losses")},  # type: ignore[misc]
+    "datasets": _datasets,
+    "grids": _grids,
+    "notebooks": _pages,
+    "profiles": _profiles,
+    "runs": _runs,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+(function () {
+  "use strict";
+  var root = document.documentElement;
+  function saved() { try { return localStorage.getItem("lt-theme"); } catch (e) { return null; } }
+  function dark() {
+    var set = root.getAttribute("data-theme");
+    return set ? set === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  }
+  if (saved()) root.setAttribute("data-theme", saved());
+  document.querySelectorAll("button[data-do]").forEach(function (button) {
+    button.hidden = false;
+    var theme = button.dataset.do === "theme";
+    function name() { if (theme) button.textContent = dark() ? "Light" : "Dark"; }
+    name();
+    button.addEventListener("click", function () {
+      if (theme) {
+        var now = dark() ? "light" : "dark";
+        root.setAttribute("data-theme", now);
+        try { localStorage.setItem("lt-theme", now); } catch (e) { /* private mode: this page only */ }
+        return name();
+      }
+      var open = button.getAttribute("aria-pressed") !== "true";
+      button.setAttribute("aria-pressed", open);
+      button.textContent = open ? "Hide code" : "Show code";
+      document.querySelectorAll("details.code").forEach(function (d) { d.open = open; });
+    });
+  });
+
+  // Tables with one header row and no merged cells sort by a click or Enter on a header.
+  function value(row, i) {
+    var text = row.cells[i].textContent.trim();
+    var number = parseFloat(text.replace(/,/g, ""));
+    return isNaN(number) ? text.toLowerCase() : number;
+  }
+  document.querySelectorAll(".lt-scroll table").forEach(function (table) {
+    if (!table.tHead || table.tHead.rows.length !== 1 || !table.tBodies.length) return;
+    if (table.querySelector("[rowspan],[colspan]") || table.tBodies[0].rows.length < 3) return;
+    Array.prototype.forEach.call(table.tHead.rows[0].cells, function (head, i) {
+      head.tabIndex = 0;
+      head.setAttribute("aria-sort", "none");
+      function sort() {
+        var up = head.getAttribute("aria-sort") !== "ascending";
+        Array.prototype.forEach.call(head.parentNode.cells, function (h) { h.setAttribute("aria-sort", "none"); });
+        head.setAttribute("aria-sort", up ? "ascending" : "descending");
+        Array.prototype.slice.call(table.tBodies[0].rows).sort(function (a, b) {
+          var x = value(a, i), y = value(b, i);
+          if (typeof x !== typeof y) return typeof x === "number" ? -1 : 1;
+          return (x < y ? -1 : x > y ? 1 : 0) * (up ? 1 : -1);
+        }).forEach(function (row) { table.tBodies[0].appendChild(row); });
+      }
+      head.addEventListener("click", sort);
+      head.addEventListener("keydown", function (e) { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); sort(); } });
+    });
+  });
+
+  var search = document.querySelector("input[data-filter]");
+  if (search) {
+    search.closest("label").hidden = false;
+    search.addEventListener("input", function () {
+      var words = search.value.toLowerCase().split(/\s+/);
+      document.querySelectorAll("[data-words]").forEach(function (item) {
+        item.hidden = !words.every(function (word) { return item.dataset.words.toLowerCase().indexOf(word) >= 0; });
+      });
+    });
+  }
+})();

@@ -1,0 +1,167 @@
+"""Decoding one image file: modes, orientation, size, damage, the cache."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ltlib.datasets import pictures
+from ltlib.datasets.pictures import decode, read_all
+from ltlib.errors import DataError
+
+RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
+
+
+@pytest.fixture(autouse=True)
+def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LTLIB_REPORTS", str(tmp_path / "reports"))
+    return tmp_path / "reports"
+
+
+def photo(height: int, width: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def saved(image: Image.Image, path: Path, **options: object) -> Path:
+    image.save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize("size", [(64, 64), (100, 67), (67, 100), (40, 91), (64, 65), (8, 8), (300, 20)])
+def test_pixels_are_those_of_torchvision(tmp_path: Path, size: tuple[int, int]) -> None:
+    from torchvision.transforms import CenterCrop, Compose, Resize
+
+    image = photo(*size)
+    expected = np.asarray(Compose([Resize(64), CenterCrop(64)])(image))
+    np.testing.assert_array_equal(decode(saved(image, tmp_path / "a.png"), 64), expected)
+
+
+def test_right_size_is_left_alone(tmp_path: Path) -> None:
+    image = photo(8, 8)
+    np.testing.assert_array_equal(decode(saved(image, tmp_path / "a.png"), 8), np.asarray(image))
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "LA", "RGBA", "P", "PA", "CMYK", "YCbCr", "I", "I;16", "I;16B"])
+def test_modes(tmp_path: Path, mode: str) -> None:
+    value: dict[str, object] = {
+        **{"L": 128, "1": 255, "LA": (128, 9), "RGBA": (*GREY, 3), "CMYK": (127, 127, 127, 0)},
+        **{"YCbCr": (128, 128, 128), "I": 128 * 257, "I;16": 128 * 257, "I;16B": 128 * 257},
+    }
+    if mode in ("P", "PA"):
+        image = Image.new("RGB", (8, 8), GREY).quantize(2)
+    else:
+        image = Image.new(mode, (8, 8), value[mode])  # type: ignore[arg-type]
+    path = saved(image, tmp_path / ("a.tif" if mode in ("CMYK", "YCbCr", "I", "I;16B", "PA") else "a.png"))
+    pixels = decode(path, 8)
+    assert (pixels.shape, pixels.dtype) == ((8, 8, 3), np.uint8)
+    expected = (255, 255, 255) if mode == "1" else GREY
+    assert np.abs(pixels.astype(int) - expected).max() <= 1
+
+
+def test_sixteen_bits_are_scaled_not_clipped(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 65535, 64).round().astype(np.uint16).reshape(8, 8)
+    pixels = decode(saved(Image.fromarray(ramp), tmp_path / "a.png"), 8)
+    np.testing.assert_array_equal(pixels[..., 0], np.rint(ramp / 257).astype(np.uint8))
+    assert len(np.unique(pixels)) == 64
+
+
+def test_palette_with_a_transparent_colour(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    image = Image.new("RGB", (8, 8), GREEN).quantize(4)
+    path = saved(image, tmp_path / "a.png", transparency=b"\x00\x80\xff\xff")
+    assert (decode(path, 8) == GREEN).all()
+    assert not recwarn.list
+
+
+def test_exif_orientation_is_applied(tmp_path: Path) -> None:
+    image = Image.new("RGB", (8, 8), RED)
+    image.paste(BLUE, (0, 0, 8, 4))  # blue above red
+    exif = Image.Exif()
+    exif[0x0112] = 3  # taken upside down
+    pixels = decode(saved(image, tmp_path / "a.png", exif=exif), 8)
+    assert (pixels[:4] == RED).all()
+    assert (pixels[4:] == BLUE).all()
+
+
+def test_animation_gives_its_first_frame(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, BLUE)]
+    assert (decode(saved(frames[0], tmp_path / "a.gif", save_all=True, append_images=frames[1:]), 8) == RED).all()
+
+
+def png_claiming(width: int, height: int) -> bytes:
+    stream = io.BytesIO()
+    Image.new("L", (1, 1)).save(stream, "PNG")
+    data = bytearray(stream.getvalue())
+    data[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    data[29:33] = zlib.crc32(bytes(data[12:29])).to_bytes(4, "big")
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    "kind", ["truncated jpg", "truncated png", "empty", "html", "9000x9000", "100000x100000", "float"]
+)
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_damaged_files_are_named(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / ("cat.tif" if kind == "float" else "cat.jpg")
+    if kind.startswith("truncated"):
+        stream = io.BytesIO()
+        photo(64, 64).save(stream, {"jpg": "JPEG", "png": "PNG"}[kind.split()[1]])
+        path.write_bytes(stream.getvalue()[: len(stream.getvalue()) // 2])
+    elif kind == "float":
+        Image.fromarray(np.zeros((4, 4), np.float32)).save(path)
+    elif "x" in kind:
+        path.write_bytes(png_claiming(*map(int, kind.split("x"))))
+    else:
+        path.write_bytes(b"" if kind == "empty" else b"<html>not found</html>")
+    with pytest.raises(
+        DataError, match=r"^image 41, .*cat\.(jpg|tif), cannot be read \(.+\); replace or remove it$"
+    ) as caught:
+        decode(path, 64, 41)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"image 0, .*none.png, cannot be read \(it is missing\)"):
+        decode(tmp_path / "none.png", 8)
+
+
+def test_a_small_image_stretched_to_a_huge_strip_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="would be"):
+        decode(saved(Image.new("L", (60_000, 1)), tmp_path / "a.png"), 64)
+
+
+def test_read_all_and_its_cache(tmp_path: Path, reports: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"{i}.png" for i in range(12)]
+    for i, name in enumerate(names):
+        Image.new("RGB", (8, 8), (i, 0, 0)).save(tmp_path / name)
+    first = read_all(tmp_path, names, 8)
+    assert first[:, 0, 0, 0].tolist() == list(range(12))
+    assert len(list((reports / "cache" / "images").iterdir())) == 1
+
+    def never(*_: object) -> None:
+        raise AssertionError("read again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pictures, "decode", never)
+        np.testing.assert_array_equal(read_all(tmp_path, names, 8), first)
+        with pytest.raises(AssertionError):
+            read_all(tmp_path, names, 16)
+    Image.new("RGB", (8, 8), (99, 0, 0)).save(tmp_path / "3.png", compress_level=0)  # another size: the cache is void
+    assert read_all(tmp_path, names, 8)[3, 0, 0, 0] == 99
+    for cache in (reports / "cache" / "images").iterdir():
+        cache.write_bytes(cache.read_bytes()[:100])  # damaged: read again
+    assert read_all(tmp_path, names, 8)[3, 0, 0, 0] == 99
+    (tmp_path / "5.png").unlink()
+    with pytest.raises(DataError, match=r"image 5, .*5.png, is missing"):
+        read_all(tmp_path, names, 8)
+
+
+def test_no_place_for_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LTLIB_REPORTS", str(tmp_path / "file"))
+    Image.new("RGB", (8, 8), RED).save(tmp_path / "a.png")
+    assert (read_all(tmp_path, ["a.png"], 8) == RED).all()

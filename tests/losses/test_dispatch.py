@@ -1,0 +1,62 @@
+"""No loss may wait for the device, or have shapes that depend on data: neither survives a CUDA graph."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ltlib import losses
+
+FORBIDDEN = ("_local_scalar_dense", "item", "nonzero", "masked_select", "one_hot", "unique", "is_nonzero", "equal")
+
+
+class Recorder(TorchDispatchMode):
+    """Writes down every operator, and refuses those that need the data on the host."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.overloadpacket.__name__
+        self.seen.add(name)
+        assert name.rstrip("_") not in FORBIDDEN, f"{name} waits for the device or has a data-dependent shape"
+        if name.startswith("index"):
+            for item in torch.utils._pytree.tree_leaves((args, kwargs)):
+                wrong = isinstance(item, torch.Tensor) and item.dtype == torch.bool
+                assert not wrong, f"{name} with a boolean index has a data-dependent shape"
+        return func(*args, **(kwargs or {}))
+
+
+CASES = [*losses.names(), "focal[gamma=0.0]", "focal[alpha=inverse_frequency;gamma=0.5]", "focal[alpha=0.25]"]
+
+
+@pytest.mark.parametrize("text", CASES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_forward_and_backward_stay_on_the_device(text, dtype):
+    loss = losses.create(text, [50, 20, 3])
+    logits = torch.randn(8, 3).to(dtype).requires_grad_()
+    targets = torch.tensor([0, 0, 0, 1, 1, 2, 0, 0])
+    with Recorder() as recorder:
+        value = loss(logits, targets)
+        value.backward()
+    assert len(recorder.seen) > 3  # it did record
+    assert logits.grad is not None
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        lambda x: x.sum().item(),
+        lambda x: x[x > 0],
+        lambda x: torch.nonzero(x),
+        lambda x: x.masked_select(x > 0),
+        lambda x: float(x.max()),
+        lambda x: bool((x > 0).any()),
+        lambda x: torch.nn.functional.one_hot((x > 0).long()),
+    ],
+)
+def test_the_recorder_catches_what_it_must(wait):
+    with Recorder(), pytest.raises(AssertionError, match="data-dependent"):
+        wait(torch.randn(5))

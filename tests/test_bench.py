@@ -1,0 +1,112 @@
+"""The bench: its arithmetic, its form, and the least it must show on any machine."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from ltlib import bench
+from ltlib.errors import SettingError
+
+
+@pytest.fixture(scope="module")
+def result():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench, "_SHORTEST", 0.1)
+        return bench.data(count=600, rounds=2, quiet=True)
+
+
+def test_result_can_be_written_as_json(result):
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    assert result["bench"] == "data"
+    assert (result["count"], result["batch"], result["rounds"]) == (600, 128, 2)
+    assert result["images"] in ("cifar100", "random pixels")
+    assert {"cpu", "cores", "torch", "torchvision"} <= set(result["machine"])
+
+
+def test_arms_say_how_they_ran(result):
+    assert [(arm["threads"], arm["workers"]) for arm in result["arms"].values()] == [(1, 0), (2, 0), (1, 0), (1, 2)]
+    for arm in result["arms"].values():
+        assert arm["images_per_second"] == pytest.approx(1e6 / arm["microseconds_per_image"])
+        assert arm["cpu_microseconds_per_image"] > 0
+
+
+def test_batched_augmentation_is_far_ahead_of_pillow(result):
+    """In CPU time, which other processes disturb least; a quiet machine shows 30 and more."""
+    assert result["ratios"]["no workers against 1 thread"]["cpu"]["median"] > 8
+    for kinds in result["ratios"].values():
+        for values in kinds.values():
+            assert values["low"] <= values["median"] <= values["high"]
+
+
+def test_text_names_every_arm_and_ratio(result):
+    text = bench._data_text(result)
+    for name in [*result["arms"], *result["ratios"]]:
+        assert name in text
+    assert "600 images" in text
+
+
+def test_table_aligns_its_columns():
+    assert bench.table([["arm", "us"], ["longer arm", "1,234.5"]]) == "arm              us\nlonger arm  1,234.5"
+
+
+def test_bad_settings_are_refused():
+    for settings in ({"count": 0}, {"rounds": 0}):
+        with pytest.raises(SettingError, match="at least one"):
+            bench.data(**settings)
+
+
+def test_ratio_is_the_median_of_the_rounds_not_the_ratio_of_medians():
+    slow = bench.Arm(lambda: None, 1, 1, wall=[10.0, 100.0, 12.0], cpu=[1.0, 1.0, 1.0])
+    fast = bench.Arm(lambda: None, 1, 1, wall=[1.0, 5.0, 4.0], cpu=[0.5, 0.25, 0.125])
+    assert bench.ratio(slow, fast) == {
+        "wall": {"median": 10.0, "low": 3.0, "high": 20.0},
+        "cpu": {"median": 4.0, "low": 2.0, "high": 8.0},
+    }
+
+
+def test_arms_take_turns_and_keep_their_threads(monkeypatch):
+    monkeypatch.setattr(bench, "_SHORTEST", 0.0)
+    before, calls = torch.get_num_threads(), []
+    arms = {
+        name: bench.Arm(lambda name=name: calls.append((name, torch.get_num_threads())), 10, threads)
+        for name, threads in (("a", 1), ("b", 2))
+    }
+    bench.interleave(arms, 3)
+    assert calls == [("a", 1), ("b", 2), ("a", 1), ("b", 2), ("b", 2), ("a", 1), ("a", 1), ("b", 2)]
+    assert len(arms["a"].wall) == len(arms["b"].cpu) == 3
+    assert torch.get_num_threads() == before
+
+
+def test_cpu_time_of_children_counts():
+    before = bench._cpu_seconds()
+    subprocess.run([sys.executable, "-c", "sum(range(10_000_000))"], check=True)
+    assert bench._cpu_seconds() - before > 0.05
+
+
+def test_both_arms_see_every_image_once(monkeypatch):
+    images = np.zeros((300, 32, 32, 3), np.uint8)
+    targets = np.arange(300)
+    for epoch in (
+        bench._ours(bench.Resident(images, targets, padding=4, mean=bench._MEAN, std=bench._STD), 0),
+        bench._peer(images, targets, workers=0, seed=0),
+    ):
+        seen: list[int] = []
+        monkeypatch.setattr(bench, "_use", lambda batch, classes, seen=seen: seen.extend(classes.tolist()))
+        epoch()
+        assert sorted(seen) == list(range(300))
+        assert seen != list(range(300))
+
+
+def test_nothing_heavy_is_imported_before_it_is_needed():
+    code = (
+        "import sys, ltlib.augment, ltlib.resident, ltlib.bench;"
+        "print([m for m in ('torchvision', 'PIL', 'sklearn', 'pandas', 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
