@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from ltlib.errors import IncompleteError, LtlibError, SettingError
+from ltlib.errors import DataError, IncompleteError, LtlibError, SettingError
 from ltlib.experiment import Experiment
 from ltlib.progress import Progress, duration
 from ltlib.registry import format_spec, parse
@@ -59,9 +59,9 @@ class Reproduce:
         if self.jobs is not None and self.jobs < 1:
             raise SettingError(f"jobs must be at least 1, not {self.jobs}")
         jobs = self.jobs or sweep.default_jobs()
-        pages = chain.select(declared.all_pages(), self.only or None)
+        budget = plan.parse_budget(self.budget) if self.budget is not None else None
+        pages = chain.select(declared.all_pages(), self.only or None) if self.only or not self.grid else []
         names = self.grid or tuple(name for page in pages for name in page.grids)
-        budget = plan.parse_budget(self.budget) if self.budget else None
         work = plan.make(self.profile, names, budget)
         say(work.text(jobs))
         if self.dry_run:
@@ -204,8 +204,18 @@ class Data:
             return 0
         if self.name is None:
             raise SettingError(f"say which set to {self.action}: {', '.join(datasets.names())}")
-        data = datasets.load(self.name, download=self.action == "download")
-        say(f"{self.name}: {len(data.train):,} training and {len(data.test):,} test images, {data.num_classes} classes")
+        if self.action == "download":
+            datasets.fetch(self.name)
+        wrong = datasets.verify(self.name)
+        for line in wrong:
+            say(line)
+        if wrong:
+            raise DataError(
+                f"{len(wrong)} files of {self.name} are damaged; ltlib data download {self.name} repairs them"
+            )
+        source = datasets.read(self.name)
+        classes = datasets.info(self.name).num_classes
+        say(f"{self.name}: {len(source.train):,} training and {len(source.test):,} test images, {classes} classes")
         return 0
 
 

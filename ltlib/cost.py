@@ -84,7 +84,7 @@ def estimate(experiments: Iterable[Experiment]) -> float:
 def measure() -> Pace:
     """Probe this machine: ResNet-8, batches of 32, at 8x8 and at 32x32 pixels."""
     target = stages.device()
-    network = models.create("resnet8", 10).to(target, memory_format=torch.channels_last)
+    network = models.create("resnet8", 10).to(memory_format=torch.channels_last).to(target)
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-3)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -204,10 +204,10 @@ def parameters(notebook: Mapping[str, Any]) -> dict[str, Any]:
     lines = set()
     for statement in ast.parse(cells[0]["source"]).body:
         simple = isinstance(statement, ast.Assign) and len(statement.targets) == 1
-        if not simple or not isinstance(statement.targets[0], ast.Name) or statement.lineno in lines:  # type: ignore[attr-defined]
+        if not simple or not isinstance(statement.targets[0], ast.Name) or statement.lineno in lines:
             raise DataError("the parameters cell holds one 'name = value' on each line and nothing else")
         try:
-            values[statement.targets[0].id] = ast.literal_eval(statement.value)  # type: ignore[attr-defined]
+            values[statement.targets[0].id] = ast.literal_eval(statement.value)
         except ValueError as error:
             raise DataError(f"line {statement.lineno} of the parameters cell is not a plain value") from error
         lines.add(statement.lineno)
@@ -309,11 +309,11 @@ def header(raw: Mapping[str, Any], address: str | None = None, version: str = "m
     figures = [*raw.get("figures", ()), *(n for own in variants for n in own.get("figures", ()))]
     plain = [number for number in figures if number[:1].isdigit() or re.match(r"[A-Z]\.", number)]
     named = [number for number in figures if number not in plain]
-    what = [f"{word} {ranges(numbers)}" for word, numbers in (("tables", tables), ("figures", plain)) if numbers]
+    pairs = (("table", tables), ("figure", plain))
+    what = [f"{word}{'s' if len(numbers) > 1 else ''} {ranges(numbers)}" for word, numbers in pairs if numbers]
     what += named
-    if what:
-        source = f" of `{raw['document']}`" if raw.get("document") else ""
-        lines += [f"Regenerates {', '.join(what)}{source}.", ""]
+    if what and raw.get("document"):
+        lines += [f"Regenerates {', '.join(what)} of `{raw['document']}`.", ""]
     if raw.get("cost"):
         lines += ["| profile | cost |", "|---|---|"]
         lines += [f"| `{profile}` | {raw['cost'][profile]} |" for profile in _PROFILES if profile in raw["cost"]]

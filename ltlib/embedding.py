@@ -58,11 +58,12 @@ def features(network: nn.Module, images: Any, *, batch_size: int = BATCH) -> np.
         raise SettingError(f"{type(network).__name__} has no embed(images); features need a network that gives them")
     weight = next(network.parameters(), None)
     device = weight.device if weight is not None else torch.device("cpu")
+    embed: Any = network.embed
     modes = {module: module.training for module in network.modules()}
     network.eval()
     try:
         with torch.no_grad():
-            parts = [network.embed(batch.to(device))[0].float().cpu() for batch in _batches(images, batch_size)]
+            parts = [embed(batch.to(device))[0].float().cpu() for batch in _batches(images, batch_size)]
     finally:
         for module, mode in modes.items():
             module.training = mode
@@ -80,7 +81,7 @@ def _batches(images: Any, size: int) -> Iterator[Tensor]:
         for start in range(0, len(images), size):
             yield images.batch(torch.arange(start, min(start + size, len(images)), device=device))
         return
-    source: Iterable[Any] = images if isinstance(images, Iterable) else images()
+    source: Iterable[Any] = images if hasattr(images, "__iter__") else images()
     for batch in source:
         yield batch[0] if isinstance(batch, (tuple, list)) else batch
 

@@ -83,7 +83,9 @@ class Experiment:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**32:
                 raise SettingError(f"{name} must be a whole number from 0 to 2**32 - 1, not {value!r}")
-        if self.limit is not None and (not isinstance(self.limit, int) or self.limit < 1):
+        if self.limit is not None and (
+            isinstance(self.limit, bool) or not isinstance(self.limit, int) or self.limit < 1
+        ):
             raise SettingError(f"limit must be a positive number of images, not {self.limit!r}")
         if self.precision is not None and self.precision not in recipes.PRECISIONS:
             raise SettingError(f"precision must be one of {', '.join(recipes.PRECISIONS)}, not {self.precision!r}")
@@ -99,7 +101,8 @@ class Experiment:
             UnknownName: Unknown dataset, model, method, recipe or setting, with the nearest names.
             SettingError: A value outside its range.
         """
-        return _resolve(self)
+        # a folder's images may change while this process lives, and its digest with them
+        return _resolve.__wrapped__(self) if self.dataset.startswith("folder:") else _resolve(self)
 
     @property
     def run_id(self) -> str:
@@ -184,6 +187,9 @@ def _resolve(exp: Experiment) -> Resolved:
         "subset": exp.subset,
         "subset_seed": exp.subset_seed,
     }
+    classes = datasets.info(exp.dataset).num_classes
+    if exp.class_counts is not None and len(exp.class_counts) != classes:
+        raise SettingError(f"class_counts has {len(exp.class_counts)} numbers, {exp.dataset} has {classes} classes")
     if exp.class_counts is not None:  # the counts say how large the imbalance is
         data["imbalance_factor"] = None
         data["class_counts"] = list(exp.class_counts)

@@ -101,6 +101,7 @@ def new_folder(place: Path) -> Iterator[Path]:
         temporary.chmod(0o777 & ~_umask())
     except OSError as error:
         raise RunError(f"cannot write in {place.parent}: {error.strerror or error}") from error
+    old = None
     try:
         yield temporary
         for file in temporary.rglob("*"):
@@ -108,17 +109,22 @@ def new_folder(place: Path) -> Iterator[Path]:
                 with file.open("rb") as stream:
                     os.fsync(stream.fileno())
         _sync_folder(temporary)
-        old = None
         if place.exists():
             old = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=place.parent)) / "old"
             place.rename(old)
-        temporary.rename(place)
+        try:
+            temporary.rename(place)
+        except BaseException:
+            if old is not None:
+                old.rename(place)
+            raise
         _sync_folder(place.parent)
+    except OSError as error:
+        raise RunError(f"cannot write {place}: {error.strerror or error}") from error
+    finally:  # gone already where all went well
+        shutil.rmtree(temporary, ignore_errors=True)
         if old is not None:
             shutil.rmtree(old.parent, ignore_errors=True)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
 
 
 def sweep(folder: Path, older_than: float = 3600.0) -> int:
@@ -130,13 +136,22 @@ def sweep(folder: Path, older_than: float = 3600.0) -> int:
             the folder's lock.
     """
     limit = time.time() - older_than
-    left = [item for item in Path(folder).glob(f"{_TEMPORARY}*") if item.stat().st_mtime <= limit]
-    for item in left:
-        if item.is_dir():
-            shutil.rmtree(item, ignore_errors=True)
-        else:
-            item.unlink(missing_ok=True)
-    return len(left)
+    left = 0
+    for item in Path(folder).glob(f"{_TEMPORARY}*"):
+        with contextlib.suppress(FileNotFoundError):  # its writer, still alive, has renamed or removed it
+            if item.stat().st_mtime > limit:
+                continue
+            if item.is_dir():
+                shutil.rmtree(item, ignore_errors=True)
+            else:
+                item.unlink()
+            left += 1
+    return left
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether a path is what a writer has not finished, or a crashed one left."""
+    return Path(path).name.startswith(_TEMPORARY)
 
 
 def _umask() -> int:

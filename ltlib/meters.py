@@ -53,7 +53,8 @@ class Meter(nn.Module):
         correct = (predicted == targets).to(dtype)
         self.sums[2] += correct.sum()
         confidence = confidence.to(dtype)
-        place = (torch.ceil(confidence * BINS) - 1).clamp_(0, BINS - 1).long()
+        # clamped as integers: the confidence of a diverged network is NaN, which clamp keeps and no bin holds
+        place = (torch.ceil(confidence * BINS) - 1).long().clamp_(0, BINS - 1)
         ones = torch.ones_like(correct)
         self.bins.scatter_add_(1, place.expand(3, -1), torch.stack((ones, confidence, correct)))
 

@@ -95,11 +95,11 @@ def ce() -> tuple[Stage, ...]:
 @METHODS.register("focal", source="Lin et al. 2017, Eq. 5; convergent Eq. 4")
 def focal(*, gamma: float = 2.0, alpha: Any = None) -> tuple[Stage, ...]:
     """Focal loss: cross-entropy with the weight alpha_t (1 - p_t)^gamma."""
-    return (
-        Stage(
-            loss=losses.LOSSES.spec(Spec("focal", losses.LOSSES.get("focal").version, {"alpha": alpha, "gamma": gamma}))
-        ),
-    )
+    if gamma < 0:
+        raise SettingError(f"gamma of focal must not be negative, not {gamma}")
+    if isinstance(alpha, int) and not isinstance(alpha, bool):
+        alpha = float(alpha)  # 1 and 1.0 are one loss
+    return (Stage(loss=Spec("focal", losses.LOSSES.get("focal").version, {"alpha": alpha, "gamma": gamma})),)
 
 
 def _contrastive(name: str, temperature: float, weights: tuple[float, float], **kwargs: Any) -> Stage:

@@ -12,9 +12,8 @@ import contextlib
 import json
 import os
 import platform
-import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -31,6 +30,7 @@ SENTINEL = "application/vnd.ltlib.page+json"
 _EMBED_SVG = 90_000  # bytes; a larger drawing is embedded as pixels, the SVG is linked
 _PREVIEW_ROWS = 40
 _OWN_FILE = ("LTLIB_NOTEBOOK_FILE", "JPY_SESSION_NAME")
+_PRINTED = {True: ("support it", "yes"), False: ("contradict it", "no"), None: ("cannot tell", "open")}
 _VERDICTS = {True: ("holds", "yes"), False: ("does not hold", "no"), None: ("cannot be told", "open")}
 
 
@@ -118,20 +118,27 @@ class Page:
 
     # --- runs --------------------------------------------------------------------------------------------------------
 
-    def runs(self, grid: str) -> list[Any]:
-        """Train or load every run of a grid in this profile; says what cannot be made here, and what failed."""
+    def runs(self, grid: str, quiet: bool = False) -> list[Any]:
+        """Train or load every run of a grid in this profile; says what failed and what cannot be made here.
+
+        Args:
+            grid: Its name.
+            quiet: Leave out what the profile does not train, where the cell says so itself.
+        """
         from ltlib import grids, sweep
 
         experiments, impossible = grids.experiments(grid, self.profile)
         runs = sweep.run_all(experiments, label=grid) if experiments else sweep.RunList()
         self.use(runs)
-        if impossible:
+        if impossible and not quiet:
             reasons = list(dict.fromkeys(item.reason for item in impossible.values()))
             more = f"; and {len(reasons) - 3} other reasons" if len(reasons) > 3 else ""
             self.note(f"{len(impossible)} of {grid} not in {self.profile}: {'; '.join(reasons[:3])}{more}.")
-        for run_id, reason in runs.failures.items():
-            self._failures[run_id] = reason
-            self.note(f"Run {run_id} of {grid} failed: {reason}")
+        self._failures |= runs.failures
+        for reason in dict.fromkeys(runs.failures.values()):
+            failed = [run_id for run_id, own in runs.failures.items() if own == reason]
+            name = "Run" if len(failed) == 1 else "Runs"
+            self.note(f"{name} {', '.join(failed)} of {grid} failed: {reason}")
         return runs
 
     def use(self, runs: Iterable[Any]) -> None:
@@ -172,6 +179,7 @@ class Page:
         links = " ".join(f'<a href="{self.link(p)}">{p.suffix[1:].upper()}</a>' for p in saved if p.suffix != ".html")
         name = declared.label("table", key)
         body = exports.to_html(frame, link=lambda run: f"{self.link(self.root / 'runs' / run)}.html")
+        body = body.replace('<span class="mark"', '<br><span class="mark"')  # a table of one-line cells is too wide
         html = (
             f'<figure class="lt-table" id="{anchor}"><figcaption><b>{escape(name)}</b> {escape(caption)}'
             f"{f'. {counts}.' if counts else ''} "
@@ -252,30 +260,46 @@ class Page:
             "picture": picture[:4] == "<img",
         }
 
-    def missing(self, what: str, reason: str, command: str | None = None) -> None:
-        """Stand in for a declared table or figure that cannot be made here.
+    def missing(self, what: str | Sequence[str], reason: str, command: str | None = None) -> None:
+        """Stand in for declared tables or figures that cannot be made here; several share one box.
 
         Args:
-            what: The number as declared (``"4"``), or ``"table 4"`` where a table and a figure share it.
+            what: The number as declared (``"4"``), or ``"table 4"`` where a table and a figure share it; or several.
             reason: Why, in one sentence.
             command: What would fill it.
         """
-        kind, _, number = what.rpartition(" ") if what.lower().startswith(("table ", "figure ")) else ("", "", what)
-        kind = kind.lower() or (
-            "table" if what in self.declared.tables and what not in self.declared.figures else "figure"
-        )
+        items = [self._kind_and_number(text) for text in ([what] if isinstance(what, str) else what)]
+        parts = []
+        for kind in dict.fromkeys(kind for kind, _ in items):
+            numbers = [number for own, number in items if own == kind]
+            plain = [number for number in numbers if declared.label(kind, number) != number]
+            plural = kind.capitalize() + "s" * (len(plain) > 1)
+            parts += [f"{plural} {declared.ranges(plain)}"] if plain else []
+            parts += [number for number in numbers if number not in plain]
+        text = f"{', '.join(parts)} {'is' if len(items) == 1 else 'are'} not here: {reason}"
         how = f" <code>{escape(command)}</code>" if command else ""
-        label = declared.label(kind, number)
-        html = (
-            f'<figure class="lt-missing" id="{declared.slug(kind, number)}"><b>{escape(label)}</b> '
-            f"is not here: {escape(reason)}{how}</figure>"
-        )
-        self.show(Shown(html, f"{label} is not here: {reason} {command or ''}".rstrip()))
-        self._missing.append({"kind": kind, "number": number, "reason": reason, "command": command})
+        marks = "".join(f'<span id="{declared.slug(*item)}"></span>' for item in items)
+        name, _, rest = text.partition(" not here:")
+        html = f'<figure class="lt-missing">{marks}<b>{escape(name)} not here:</b>{escape(rest)}{how}</figure>'
+        self.show(Shown(html, f"{text} {command or ''}".rstrip()))
+        self._missing += [{"kind": k, "number": n, "reason": reason, "command": command} for k, n in items]
+
+    def _kind_and_number(self, what: str) -> tuple[str, str]:
+        if what.lower().startswith(("table ", "figure ")):
+            kind, _, number = what.partition(" ")
+            return kind.lower(), number
+        return ("table" if what in self.declared.tables and what not in self.declared.figures else "figure"), what
 
     # --- words -------------------------------------------------------------------------------------------------------
 
-    def claim(self, text: str, source: str, answer: bool | None, evidence: str) -> None:
+    def claim(
+        self,
+        text: str,
+        source: str,
+        answer: bool | None,
+        evidence: str,
+        printed: tuple[bool | None, str] | None = None,
+    ) -> None:
         """Judge a sentence of a document.
 
         Args:
@@ -283,17 +307,24 @@ class Page:
             source: Where (``"cefl, section 4.2"``).
             answer: True holds, False does not, None cannot be told from what was run.
             evidence: The numbers behind the answer.
+            printed: Whether the document's own printed numbers support the sentence, and which numbers those are.
         """
         answer = None if answer is None else bool(answer)
         word, kind = _VERDICTS[answer]
         if answer is not None and self.profile != "paper":
             word = f"{word} in {self.profile}"
-        html = (
-            f'<aside class="lt-claim lt-{kind}"><p>“{escape(text)}” <cite>{escape(source)}</cite></p>'
-            f'<p><span class="lt-chip lt-{kind}">{word}</span> {escape(evidence)}</p></aside>'
-        )
-        self.show(Shown(html, f"Claim ({source}): {text}\n{word}: {evidence}"))
-        self._claims.append({"text": text, "source": source, "answer": answer, "evidence": evidence})
+        lines = [(f"Ours: {word}" if printed else word, kind, evidence)]
+        if printed:
+            said, own = _PRINTED[printed[0]]
+            lines.insert(0, (f"Its own numbers: {said}", own, printed[1]))
+        body = "".join(f'<p><span class="lt-chip lt-{k}">{escape(w)}</span> {escape(e)}</p>' for w, k, e in lines)
+        html = f'<aside class="lt-claim lt-{kind}"><p>“{escape(text)}” <cite>{escape(source)}</cite></p>{body}</aside>'
+        said_plainly = "\n".join(f"{w}: {e}" for w, _, e in lines)
+        self.show(Shown(html, f"Claim ({source}): {text}\n{said_plainly}"))
+        record = {"text": text, "source": source, "answer": answer, "evidence": evidence}
+        if printed:
+            record |= {"printed": printed[0], "printed_evidence": printed[1]}
+        self._claims.append(record)
 
     def note(self, text: str) -> None:
         """Show a remark."""
@@ -368,9 +399,9 @@ class Page:
                 "page.missing(number, reason)"
             )
         if self._runs:
-            from ltlib import report
+            from ltlib import cards
 
-            report.write_cards(self._runs.values(), self.root)
+            cards.write_cards(self._runs.values(), self.root)
         record = self.record()
         place = os.environ.get("LTLIB_SENTINEL")
         if place:
@@ -475,10 +506,11 @@ def _machine(page: Page) -> dict[str, str]:
         import psutil
 
         device += f", {psutil.virtual_memory().total / 2**30:.0f} GiB memory"
+    threads = torch.get_num_threads()
     rows = {
         "profile": f"{page.profile}. {profiles.get(page.profile).summary}",
         "cost": page.declared.cost.get(page.profile, ""),
-        "machine": f"{device}, {torch.get_num_threads()} threads of this process",
+        "machine": f"{device}; this process uses {threads} {'thread' if threads == 1 else 'threads'}",
         "software": f"Python {platform.python_version()}, torch {torch.__version__}, "
         f"ltlib {declared.package_version()}",
         "parameters": ", ".join(f"{key} = {value!r}" for key, value in page.parameters.items()),

@@ -123,11 +123,12 @@ def _recipe(experiment: Experiment, dataset: str, size: Profile) -> str:
     name, settings = parse(experiment.recipe)
     if size.epochs is not None:
         full = recipes.create(experiment.recipe)
-        settings |= {"epochs": min(size.epochs, full.epochs)}
+        epochs = min(size.epochs, full.epochs)
+        settings["epochs"] = epochs
         if full.warmup_epochs:
-            settings |= {"warmup_epochs": max(1, round(full.warmup_epochs * settings["epochs"] / full.epochs))}
+            settings["warmup_epochs"] = max(1, round(full.warmup_epochs * epochs / full.epochs))
     if dataset != experiment.dataset and not datasets.info(dataset).flips:
-        settings |= {"augmentation": "shift1"}  # a mirrored 3 is no 3
+        settings["augmentation"] = "shift1"  # a mirrored 3 is no 3
     return format_spec(name, settings)
 
 
@@ -137,9 +138,10 @@ def differences(experiment: Experiment, trained: Experiment) -> list[str]:
     Precision and seeds are no such settings.
     """
     found = []
+    same_method = experiment.resolve().method == trained.resolve().method  # however it is spelled
     for name in ("dataset", "model", "imbalance_factor", "method"):
         asked, got = getattr(experiment, name), getattr(trained, name)
-        if asked != got:
+        if asked != got and not (name == "method" and same_method):
             label = "imbalance factor " if name == "imbalance_factor" else ""
             found.append(f"{label}{_plain(got)} instead of {_plain(asked)}")
     asked_recipe, got_recipe = recipes.create(experiment.recipe), recipes.create(trained.recipe)

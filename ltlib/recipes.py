@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from ltlib import augment
 from ltlib.errors import SettingError
 from ltlib.registry import Registry, Spec, Value
 
@@ -66,6 +67,10 @@ class Recipe:
             value = getattr(self, name)
             if not isinstance(value, tuple):
                 object.__setattr__(self, name, () if value is None else (value,))
+        if not all(isinstance(share, (int, float)) and not isinstance(share, bool) for share in self.milestones):
+            raise SettingError(f"recipe setting milestones must be numbers, not {self.milestones!r}")
+        object.__setattr__(self, "milestones", tuple(float(share) for share in self.milestones))
+        augment.create("+".join(map(str, self.augmentation)) or "none")
         for name, low in (
             ("epochs", 1),
             ("batch_size", 2),
@@ -84,6 +89,10 @@ class Recipe:
             raise SettingError(
                 f"momentum {self.momentum} must be in [0, 1) and weight decay {self.weight_decay} not negative"
             )
+        if self.nesterov and not self.momentum:
+            raise SettingError("recipe setting nesterov needs a momentum above 0")
+        if self.warmup_start < 0:
+            raise SettingError(f"recipe setting warmup_start must not be negative, not {self.warmup_start!r}")
         for name, known in (
             ("schedule", ("step", "cosine", "constant")),
             ("selection", SELECTIONS),

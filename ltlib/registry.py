@@ -7,6 +7,7 @@ component are equal and hash equally. A component's version is bumped by hand wh
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -52,7 +53,8 @@ def format_value(value: Value) -> str:
         return "+".join(format_value(item) for item in value) if value else "none"
     if isinstance(value, bool) or value is None:
         return str(value).lower()
-    return repr(value) if isinstance(value, float) else str(value)
+    # the + of 1e+16 would be read as a tuple's
+    return repr(value).replace("e+", "e") if isinstance(value, float) else str(value)
 
 
 def format_spec(name: str, settings: Mapping[str, Value]) -> str:
@@ -91,6 +93,8 @@ def parse(text: str) -> tuple[str, dict[str, Value]]:
         key, equals, value = part.partition("=")
         if not equals or not key.strip() or not value.strip():
             raise SettingError(f"cannot read the setting {part.strip()!r} in {text!r}; write setting=value")
+        if key.strip() in settings:
+            raise SettingError(f"{text!r} gives the setting {key.strip()} twice; keep one")
         settings[key.strip()] = parse_value(value)
     return shape.group(1), settings
 
@@ -203,7 +207,12 @@ class Registry(Generic[T]):
 
 
 def _check_type(kind: str, component: str, key: str, value: Value, default: Value) -> None:
-    """Refuse a word where the default is a number or a truth value; other types are the component's own business."""
+    """Refuse NaN and infinity, and a word where the default is a number or a truth value.
+
+    Other types are the component's own business.
+    """
+    if any(isinstance(item, float) and not math.isfinite(item) for item in _flat(value)):
+        raise SettingError(f"setting {key} of {kind} {component} must be finite, not {format_value(value)}")
     numeric = isinstance(default, (int, float)) and not isinstance(default, bool)
     wrong = (numeric and (isinstance(value, bool) or not isinstance(value, (int, float)))) or (
         isinstance(default, bool) and not isinstance(value, bool)
@@ -211,3 +220,7 @@ def _check_type(kind: str, component: str, key: str, value: Value, default: Valu
     if wrong:
         wanted = "a number" if numeric else "true or false"
         raise SettingError(f"setting {key} of {kind} {component} must be {wanted}, not {format_value(value)!r}")
+
+
+def _flat(value: Value) -> tuple[Value, ...]:
+    return value if isinstance(value, tuple) else (value,)

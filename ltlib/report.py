@@ -12,7 +12,6 @@ Layout under ``reports/PROFILE``, every link relative so that it opens from ``fi
 from __future__ import annotations
 
 import base64
-import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,8 +19,6 @@ from functools import cache
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from ltlib import declared, files, profiles, progress
 from ltlib.declared import Declared
@@ -191,13 +188,7 @@ def _html_exporter() -> Any:
     """nbconvert's HTML exporter with our template, our Markdown and nothing from a network."""
     from nbconvert.exporters import HTMLExporter
 
-    class PageExporter(HTMLExporter):
-        def markdown2html(self, context: Any, source: str) -> str:  # type: ignore[override]
-            return markdown(source)
-
-        markdown2html.jinja_pass_arg = HTMLExporter.markdown2html.jinja_pass_arg  # type: ignore[attr-defined]
-
-    return PageExporter(
+    exporter = HTMLExporter(
         template_name="page",
         extra_template_basedirs=[str(TEMPLATES)],
         mathjax_url="",
@@ -205,6 +196,8 @@ def _html_exporter() -> Any:
         jquery_url="",
         jupyter_widgets_base_url="",
     )
+    exporter.register_filter("markdown2html", markdown)
+    return exporter
 
 
 def markdown(source: str) -> str:
@@ -272,13 +265,15 @@ def clean_html(html: str) -> str:
                 or (name == "style" and "url(" in text)
             ):
                 del tag.attrs[name]
+        if tag.name == "img" and not tag.get("src"):
+            tag.replace_with(str(tag.get("alt") or ""))
     return str(soup)
 
 
 def _clean_output(output: Mapping[str, Any]) -> dict[str, Any] | None:
     """An output as a page may show it: no script, no widget without its kernel."""
     if "data" not in output:
-        return dict(output)
+        return {**output, "text": "".join(output["text"])} if "text" in output else dict(output)
     data = {k: "".join(v) if isinstance(v, list) and k.startswith("text/") else v for k, v in output["data"].items()}
     for kind in list(data):
         if kind.startswith("application/") or kind == "text/latex":
@@ -326,7 +321,7 @@ def write_index(folder: Path, profile: str, states: Sequence[PageState]) -> None
                 verdicts[verdict] = verdicts.get(verdict, 0) + count
     others = [name for name in profiles.PROFILES if name != profile and (folder.parent / name / "index.html").is_file()]
     text = (
-        _environment()
+        environment()
         .get_template("index.html.j2")
         .render(
             profile=profile,
@@ -381,7 +376,7 @@ def _thumbnail(folder: Path, page: Declared, name: str) -> str | None:
 
 def _claims(states: Iterable[PageState]) -> dict[str, int]:
     answers = [claim["answer"] for s in states for claim in s.record.get("claims", ())]
-    words = {"hold": True, "do not hold": False, "cannot be told": None}
+    words = {"that hold": True, "that do not hold": False, "that cannot be told": None}
     return {word: sum(a is value for a in answers) for word, value in words.items()} if answers else {}
 
 
@@ -398,155 +393,11 @@ def _natural(text: str) -> list[tuple[int, int | str]]:
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """The templates of index and cards; what they print is escaped."""
     import jinja2
 
     loader = jinja2.FileSystemLoader(str(TEMPLATES))
     return jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-
-
-# --- run cards -------------------------------------------------------------------------------------------------------
-
-
-def write_cards(runs: Iterable[Any], folder: Path) -> list[Path]:
-    """Write ``runs/RUN_ID.html`` for each run: settings, curves, confusion matrix, metrics, fingerprint, provenance."""
-    written = []
-    for run in runs:
-        path = folder / "runs" / f"{run.id}.html"
-        text = card(run)
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            files.write_text(path, text)
-        written.append(path)
-    return written
-
-
-def card(run: Any) -> str:
-    """The card of one run as a page."""
-    matrices = {}
-    for name, prediction in run.predictions.items():
-        matrices[name] = _matrix(np.asarray(prediction.targets), np.asarray(prediction.predicted), len(run.class_names))
-    metrics = {name: values for name, values in run.metrics.items() if values}
-    per_class = _per_class(run, metrics)
-    return (
-        _environment()
-        .get_template("card.html.j2")
-        .render(
-            run=run,
-            settings=_settings(run.experiment),
-            curves=[
-                _curves(run.history, name, [f"{part}_{key}" for part in ("train", "validation", "test")], percent)
-                for name, key, percent in (
-                    ("Accuracy, %", "accuracy", True),
-                    ("Loss", "loss", False),
-                    ("ECE, %", "ece", True),
-                )
-            ],
-            metrics=_metric_rows(metrics),
-            groups=_group_rows(metrics),
-            matrices=matrices,
-            per_class=per_class,
-            provenance=_flat(run.provenance),
-            duration=progress.duration,
-            style=assets("cells.css", "style.css"),
-            script=assets("page.js"),
-        )
-    )
-
-
-def _settings(experiment: Any) -> dict[str, str]:
-    from dataclasses import fields, is_dataclass
-
-    if is_dataclass(experiment):
-        return {f.name: str(getattr(experiment, f.name)) for f in fields(experiment)}
-    return {key: str(value) for key, value in vars(experiment).items()}
-
-
-def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    rows: dict[str, str] = {}
-    for key, item in value.items():
-        if isinstance(item, Mapping):
-            rows |= _flat(item, f"{prefix}{key}.")
-        else:
-            rows[f"{prefix}{key}"] = str(item)
-    return rows
-
-
-def _metric_rows(metrics: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
-    """One row per number that a selection has, in the order of the first."""
-    names = [k for k, v in next(iter(metrics.values()), {}).items() if isinstance(v, (int, float))]
-    return [(name, [_short(values.get(name)) for values in metrics.values()]) for name in names]
-
-
-def _group_rows(metrics: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
-    groups = list(next(iter(metrics.values()), {}).get("groups") or {})
-    return [
-        (group, [_short((values.get("groups") or {}).get(group, {}).get("accuracy")) for values in metrics.values()])
-        for group in groups
-    ]
-
-
-def _per_class(run: Any, metrics: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
-    last = metrics.get("last") or next(iter(metrics.values()), {})
-    table = last.get("per_class") or {}
-    columns = [table.get(name, ()) for name in ("precision", "recall", "f1")]
-    rows = []
-    for i, name in enumerate(run.class_names):
-        rows.append([str(name), str(run.class_counts[i]), *(_short(c[i]) if i < len(c) else "–" for c in columns)])
-    return rows
-
-
-def _short(value: Any) -> str:
-    if value is None or (isinstance(value, float) and value != value):
-        return "–"
-    return str(value) if isinstance(value, (int, str)) else f"{value:.4f}"
-
-
-def _curves(history: Any, title: str, columns: Sequence[str], percent: bool) -> dict[str, Any] | None:
-    """One small line chart as SVG: no library, a millisecond, colours of the page."""
-    there = [c for c in columns if c in history.columns and history[c].notna().any()]
-    if not there or len(history) == 0:
-        return None
-    series = {c: np.asarray(history[c], dtype=float) * (100 if percent else 1) for c in there}
-    finite = np.concatenate([v[np.isfinite(v)] for v in series.values()])
-    low, high = float(finite.min()), float(finite.max())
-    high = high if high > low else low + 1.0
-    width, height, left, bottom, n = 460, 210, 44, 26, len(history)
-    x = left + (width - left - 8) * (np.arange(n) / max(n - 1, 1))
-    lines = []
-    for name, values in series.items():
-        y = 10 + (height - bottom - 10) * (1 - (values - low) / (high - low))
-        points = " ".join(f"{a:.1f},{b:.1f}" for a, b, ok in zip(x, y, np.isfinite(values), strict=True) if ok)
-        lines.append(
-            {"name": name.split("_")[0], "points": points, "last": _short(float(values[np.isfinite(values)][-1]))}
-        )
-    ticks = [(10 + (height - bottom - 10) * (1 - t), f"{low + t * (high - low):.3g}") for t in (0.0, 0.5, 1.0)]
-    return {
-        "title": title,
-        "width": width,
-        "height": height,
-        "left": left,
-        "bottom": bottom,
-        "lines": lines,
-        "ticks": ticks,
-        "epochs": n,
-    }
-
-
-def _matrix(targets: np.ndarray, predicted: np.ndarray, num_classes: int) -> dict[str, Any]:
-    """A confusion matrix for a card: a table of counts for few classes, a picture of the rates for many."""
-    counts = np.bincount(targets * num_classes + predicted, minlength=num_classes**2).reshape(num_classes, num_classes)
-    rates = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    if num_classes <= 20:
-        rows = [list(zip(c.tolist(), r.round(3).tolist(), strict=True)) for c, r in zip(counts, rates, strict=True)]
-        return {"rows": rows, "picture": None}
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray((255 * (1 - np.sqrt(rates))).astype(np.uint8)).save(buffer, "PNG", optimize=True)
-    return {
-        "rows": None,
-        "picture": base64.b64encode(buffer.getvalue()).decode(),
-        "diagonal": float(np.diag(rates).mean()),
-    }

@@ -6,11 +6,12 @@ small record of a finished run can be committed and is read where the full folde
 
 from __future__ import annotations
 
+import contextlib
 import io
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -18,13 +19,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import safetensors.torch
 import torch
 
 from ltlib import calibration, datasets, metrics, models, places, stages, store
 from ltlib.datasets import LongTailed
-from ltlib.errors import RunError
+from ltlib.errors import DataError, LtlibError, RunError
 from ltlib.experiment import Experiment, Resolved
-from ltlib.files import new_folder, read_json, write_bytes, write_json, write_text
+from ltlib.files import (
+    canonical_json,
+    digest,
+    is_temporary,
+    new_folder,
+    read_json,
+    sweep,
+    write_bytes,
+    write_json,
+    write_text,
+)
 from ltlib.models import Network
 
 if TYPE_CHECKING:
@@ -125,15 +137,16 @@ class Run:
         """One row an epoch; the columns are listed in `ltlib.stages`."""
         import pandas as pd
 
-        return pd.read_csv(io.StringIO(self._facts["history"]))
+        return pd.read_csv(io.StringIO(self._facts["history"]), float_precision="round_trip")
 
     @cached_property
     def predictions(self) -> dict[str, Predictions]:
         """Test predictions by ``last`` and ``selected`` epoch."""
         assert self._predictions is not None
         if self.folder is not None:
-            targets = np.load(self.folder / "targets.npy", allow_pickle=False)
-            tensors = store.read_tensors(self._predictions)
+            targets = np.load(io.BytesIO(store.read_sealed(self.folder, "targets.npy")), allow_pickle=False)
+            place = self._predictions
+            tensors = safetensors.torch.load(store.read_sealed(place.parent, place.name))
             last = Predictions.from_logits(tensors["last"].numpy(), targets)
             chosen = Predictions.from_logits(tensors["selected"].numpy(), targets) if "selected" in tensors else last
             return {"last": last, "selected": chosen}
@@ -197,7 +210,8 @@ class Run:
         packed = io.BytesIO()
         np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]
         write_bytes(folder / f"{self.id}.npz", packed.getvalue())
-        write_json(folder / f"{self.id}.json", _rounded(facts))
+        exact = {name: facts[name] for name in ("experiment", "identity")}
+        write_json(folder / f"{self.id}.json", _rounded(facts) | exact)
         return folder / f"{self.id}.json"
 
 
@@ -210,6 +224,9 @@ def measure(found: Predictions, num_classes: int, groups: Mapping[str, list[int]
         values["mce"] = calibration.maximum_calibration_error(probabilities, found.targets)
         values["brier"] = calibration.brier(probabilities, found.targets)
         values["nll"] = calibration.negative_log_likelihood(probabilities, found.targets)
+    correct = found.predicted == found.targets
+    for name, error in calibration.group_errors(found.confidence, correct, found.targets, groups).items():
+        values["groups"][name]["ece"] = error
     return values
 
 
@@ -244,33 +261,83 @@ def run(
 
 
 def load(run_id: str) -> Run | None:
-    """A finished run by its id: the full folder, else a committed record, else None."""
+    """A finished run by its id: the full folder, else a committed record, else None.
+
+    Raises:
+        RunError: What is there under this id is damaged or another run.
+    """
     folder = places.runs_folder() / run_id
     if store.finished(folder):
-        facts = read_json(folder / "run.json")
+        facts = _facts(folder / "run.json", run_id)
         logits = folder.parent / "stages" / facts["stages"][-1] / "logits.safetensors"
-        if logits.is_file():
+        if store.finished(logits.parent) and logits.is_file():
             return Run(facts, folder, None, logits)
     for records in places.records_folders():
-        if (records / f"{run_id}.json").is_file() and (records / f"{run_id}.npz").is_file():
-            return Run(read_json(records / f"{run_id}.json"), None, records.parent.name, records / f"{run_id}.npz")
+        record, arrays = records / f"{run_id}.json", records / f"{run_id}.npz"
+        if record.is_file() and arrays.is_file():
+            return Run(_facts(record, run_id), None, records.parent.name, arrays)
     return None
 
 
+def _facts(path: Path, run_id: str) -> dict[str, Any]:
+    """What a run says of itself, if it is the run of that id.
+
+    Raises:
+        RunError: It is not, or cannot be read; the sentence names the file.
+    """
+    facts = read_json(path)
+    try:
+        own, made = facts["id"], digest(canonical_json(facts["identity"]))[:12]
+        Experiment.from_settings(facts["experiment"])
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise RunError(f"{path} is no run this version can read; delete it to make it again") from error
+    if not own == made == run_id:
+        raise RunError(f"{path} holds run {own if own == made else made}, not {run_id}; rename or delete it")
+    return facts
+
+
+def _names() -> list[str]:
+    """Ids under which something lies that looks like a finished run: full folders first, then records."""
+    folders = [done.parent for done in sorted(places.runs_folder().glob("*/DONE"))]
+    names = [folder.name for folder in folders if not is_temporary(folder)]
+    names += [file.stem for folder in places.records_folders() for file in sorted(folder.glob("*.json"))]
+    return list(dict.fromkeys(names))
+
+
 def finished() -> list[Run]:
-    """Every finished run: full folders first, then the records of runs that have none."""
-    ids = [folder.parent.name for folder in sorted(places.runs_folder().glob("*/DONE"))]
-    ids += [file.stem for folder in places.records_folders() for file in sorted(folder.glob("*.json"))]
-    return [found for run_id in dict.fromkeys(ids) if (found := load(run_id)) is not None]
+    """Every finished run: full folders first, then the records of runs that have none.
+
+    Left out is what `verify` names: damaged or renamed runs, and those of components that have changed since.
+    """
+    found = []
+    for name in _names():
+        with contextlib.suppress(RunError):
+            run = load(name)
+            if run is not None and _made_by(run) in (None, run.id):
+                found.append(run)
+    return found
+
+
+def _made_by(run: Run) -> str | None:
+    """The id that the run's experiment has today; None where its image folder is gone, empty for what is unknown now."""
+    try:
+        return run.experiment.run_id
+    except DataError:
+        return None
+    except LtlibError:
+        return ""
 
 
 def _train(resolved: Resolved, top: Path, report: stages.Report, stop: Callable[[], bool]) -> Run:
     exp = resolved.experiment
     data = load_data(exp)
     target = stages.device()
+    store.refuse_newer(top / resolved.run_id)
+    sweep(top)
     started = datetime.now(UTC)
     clock = time.monotonic()
     folders = stages.run_stages(resolved, data, top / "stages", report=report, stop=stop, target=target)
+    network = stages.build_network(resolved, data.num_classes)
     facts = {
         "id": resolved.run_id,
         "experiment": exp.settings(),
@@ -282,8 +349,8 @@ def _train(resolved: Resolved, top: Path, report: stages.Report, stop: Callable[
         "class_names": list(data.class_names),
         "groups": {name: list(group) for name, group in data.groups.items()},
         "fingerprint": data.fingerprint,
-        "parameters": models.parameter_count(stages.build_network(resolved, data.num_classes)),
-        "macs": models.macs(resolved.model, data.num_classes, data.image_size),
+        "parameters": models.parameter_count(network),
+        "macs": models.macs(network, image_size=data.image_size),
         "history": _history(folders),
         "provenance": provenance(target)
         | {"started": started.isoformat(timespec="seconds"), "wall_seconds": time.monotonic() - clock},
@@ -322,7 +389,7 @@ def _history(folders: list[Path]) -> str:
     """The stages' histories under one header, with the stage's number in front."""
     import pandas as pd
 
-    frames = [pd.read_csv(folder / "history.csv") for folder in folders]
+    frames = [pd.read_csv(folder / "history.csv", float_precision="round_trip") for folder in folders]
     for number, frame in enumerate(frames, 1):
         frame.insert(0, "stage", number)
     return pd.concat(frames, ignore_index=True).to_csv(index=False, lineterminator="\n")
@@ -388,19 +455,43 @@ def verify() -> list[str]:
     the data is there.
     """
     wrong: list[str] = []
+    prints: dict[str, str] = {}
     top = places.runs_folder()
-    for folder in sorted(top.glob("*/DONE")) + sorted((top / "stages").glob("*/DONE")):
-        wrong += store.problems(folder.parent)
-    for found in finished():
-        resolved = found.experiment.resolve()
-        if resolved.run_id != found.id:
-            wrong.append(
-                f"run {found.id} was made by another version of its components (now {resolved.run_id}); it is not shown"
-            )
-        elif datasets.available(found.experiment.dataset):
-            if load_data(found.experiment).fingerprint != found.fingerprint:
-                wrong.append(f"run {found.id} was trained on other images than {found.experiment.dataset} gives today")
+    for folder in (done.parent for done in sorted(top.glob("*/DONE")) + sorted((top / "stages").glob("*/DONE"))):
+        if not is_temporary(folder):
+            wrong += store.problems(folder)
+            if folder.parent.name == "stages" and store.finished(folder):
+                with _listed(wrong):
+                    stages.stage_facts(folder)
+    for name in _names():
+        found = None
+        with _listed(wrong):
+            found = load(name)
+        if found is None:
+            continue
+        now = _made_by(found)
+        if now not in (None, found.id):
+            version = f"now {now}" if now else "unknown now"
+            wrong.append(f"run {found.id} was made by another version of its components ({version}); it is not shown")
+        elif now and datasets.available(found.experiment.dataset):
+            key = canonical_json(found.experiment.resolve().data)
+            with _listed(wrong):
+                if key not in prints:
+                    prints[key] = load_data(found.experiment).fingerprint
+                if prints[key] != found.fingerprint:
+                    wrong.append(
+                        f"run {found.id} was trained on other images than {found.experiment.dataset} gives today"
+                    )
     return wrong
+
+
+@contextlib.contextmanager
+def _listed(wrong: list[str]) -> Iterator[None]:
+    """Add an error's sentence to the list instead of raising it."""
+    try:
+        yield
+    except LtlibError as error:
+        wrong.append(str(error))
 
 
 __all__ = ["Predictions", "Run", "finished", "load", "load_data", "measure", "run", "verify"]

@@ -46,8 +46,8 @@ class Draw:
 
     def to(self, device: torch.device | str) -> Draw:
         """The draw on a device; one transfer a tensor, without waiting for it."""
-        send = {"device": device, "non_blocking": True}
-        return Draw(self.index.to(**send), {key: value.to(**send) for key, value in self.views.items()})
+        views = {key: value.to(device, non_blocking=True) for key, value in self.views.items()}
+        return Draw(self.index.to(device, non_blocking=True), views)
 
 
 Order = Callable[[Tensor, int, int, torch.Generator], Tensor]

@@ -107,7 +107,9 @@ def run_stages(
     """
     target = target or device()
     places = [folder / resolved.stage_id(i) for i in range(len(resolved.stages))]
-    ready = max((i for i, place in enumerate(places) if store.finished(place)), default=-1)
+    for place in places:
+        store.refuse_newer(place)
+    ready = next((i for i, place in enumerate(places) if not _whole(place)), len(places)) - 1
     if ready == len(places) - 1:
         return places
     network = build_network(resolved, data.num_classes)
@@ -121,7 +123,7 @@ def run_stages(
     network = network.to(target)
     for i in range(ready + 1, len(places)):
         with store.claim(folder / "locks" / f"{places[i].name}.lock", f"stage {places[i].name}", wait=True):
-            if store.finished(places[i]):  # somebody else trained it while we waited
+            if _whole(places[i]):  # somebody else trained it while we waited
                 network.load_state_dict(store.read_tensors(places[i] / "weights.safetensors"))
                 continue
             _train_stage(resolved, i, network, data, train, tests, places[i], report, stop)
@@ -185,7 +187,8 @@ def _train_stage(
         stop=stop,
         before_epoch=lambda: train_mode(network, stage),
     )
-    _write_stage(place, network, outcome, {"epochs": outcome.epochs, "wall_seconds": time.monotonic() - started})
+    facts = {"id": place.name, "epochs": outcome.epochs, "wall_seconds": time.monotonic() - started}
+    _write_stage(place, network, outcome, facts)
     _remove(checkpoint.folder)
 
 
@@ -243,10 +246,22 @@ def history_csv(rows: list[dict[str, float]]) -> str:
 
 
 def stage_facts(place: Path) -> dict[str, Any]:
-    """What a finished stage says of itself: the epochs of ``last`` and ``selected``, seconds."""
+    """What a finished stage says of itself: the epochs of ``last`` and ``selected``, seconds.
+
+    Raises:
+        RunError: It is not finished, or its folder has the name of another stage.
+    """
     if not store.finished(place):
         raise RunError(f"stage {place.name} is not finished in {place.parent}")
-    return read_json(place / "outcome.json")
+    facts = read_json(place / "outcome.json")
+    if facts.get("id", place.name) != place.name:
+        raise RunError(f"{place} holds stage {facts['id']}; give it back its name or delete it")
+    return facts
+
+
+def _whole(place: Path) -> bool:
+    """Whether a stage is finished; see `stage_facts`."""
+    return store.finished(place) and bool(stage_facts(place))
 
 
 def _remove(folder: Path) -> None:

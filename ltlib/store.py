@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import socket
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,8 @@ def problems(folder: Path) -> list[str]:
     try:
         said = read_json(done)
         version, files = said["format"], said["files"]
-    except (RunError, KeyError, TypeError):
+        files = dict(files)
+    except (RunError, KeyError, TypeError, ValueError):
         return [f"{done} cannot be read"]
     if version != FORMAT:
         return [f"{folder} has format {version}, this version reads {FORMAT}; use the ltlib that made it"]
@@ -57,12 +59,42 @@ def problems(folder: Path) -> list[str]:
 
 
 def finished(folder: Path) -> bool:
-    """Whether the folder is sealed and its files are there with the sizes of whole files; `problems` reads them all."""
+    """Whether the folder is sealed and its files are there; `read_sealed` and `problems` compare what is in them."""
     try:
         said = json.loads((folder / "DONE").read_text())
         return said["format"] == FORMAT and all((folder / name).is_file() for name in said["files"])
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def read_sealed(folder: Path, name: str) -> bytes:
+    """A file of a sealed folder, compared with its SHA-256 in ``DONE``.
+
+    Raises:
+        RunError: Missing, or not as it was written; the sentence names the file.
+    """
+    try:
+        known = json.loads((folder / "DONE").read_text())["files"][name]
+        data = (folder / name).read_bytes()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{folder / name} cannot be read; delete {folder} to make it again") from error
+    if digest(data) != known:
+        raise RunError(f"{folder / name} has changed since it was written; delete {folder} to make it again")
+    return data
+
+
+def refuse_newer(folder: Path) -> None:
+    """Leave alone what a newer version has written.
+
+    Raises:
+        RunError: The folder is sealed in another format.
+    """
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        version = json.loads((folder / "DONE").read_text())["format"]
+        if version != FORMAT:
+            raise RunError(
+                f"{folder} has format {version}, this version writes {FORMAT}; use the ltlib that made it, or delete it"
+            )
 
 
 @contextlib.contextmanager
@@ -119,7 +151,8 @@ class CheckpointFile:
     """The state of one stage under way: tensors first, then a JSON file that names them by SHA-256.
 
     The JSON is the commit: tensors without it, or of another digest, are ignored and the state before is used. So a
-    process killed at any moment leaves the last state or the one before.
+    process killed at any moment leaves the last state or the one before. A damaged state is never used, and a warning
+    says what is used instead.
 
     Args:
         folder: Where the two newest states lie.
@@ -147,19 +180,38 @@ class CheckpointFile:
             write_json(self.folder / "previous.json", previous)
 
     def load(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-        for name in ("state.json", "previous.json"):
+        """The newest whole state of this training as JSON-ready values and tensors, or None.
+
+        Raises:
+            RunError: The state was written by a newer version.
+        """
+        names = ("state.json", "previous.json")
+        for name in names:
             commit = self._commit(name)
             if commit is None:
                 continue
-            with contextlib.suppress(OSError, ValueError, safetensors.SafetensorError):
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError):
                 data = (self.folder / commit["tensors"]).read_bytes()
                 if digest(data) == commit["sha256"]:
-                    return commit["values"], safetensors.torch.load(data)
+                    state = commit["values"], safetensors.torch.load(data)
+                    if name != names[0]:
+                        warnings.warn(
+                            f"the newest state in {self.folder} is damaged; going on from the one before", stacklevel=2
+                        )
+                    return state
+        if any((self.folder / name).exists() for name in names):
+            warnings.warn(f"no state in {self.folder} is whole; starting again", stacklevel=2)
         return None
 
     def _commit(self, name: str = "state.json") -> dict[str, Any] | None:
         try:
             commit = json.loads((self.folder / name).read_text())
-            return commit if commit["format"] == FORMAT and commit["key"] == self.key else None
+            version, key = commit["format"], commit["key"]
         except (OSError, ValueError, KeyError, TypeError):
             return None
+        if version != FORMAT:
+            raise RunError(
+                f"{self.folder / name} has format {version}, this version reads {FORMAT}; use the ltlib that made it, "
+                f"or delete {self.folder} to start again"
+            )
+        return commit if key == self.key else None

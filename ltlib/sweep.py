@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ltlib import runs
+from ltlib.errors import LtlibError, RunError
 from ltlib.experiment import Experiment
 from ltlib.progress import Progress
 from ltlib.runs import Run
@@ -32,7 +34,15 @@ class RunList(list[Run]):
 def missing(experiments: Iterable[Experiment]) -> list[Experiment]:
     """The experiments without a finished run, each once."""
     unique = {exp.run_id: exp for exp in experiments}
-    return [exp for run_id, exp in unique.items() if runs.load(run_id) is None]
+    return [exp for run_id, exp in unique.items() if _load(run_id) is None]
+
+
+def _load(run_id: str) -> Run | None:
+    """`runs.load`, where a damaged run is a missing one: training it says what is wrong."""
+    try:
+        return runs.load(run_id)
+    except RunError:
+        return None
 
 
 def run_all(
@@ -61,7 +71,7 @@ def run_all(
     if todo:
         workers = min(jobs or default_jobs(), len(todo))
         failures = _Sweep(todo, workers, Progress(len(todo), label, enabled=show), done).go()
-    found = [run for exp in experiments if (run := runs.load(exp.run_id)) is not None]
+    found = [run for exp in experiments if (run := _load(exp.run_id)) is not None]
     return RunList(found, failures)
 
 
@@ -110,18 +120,24 @@ class _Sweep:
                 experiment = self.todo.get_nowait()
             except queue.Empty:
                 break
-            if process is None or process.poll() is not None:
-                process = self._start()
-            error = self._train(process, experiment)
+            error: str | None
+            try:
+                if process is None or process.poll() is not None:
+                    process = self._start()
+                error = self._train(process, experiment)
+                if error is None and (run := runs.load(experiment.run_id)) is not None:
+                    with self.lock:
+                        self.done(run)
+            except (LtlibError, OSError) as problem:  # no process to start, no disk to write its record
+                error = str(problem)
             with self.lock:
                 if error is not None:
                     self.failures[experiment.run_id] = error
-                elif (run := runs.load(experiment.run_id)) is not None:
-                    self.done(run)
                 self.progress.step(_describe(experiment) + (f" failed: {error}" if error else ""))
         if process is not None:
             assert process.stdin is not None
-            process.stdin.close()
+            with contextlib.suppress(BrokenPipeError):  # what a dead one has not read
+                process.stdin.close()
             process.wait()
 
     def _start(self) -> subprocess.Popen[str]:
@@ -141,7 +157,13 @@ class _Sweep:
         except BrokenPipeError:
             pass  # the loop below finds it dead
         for line in process.stdout:
-            message: dict[str, Any] = json.loads(line)
+            try:
+                message: dict[str, Any] = json.loads(line)
+            except ValueError:  # it died in the middle of a line
+                break
+            if "stopped" in message:
+                process.wait()
+                return message["stopped"]
             if "done" in message:
                 return None
             if "error" in message:

@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -128,18 +128,20 @@ def fit(
             if asked or time.monotonic() - last_save > CHECKPOINT_SECONDS:
                 state.seconds += time.monotonic() - started
                 started = time.monotonic()
-                _refuse_nan(losses, epoch, skip, lr, state, good, checkpoint)
+                _refuse_nan(losses, network, epoch, skip, lr, state, good, checkpoint)
                 checkpoint.save(*state.snapshot())
                 last_save = time.monotonic()
                 if asked:
                     raise Stopped
-        _refuse_nan(losses, epoch, skip, lr, state, good, checkpoint)
+        _refuse_nan(losses, network, epoch, skip, lr, state, good, checkpoint)
         row: dict[str, float] = {"epoch": epoch, "lr": lr}
         trained = meter.result()
         meter.reset()
         logits = None
-        if epoch % recipe.evaluate_every == 0 or epoch == epochs:
+        if epoch % recipe.evaluate_every == 0 or epoch == epochs or state.patience_over(recipe.patience, epoch):
             evaluated, logits = evaluate()
+            if logits is not None and not bool(logits.isfinite().all()):
+                _diverged("the test logits became NaN or infinite after", epoch, lr, state, good, checkpoint)
         else:
             evaluated = {}
         row |= {"seconds": state.seconds + time.monotonic() - started}
@@ -171,6 +173,7 @@ def _chunks(draws: list[Draw], skip: int, seconds_per_step: Callable[[], float])
 
 def _refuse_nan(
     losses: list[Tensor],
+    network: nn.Module,
     epoch: int,
     skip: int,
     lr: float,
@@ -178,20 +181,30 @@ def _refuse_nan(
     good: dict[str, Tensor] | None,
     checkpoint: Checkpoint,
 ) -> None:
-    """Read the epoch's losses (one transfer) and stop if one is not finite."""
-    values = torch.cat(losses) if losses else torch.zeros(1)
+    """Stop if a loss since the last look, or a weight after the last step, is not finite; two transfers."""
+    values = torch.cat(losses).cpu() if losses else torch.zeros(0)
     wrong = ~values.isfinite()
-    if not bool(wrong.any()):
+    if bool(wrong.any()):
+        place = int(wrong.int().argmax())
+        what = f"the loss became {values[place].item()} at step {skip + place + 1} of"
+    elif not bool(torch.stack([tensor.isfinite().all() for tensor in network.state_dict().values()]).all()):
+        what = f"the weights became NaN or infinite by step {state.steps_done} of"
+    else:
         return
-    step = skip + int(wrong.int().argmax()) + 1
-    value = values[step - skip - 1].item()
+    _diverged(what, epoch, lr, state, good, checkpoint)
+
+
+def _diverged(
+    what: str, epoch: int, lr: float, state: _State, good: dict[str, Tensor] | None, checkpoint: Checkpoint
+) -> NoReturn:
+    """Put the last good state in place of anything saved since, where it is known, and raise."""
     if good is not None and state.epoch > 0:
         state.steps_done = 0
         state.seconds = 0.0
         checkpoint.save(state.values(), good)
     raise DivergedError(
-        f"the loss became {value} at step {step} of epoch {epoch} (learning rate {lr:g}); epoch {epoch} is discarded and "
-        f"the state after epoch {state.epoch} kept; lower the learning rate, lengthen the warm-up or use float32"
+        f"{what} epoch {epoch} (learning rate {lr:g}); epoch {epoch} is discarded and the last good state kept; "
+        "lower the learning rate, lengthen the warm-up or use float32"
     )
 
 
@@ -274,8 +287,10 @@ class _State:
             weights = self.network.state_dict()
             self.best_weights = {k: v.detach().clone() for k, v in weights.items()}
 
-    def patience_over(self, patience: int) -> bool:
-        return bool(patience) and self.best_epoch > 0 and self.epoch - self.best_epoch >= patience
+    def patience_over(self, patience: int, epoch: int | None = None) -> bool:
+        """Whether `patience` epochs have passed since the best one; of a later epoch, unless it is better."""
+        epoch = self.epoch if epoch is None else epoch
+        return bool(patience) and self.best_epoch > 0 and epoch - self.best_epoch >= patience
 
     def outcome(self) -> Outcome:
         chosen = self.best_epoch or self.epoch

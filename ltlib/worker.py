@@ -34,13 +34,20 @@ def main() -> None:
     def say(**message: object) -> None:
         out.write(json.dumps(message) + "\n")
 
+    parent = os.getppid()
+
+    def stop() -> bool:  # also where the parent was killed: nobody waits for this run, and it must not stay claimed
+        return stopping.is_set() or os.getppid() != parent
+
     for line in sys.stdin:
-        experiment = Experiment.from_settings(json.loads(line))
         try:
-            found = runs.run(experiment, report=lambda row: say(row=row), stop=stopping.is_set)
+            experiment = Experiment.from_settings(json.loads(line))
+            found = runs.run(experiment, report=lambda row: say(row=row), stop=stop)
             say(done=found.id)
         except Stopped:
-            say(error="stopped; its state is saved and the next start goes on from there")
+            say(stopped="stopped; its state is saved and the next start goes on from there")
+            return
+        except BrokenPipeError:  # nobody reads any more
             return
         except LtlibError as error:
             say(error=str(error))

@@ -27,7 +27,7 @@ class DatasetInfo:
         name: As `load` takes it.
         num_classes: Number of classes.
         image_size: Height and width in pixels, as trained on.
-        train_images: Training images of the full set.
+        train_images, test_images: Images of the full set.
         mean, std: Per channel, of pixels in 0..1.
         digest: Identity of the source, part of a run's identity.
         group_rule: See `class_groups.groups`.
@@ -40,6 +40,7 @@ class DatasetInfo:
     num_classes: int
     image_size: int
     train_images: int
+    test_images: int
     mean: Channels
     std: Channels
     digest: str
@@ -57,6 +58,7 @@ KNOWN = {
             num_classes=10,
             image_size=8,
             train_images=1297,
+            test_images=500,
             mean=_DIGITS_MEAN,
             std=_DIGITS_STD,
             digest=digest("digits: scikit-learn, 0b7e9c3202d7; 50 test images per class, split seed 0"),
@@ -70,6 +72,7 @@ KNOWN = {
             num_classes=10,
             image_size=8,
             train_images=1717,
+            test_images=80,
             mean=_DIGITS_MEAN,
             std=_DIGITS_STD,
             digest=digest("digits_folder: scikit-learn, 0b7e9c3202d7; first eight listed images per class to test"),
@@ -83,6 +86,7 @@ KNOWN = {
             num_classes=10,
             image_size=32,
             train_images=50_000,
+            test_images=10_000,
             mean=_CIFAR_MEAN,
             std=_CIFAR_STD,
             digest=digest("cifar10: cifar-10-python.tar.gz, md5 c58f30108f718f92721af3b95e74349a"),
@@ -96,6 +100,7 @@ KNOWN = {
             num_classes=100,
             image_size=32,
             train_images=50_000,
+            test_images=10_000,
             mean=_CIFAR_MEAN,
             std=_CIFAR_STD,
             digest=digest("cifar100: cifar-100-python.tar.gz, md5 eb9058c3a382ffc7106e4002c42a8d85"),
@@ -109,6 +114,7 @@ KNOWN = {
             num_classes=75,
             image_size=64,
             train_images=5_899,
+            test_images=600,
             mean=PHOTO_MEAN,
             std=PHOTO_STD,
             digest=digest(

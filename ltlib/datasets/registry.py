@@ -40,6 +40,7 @@ def info(name: str) -> DatasetInfo:
             len(listing.class_names),
             size,
             len(listing.train),
+            len(listing.test),
             PHOTO_MEAN,
             PHOTO_STD,
             digest(f"folder: {listing.digest}; {size} pixels"),

@@ -96,7 +96,7 @@ def tails(counts: Mapping[str, Sequence[int]]) -> str:
 def confusion(matrix: Any, class_names: Sequence[str] | None = None) -> str:
     """Overall accuracy, the best and worst class, and the most frequent confusion."""
     m = np.asarray(matrix, dtype=np.float64)
-    names = list(class_names) if class_names is not None else [f"class {i}" for i in range(len(m))]
+    names = list(class_names) if class_names is not None else [str(i) for i in range(len(m))]
     rows = m.sum(axis=1)
     with np.errstate(invalid="ignore"):
         recall = np.where(rows > 0, np.diag(m) / rows, np.nan)
@@ -116,7 +116,7 @@ def confusion(matrix: Any, class_names: Sequence[str] | None = None) -> str:
 def confusion_difference(published: Any, ours: Any, class_names: Sequence[str]) -> str:
     """Accuracy of both, and the classes whose recall moved most."""
     first, second = np.asarray(published, dtype=np.float64), np.asarray(ours, dtype=np.float64)
-    change = np.diag(second) / second.sum(1) - np.diag(first) / first.sum(1)
+    change = np.diag(second) / np.maximum(second.sum(1), 1) - np.diag(first) / np.maximum(first.sum(1), 1)
     up, down = int(change.argmax()), int(change.argmin())
     return (
         f"Accuracy {percent(np.trace(first) / first.sum())} published, {percent(np.trace(second) / second.sum())} "

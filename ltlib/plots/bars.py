@@ -26,8 +26,9 @@ def result_bars(
 
     Args:
         table: Rows with the columns named by `group` and `series`, ``published`` and ``reproduced`` (fractions, NaN
-            where missing) and, if there are several runs, ``n``, ``low`` and ``high`` (the interval).
-        value: What the numbers are.
+            where missing) and, if there are several runs, ``n`` and the interval as ``ci_low`` and ``ci_high``. With a
+            column ``metric``, as `ltlib.tables.compare` gives it, only the rows of `value` are drawn.
+        value: What the numbers are: accuracy, f1, ...
         group: Column along the axis.
         series: Column of the colours.
         title: Printed above.
@@ -35,7 +36,7 @@ def result_bars(
     Raises:
         SettingError: A column is missing or there is no row.
     """
-    rows = _rows(table, (group, series, "published", "reproduced"))
+    rows = _rows(table, (group, series, "published", "reproduced"), value)
     groups = list(dict.fromkeys(str(row[group]) for row in rows))
     names = list(dict.fromkeys(str(row[series]) for row in rows))
     looks = method_looks(names)
@@ -44,7 +45,7 @@ def result_bars(
     width = 0.84 / (2 * len(names))
     font = 6.5 if len(rows) <= 12 else 5.5
     top = max(
-        [100 * v for row in rows for v in (row["published"], row["reproduced"], row["high"]) if np.isfinite(v)],
+        [100 * v for row in rows for v in (row["published"], row["reproduced"], row["ci_high"]) if np.isfinite(v)],
         default=1,
     )
     for row in rows:
@@ -60,12 +61,12 @@ def result_bars(
         if np.isfinite(ours):
             axes.bar(x, ours, width * 0.92, facecolor=look.color, edgecolor=INK, linewidth=0.5, hatch=look.hatch)
             above = ours
-            if row["n"] >= INTERVAL_FROM and np.isfinite(row["low"]) and np.isfinite(row["high"]):
-                above = max(ours, 100 * row["high"])
+            if row["n"] >= INTERVAL_FROM and np.isfinite(row["ci_low"]) and np.isfinite(row["ci_high"]):
+                above = max(ours, 100 * row["ci_high"])
                 axes.errorbar(
                     x,
                     ours,
-                    [[ours - 100 * row["low"]], [100 * row["high"] - ours]],
+                    [[ours - 100 * row["ci_low"]], [100 * row["ci_high"] - ours]],
                     color=INK,
                     capsize=2,
                     linewidth=0.9,
@@ -102,7 +103,7 @@ def result_bars(
     fig.legend(handles=handles, loc="outside upper right", ncols=len(handles))
     fig.alt = alt.bars(rows, group, series, value)
     fig.data = {
-        key: [row[key] for row in rows] for key in (group, series, "published", "reproduced", "n", "low", "high")
+        key: [row[key] for row in rows] for key in (group, series, "published", "reproduced", "n", "ci_low", "ci_high")
     }
     return fig
 
@@ -112,18 +113,19 @@ def accuracy_bars(table: Any, *, title: str = "") -> Chart:
     return result_bars(table, value="accuracy", group="model", series="method", title=title)
 
 
-def _rows(table: Any, needed: tuple[str, ...]) -> list[dict[str, Any]]:
+def _rows(table: Any, needed: tuple[str, ...], value: str) -> list[dict[str, Any]]:
     """Rows as dictionaries with every number a float, from a DataFrame or a list of mappings."""
     found = table.to_dict("records") if hasattr(table, "to_dict") else [dict(row) for row in table]
+    found = [row for row in found if row.get("metric", value) == value]
     if not found:
-        raise SettingError("there is nothing to draw: the table has no row")
+        raise SettingError(f"there is nothing to draw: the table has no row of {value}")
     for row in found:
         for name in needed:
             if name not in row:
                 raise SettingError(f"the table has no column {name!r}; it has {', '.join(map(str, row))}")
-        for name in ("published", "reproduced", "low", "high"):
-            value = row.get(name)
-            row[name] = np.nan if value is None else float(value)
+        for name in ("published", "reproduced", "ci_low", "ci_high"):
+            number = row.get(name)
+            row[name] = np.nan if number is None else float(number)
         runs = row.get("n")
         row["n"] = 0 if runs is None or runs != runs else int(runs)
     return found

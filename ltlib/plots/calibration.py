@@ -87,7 +87,7 @@ def confidence_histogram(confidence: Any, correct: Any, *, bins: int = 15, title
     Args:
         confidence: Probability of the predicted class, [N], fractions.
         correct: Whether the prediction is right, bool [N].
-        bins: Equally wide bins between 0 and 1.
+        bins: Equally wide bins between 0 and 1, closed on the right.
         title: Printed above.
     """
     p, right = np.asarray(confidence, dtype=np.float64), np.asarray(correct, dtype=bool)
@@ -96,7 +96,10 @@ def confidence_histogram(confidence: Any, correct: Any, *, bins: int = 15, title
     edges = np.linspace(0, 1, bins + 1)
     fig = chart(DOUBLE * 0.6, 2.5)
     axes = fig.add_subplot()
-    share = {name: np.histogram(p[mask], edges)[0] / len(p) for name, mask in (("right", right), ("wrong", ~right))}
+    place = np.clip(np.searchsorted(edges, p, side="left") - 1, 0, bins - 1)  # bins closed on the right, as for the ECE
+    share = {
+        name: np.bincount(place[mask], minlength=bins) / len(p) for name, mask in (("right", right), ("wrong", ~right))
+    }
     axes.stairs(100 * share["right"], 100 * edges, fill=True, color=SKY, alpha=0.8, label="right")
     axes.stairs(100 * share["right"], 100 * edges, color=BLUE, linewidth=1.0)
     axes.stairs(100 * share["wrong"], 100 * edges, color=VERMILLION, linewidth=1.2, hatch="////", label="wrong")

@@ -81,7 +81,7 @@ def _curve(history: Any, quantity: str, selected: int | None, selected_as: str, 
         last = np.flatnonzero(np.isfinite(y))[-1]
         ends.append((float(y[last]), f"{y[last]:.1f}" if scale == 100 else f"{y[last]:.3g}", look.color))
     _axes(axes, quantity, epochs, title)
-    _stages(axes, table)
+    _stages(axes, table, high=quantity == "accuracy")
     if readings:
         _draw_readings(axes, parse_readings(readings), splits, scale, epochs)
         bands = "bands: " if parse_readings(readings) else ""
@@ -196,15 +196,23 @@ def _axes(axes: Axes, quantity: str, epochs: int, title: str) -> None:
     light_grid(axes)
 
 
-def _stages(axes: Axes, table: Series) -> None:
-    """A thin line where one stage ends and the next begins."""
+def _stages(axes: Axes, table: Series, high: bool) -> None:
+    """A thin line where one stage ends and the next begins, named at the end away from the selected epoch's label."""
     if "stage" not in table.columns:
         return
     stage = table.columns["stage"]
     for i in np.flatnonzero(stage[1:] != stage[:-1]):
         axes.axvline(i + 1.5, color=MUTED, linewidth=0.8)
-        axes.annotate(f"stage {stage[i + 1]}", (i + 1.5, 0), (3, 3), xycoords=("data", "axes fraction"),
-                      textcoords="offset points", fontsize=7, color=MUTED)  # fmt: skip
+        axes.annotate(
+            f"stage {stage[i + 1]}",
+            (i + 1.5, 0.98 if high else 0.03),
+            (3, 0),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            va="top" if high else "bottom",
+            fontsize=7,
+            color=MUTED,
+        )
 
 
 def _mark_selected(axes: Axes, selected: int, epochs: int, why: str, high: bool) -> None:

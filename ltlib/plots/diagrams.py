@@ -16,7 +16,7 @@ LONG_TAILED_SUBSET = (
     "n_max = number of images of the largest class",
     "for each class c = 0 ... K-1:",
     "    if the type is exponential: n = floor(n_max · IF^(-c / (K - 1)))",
-    "    if the type is step: n = n_max for c < K/2, else floor(n_max / IF)",
+    "    if the type is step: n = n_max for c < floor(K / 2), else floor(n_max / IF)",
     "    n = min(n, images that class c has)",
     "    shuffle the images of class c and keep the first n",
     "output: the kept images, largest class first; the test set stays whole",

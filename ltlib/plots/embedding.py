@@ -70,7 +70,7 @@ def scatter(
         y = np.asarray(targets[name] if isinstance(targets, Mapping) else targets)
         if xy.shape != (len(y), 2):
             raise SettingError(f"{len(y)} targets need points [{len(y)}, 2], not {list(xy.shape)}")
-        _map(axes, xy, y, looks, set(emphasise), crowded)
+        _map(axes, xy, y, looks, set(emphasise), crowded, 0.6 if columns > 1 else 1.0)
         axes.set_title(label(name) if name else "")
         values = (measured or {}).get(name)
         if values:
@@ -100,10 +100,16 @@ def _looks(class_names: Sequence[str], groups: Mapping[str, Sequence[int]] | Non
 
 
 def _map(
-    axes: Axes, xy: np.ndarray, y: np.ndarray, looks: Mapping[int, Look], emphasised: set[int], crowded: bool
+    axes: Axes,
+    xy: np.ndarray,
+    y: np.ndarray,
+    looks: Mapping[int, Look],
+    emphasised: set[int],
+    crowded: bool,
+    scale: float,
 ) -> None:
     """Points of a class in one collection; emphasised classes last, so that they lie on top."""
-    size = float(np.clip(9000 / max(len(y), 1), 5, 20))
+    size = scale * float(np.clip(9000 / max(len(y), 1), 5, 20))
     for c in sorted(looks, key=lambda c: (c in emphasised, c)):
         own = y == c
         if not own.any():

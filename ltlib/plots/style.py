@@ -191,13 +191,13 @@ _METHODS: dict[str, tuple[int, str]] = {
     "mixup": (_BLUE, "Mixup"),
     "crt": (_BROWN, "cRT"),
     "lws": (_VERMILLION, "LWS"),
-    "bbn": (_PURPLE, "BBN"),
+    "bbn": (_BLUE, "BBN"),
     "mislas": (_BLACK, "MiSLAS"),
-    "label_aware_smoothing": (_BLUE, "Label-aware smoothing"),
-    "awabs": (_GREEN, "AWABS"),
+    "awabs": (_BLACK, "AWABS"),
     "lade": (_BLUE, "LADE"),
 }
 _NAMES = {
+    "label_aware_smoothing": "Label-aware smoothing",
     "resnet8": "ResNet-8",
     "resnet18": "ResNet-18",
     "resnet32": "ResNet-32",

@@ -82,7 +82,7 @@ def test_refused_lists(twin: Path, rows: list[str], sentence: str) -> None:
 def test_class_with_no_image_left_to_train_on(twin: Path) -> None:
     rows = (twin / butterfly.LIST).read_text().split("\n")
     (twin / butterfly.LIST).write_text("\n".join(row for row in rows if not row.startswith("Image_3.png")))
-    with pytest.raises(DataError, match="class 'ZEBRA' in .* has 8 images; it needs more than the 8"):
+    with pytest.raises(DataError, match=r"class 'ZEBRA' in .* has 8 images; it needs more than the 8"):
         butterfly.read(twin, 64)
 
 

@@ -64,8 +64,10 @@ def test_named_classes() -> None:
 
 @pytest.mark.parametrize(
     "rule",
-    ["cuts", "cuts[sizes=3]", "cuts[sizes=3+4]", "cuts[sizes=3+4+4]", "cuts[sizes=5+6+-1]", "cuts[sizes=3+4+x]"]
-    + ["thresholds[many=x]", "thresholds[many=10;few=20]"],
+    [
+        *("cuts", "cuts[sizes=3]", "cuts[sizes=3+4]", "cuts[sizes=3+4+4]", "cuts[sizes=5+6+-1]", "cuts[sizes=3+4+x]"),
+        *("thresholds[many=x]", "thresholds[many=10;few=20]"),
+    ],
 )
 def test_refused_rules(rule: str) -> None:
     with pytest.raises(SettingError, match="group rule"):

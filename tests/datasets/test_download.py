@@ -129,7 +129,7 @@ def test_mirrors_and_answers(tmp_path: Path) -> None:
     assert get(server, tmp_path, archive).read_bytes() == BODY
     assert [url for url, _ in server.asked] == [URL, mirror]  # a 404 is not asked twice
     server = Server(*[urllib.error.URLError("no route to host")] * 6)
-    with pytest.raises(DataError, match="no route to host.*put the file at"):
+    with pytest.raises(DataError, match=r"no route to host.*put the file at"):
         get(server, tmp_path / "b", archive)
     assert len(server.asked) == 6
 

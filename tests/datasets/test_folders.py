@@ -20,7 +20,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
 
 
 def fill(folder: Path, **classes: int) -> Path:
-    """Class folders with images; the red value of an image is its number, the green value the class's length of name."""
+    """Class folders with images; red is the number of an image, green the length of the class's name."""
     for name, count in classes.items():
         (folder / name).mkdir(parents=True)
         for i in range(count):
@@ -124,7 +124,7 @@ def test_refused_folders(tmp_path: Path) -> None:
         datasets.load("folder:")
     fill(tmp_path / "more" / "train", a=3, b=3)
     fill(tmp_path / "more" / "test", a=1, z=1)
-    with pytest.raises(DataError, match="has the class z, which .*train lacks"):
+    with pytest.raises(DataError, match=r"has the class z, which .*train lacks"):
         datasets.load(f"folder:{tmp_path / 'more'}")
 
 

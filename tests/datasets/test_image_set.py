@@ -56,8 +56,10 @@ def test_workers_and_pickle() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"images": PIXELS.astype(float)}, {"images": PIXELS[..., :2]}, {"targets": [0]}, {"targets": [3] * 7}]
-    + [{"targets": [-1] * 7}, {"indices": np.arange(3)}],
+    [
+        *({"images": PIXELS.astype(float)}, {"images": PIXELS[..., :2]}, {"targets": [0]}, {"targets": [3] * 7}),
+        *({"targets": [-1] * 7}, {"indices": np.arange(3)}),
+    ],
 )
 def test_refused_arrays(wrong: dict[str, object]) -> None:
     with pytest.raises(DataError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -164,4 +165,4 @@ def test_limit_keeps_proportions(counts: list[int], limit: int) -> None:
     assert sum(cut) == min(limit, sum(counts))
     assert all(1 <= now <= before for now, before in zip(cut, counts, strict=True))
     ranked = sorted(zip(counts, cut, strict=True))
-    assert all(b >= a - 1 for (_, a), (_, b) in zip(ranked, ranked[1:], strict=False))
+    assert all(b >= a - 1 for (_, a), (_, b) in pairwise(ranked))

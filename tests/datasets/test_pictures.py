@@ -49,8 +49,15 @@ def test_right_size_is_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", ["L", "1", "LA", "RGBA", "P", "PA", "CMYK", "YCbCr", "I", "I;16", "I;16B"])
 def test_modes(tmp_path: Path, mode: str) -> None:
     value: dict[str, object] = {
-        **{"L": 128, "1": 255, "LA": (128, 9), "RGBA": (*GREY, 3), "CMYK": (127, 127, 127, 0)},
-        **{"YCbCr": (128, 128, 128), "I": 128 * 257, "I;16": 128 * 257, "I;16B": 128 * 257},
+        "L": 128,
+        "1": 255,
+        "LA": (128, 9),
+        "RGBA": (*GREY, 3),
+        "CMYK": (127, 127, 127, 0),
+        "YCbCr": (128, 128, 128),
+        "I": 128 * 257,
+        "I;16": 128 * 257,
+        "I;16B": 128 * 257,
     }
     if mode in ("P", "PA"):
         image = Image.new("RGB", (8, 8), GREY).quantize(2)

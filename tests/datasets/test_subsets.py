@@ -52,7 +52,7 @@ def test_random_depends_on_seed_and_class_only() -> None:
     np.testing.assert_array_equal(first, again)
     overlap = len(set(first) & set(other)) / 300
     assert 0.02 < overlap < 0.25  # a tenth of each class is drawn: by chance 0.1
-    ranks = [np.searchsorted(np.flatnonzero(TARGETS == c), first[30 * c : 30 * c + 30]) for c in range(10)]
+    ranks = [np.searchsorted(np.flatnonzero(np.equal(TARGETS, c)), first[30 * c : 30 * c + 30]) for c in range(10)]
     assert not any(np.array_equal(ranks[0], rank) for rank in ranks[1:])
     np.testing.assert_array_equal(
         choose_subset(np.zeros(8, int), [8])[:4], [3, 2, 1, 6]

@@ -16,7 +16,10 @@ from ltlib.errors import SettingError, UnknownName
 SMALL = ["resnet8", "resnet18"]
 
 # Sum of absolute weights, and two single ones, of seed 0: what every stored run of version 1 started from.
-GOLDEN = {("resnet8", 1): (0.0, 0.0, 0.0), ("resnet18", 1): (0.0, 0.0, 0.0)}
+GOLDEN = {
+    ("resnet8", 1): (4870.53046, 0.115185305, -0.219034433),
+    ("resnet18", 1): (224538.455, 0.0249383505, -0.0391722433),
+}
 
 
 def same(a: nn.Module, b: nn.Module) -> bool:
@@ -32,12 +35,11 @@ def test_a_seed_gives_one_network(name):
     assert not torch.equal(first.classifier.weight, other.classifier.weight)
 
 
-@pytest.mark.parametrize("name", SMALL)
-def test_the_projector_does_not_change_the_other_parts(name):
-    plain, with_projector = models.create(name, 10), models.create(name, 10, projector=32)
+def test_the_projector_does_not_change_the_other_parts():
+    plain, with_projector = models.create("resnet8", 10), models.create("resnet8", 10, projector=32)
     assert same(plain.backbone, with_projector.backbone)
     assert same(plain.classifier, with_projector.classifier)
-    on_projection = models.create(name, 10, projector=32, classifier_input="projection")
+    on_projection = models.create("resnet8", 10, projector=32, classifier_input="projection")
     assert same(plain.backbone, on_projection.backbone)
     assert same(with_projector.projector, on_projection.projector)
 
@@ -90,19 +92,19 @@ def test_memory_format_and_precision_do_not_change_the_draw():
 @pytest.mark.parametrize("name", SMALL)
 def test_first_weights_are_the_ones_the_version_stands_for(name):
     network = models.create(name, 10)
-    total = sum(float(p.double().abs().sum()) for p in network.parameters())
-    got = (total, float(network.backbone.conv1.weight[0, 0, 0, 0]), float(network.classifier.weight[9, 1]))
+    total = sum(float(p.detach().double().abs().sum()) for p in network.parameters())
+    got = (total, network.backbone.conv1.weight[0, 0, 0, 0].item(), network.classifier.weight[9, 1].item())
     assert got == pytest.approx(GOLDEN[name, models.spec(name).version], rel=1e-5)
 
 
 def test_cifar_classifier_starts_kaiming_normal_with_torchs_bias():
     """As in LDAM-DRW: variance 2 / fan_in in convolutions and classifier, the bias torch's default."""
     network = models.create("resnet32", 1000)
-    weight = network.classifier.weight
+    weight = network.classifier.weight.detach()
     assert float(weight.var()) == pytest.approx(2 / 64, rel=0.05)
     assert float((weight / weight.std()).pow(4).mean()) == pytest.approx(3, abs=0.15)  # normal; uniform has 1.8
-    assert float(network.classifier.bias.abs().max()) <= 1 / 8
-    convolution = network.backbone.layer3[0].conv1.weight  # 32 -> 64 channels: the two fans differ
+    assert float(network.classifier.bias.detach().abs().max()) <= 1 / 8
+    convolution = network.backbone.layer3[0].conv1.weight.detach()  # 32 -> 64 channels: the two fans differ
     assert float(convolution.var()) == pytest.approx(2 / (32 * 9), rel=0.05)
 
 
@@ -137,12 +139,12 @@ def test_parts_cover_every_parameter_once():
     assert list(models.create("resnet8", 10).parts) == ["backbone", "classifier"]
 
 
-@pytest.mark.parametrize("name", models.names())
+@pytest.mark.parametrize("name", ["resnet8", "resnet32", "resnet18", "resnet50"])
 def test_macs_are_half_of_torchs_flops(name):
     network = models.create(name, 10, projector=16, classifier_input="projection")
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        copy.deepcopy(network).eval()(torch.zeros(1, 3, 16, 16))
-    assert models.macs(network, image_size=16) == counter.get_total_flops() // 2
+        copy.deepcopy(network).eval()(torch.zeros(1, 3, 8, 8))
+    assert models.macs(network, image_size=8) == counter.get_total_flops() // 2
 
 
 def test_macs_leave_the_network_as_it_was():
@@ -157,7 +159,7 @@ def test_macs_leave_the_network_as_it_was():
 @pytest.mark.parametrize("name", SMALL)
 def test_channels_last_stays_and_gives_the_same(name):
     network = models.create(name, 10)
-    images = torch.randn(4, 3, 16, 16)
+    images = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     expected = network(images)
     expected.square().mean().backward()
     gradient = network.backbone.conv1.weight.grad.clone()
@@ -178,9 +180,8 @@ def test_channels_last_stays_and_gives_the_same(name):
     torch.testing.assert_close(last.backbone.conv1.weight.grad, gradient, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", SMALL)
-def test_bfloat16_autocast_trains(name):
-    network = models.create(name, 10, projector=16)
+def test_bfloat16_autocast_trains():
+    network = models.create("resnet8", 10, projector=16)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         features, projection = network.embed(torch.randn(4, 3, 8, 8))
         loss = network.classify(features).float().square().mean() + projection.float()[:, 0].mean()

@@ -1,0 +1,200 @@
+"""Claims of a document, judged twice: do its own printed numbers support the sentence, and do ours?
+
+A judge is a function of a *world*: everything one side has measured. The same function is asked about the printed
+world and about ours. Answers are three-valued (Kleene, 1952): a sentence about all networks is refuted by one that
+contradicts it, and cannot be told while one is missing and none contradicts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ltlib.statistics import FEWEST_PAIRS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ltlib.notebook import Page
+
+Answer = bool | None
+Key = tuple[Any, ...]
+WORDS = {True: "yes", False: "no", None: "cannot be told"}
+
+
+class Value(NamedTuple):
+    """A measured number: mean, number of runs, their standard deviation (NaN for one run)."""
+
+    mean: float
+    n: int = 1
+    std: float = math.nan
+
+
+class Judgement(NamedTuple):
+    """An answer with the numbers behind it."""
+
+    answer: Answer
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of a document.
+
+    Attributes:
+        name: A few words, for the closing table.
+        text: The sentence.
+        source: Where it stands.
+        judge: Takes a world.
+        reading: How a vague sentence is read, where it needs that.
+    """
+
+    name: str
+    text: str
+    source: str
+    judge: Callable[[Any], Judgement]
+    reading: str = ""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim with both judgements."""
+
+    claim: Claim
+    printed: Judgement
+    ours: Judgement
+
+
+class Numbers:
+    """Numbers by key, and when one counts as larger than another.
+
+    Args:
+        values: Key to value; keys that were not measured are absent.
+        margin: With fewer than three runs on a side, differences up to this size are too close to tell. Printed numbers
+            are read literally: margin 0, and equal is not larger.
+    """
+
+    def __init__(self, values: Mapping[Key, Value], margin: float = 0.0):
+        self.values, self.margin = dict(values), margin
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self.values
+
+    def __getitem__(self, key: Key) -> float:
+        return self.values[key].mean
+
+    def larger(self, first: Key, second: Key) -> Answer:
+        """Whether the first number is the larger one; None where one is missing or they are too close.
+
+        From three runs on each side, the 95% interval of the difference (Welch) must leave out 0.
+        """
+        if first not in self or second not in self:
+            return None
+        one, two = self.values[first], self.values[second]
+        gap = one.mean - two.mean
+        if min(one.n, two.n) >= FEWEST_PAIRS:
+            half = _welch(one, two)
+        elif self.margin == 0:
+            return gap > 0
+        else:
+            half = self.margin
+        return None if abs(gap) <= half else gap > 0
+
+    def within(self, first: Key, second: Key, points: float) -> Answer:
+        """Whether the first number is at most `points` (a fraction) below the second; None where one is missing."""
+        if first not in self or second not in self:
+            return None
+        return self[second] - self[first] <= points + 1e-9
+
+    def largest(self, keys: Iterable[Key]) -> Key | None:
+        """The key of the largest number that is there."""
+        known = [key for key in keys if key in self]
+        return max(known, key=lambda key: self[key]) if known else None
+
+
+def _welch(one: Value, two: Value) -> float:
+    """Half width of the 95% interval of a difference of means (Welch, 1947)."""
+    from scipy.special import stdtrit
+
+    a, b = one.std**2 / one.n, two.std**2 / two.n
+    if a + b == 0:
+        return 0.0
+    freedom = (a + b) ** 2 / (a**2 / (one.n - 1) + b**2 / (two.n - 1))
+    return float(stdtrit(freedom, 0.975)) * math.sqrt(a + b)
+
+
+def every(answers: Iterable[Answer]) -> Answer:
+    """True if all are, False if one is; None for no answer at all."""
+    found = list(answers)
+    if False in found:
+        return False
+    return None if None in found or not found else True
+
+
+def some(answers: Iterable[Answer]) -> Answer:
+    """True if one is, False if none is."""
+    return denied(every(denied(answer) for answer in answers))
+
+
+def denied(answer: Answer) -> Answer:
+    """The opposite; what cannot be told stays so."""
+    return None if answer is None else not answer
+
+
+def judge(claims: Sequence[Claim], printed: Any, ours: Any, stand_in: str = "") -> list[Judged]:
+    """Judge claims in both worlds.
+
+    Args:
+        claims: The sentences.
+        printed: The document's own numbers.
+        ours: What we measured.
+        stand_in: Named where our numbers come from something that cannot speak for the document's data; then the
+            answer is None and the evidence says what the stand-in gave.
+    """
+    found = []
+    for claim in claims:
+        mine = claim.judge(ours)
+        if stand_in:
+            said = "" if mine.answer is None else f", on which it would be “{WORDS[mine.answer]}”"
+            mine = Judgement(None, f"Ran on {stand_in} only{said}. {mine.evidence}")
+        found.append(Judged(claim, claim.judge(printed), mine))
+    return found
+
+
+def show(page: Page, judged: Iterable[Judged]) -> None:
+    """Put claims on a page, each with both answers."""
+    for item in judged:
+        reading = f"Read as: {item.claim.reading}. " if item.claim.reading else ""
+        printed = (item.printed.answer, reading + item.printed.evidence)
+        page.claim(item.claim.text, item.claim.source, item.ours.answer, item.ours.evidence, printed=printed)
+
+
+def summary(judged: Iterable[Judged]) -> pd.DataFrame:
+    """One row a claim: its words, where it stands, what the printed numbers and ours say."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        [
+            {
+                "claim": item.claim.name,
+                "source": item.claim.source.removeprefix("convergent, "),
+                "printed numbers": WORDS[item.printed.answer],
+                "ours": WORDS[item.ours.answer],
+            }
+            for item in judged
+        ]
+    )
+
+
+def tally(judged: Sequence[Judged]) -> str:
+    """How many claims the printed numbers and ours support, as a sentence."""
+
+    def count(answers: list[Answer]) -> str:
+        return ", ".join(f"{answers.count(kind)} {WORDS[kind]}" for kind in (True, False, None) if kind in answers)
+
+    return (
+        f"Of {len(judged)} claims, by the printed numbers: {count([item.printed.answer for item in judged])}; "
+        f"by ours: {count([item.ours.answer for item in judged])}."
+    )

@@ -1,0 +1,248 @@
+"""Execute one notebook in a session of its own, and decide whether it is complete.
+
+papermill alone cannot be believed: after a kernel is killed every cell still says ``completed``, an unknown parameter
+only warns, and its output is written in place. So parameters are checked before a kernel starts, the output goes to a
+temporary file, and a notebook is complete only if papermill ended well, its last cell left the sentinel, every code
+cell was counted and none shows an error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ltlib import declared, places
+from ltlib.declared import Declared
+from ltlib.errors import LtlibError
+
+TOKEN = "LTLIB_CHAIN_TOKEN"  # every process of one execution carries it, so that none outlives its notebook
+_NOT_OURS = ("MPLBACKEND", "PYTHONSTARTUP", "JPY_SESSION_NAME")
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an execution ended.
+
+    Attributes:
+        cause: Why the notebook is not complete, in one sentence; empty where it is.
+        seconds: Wall time.
+        record: What the sentinel says the page holds.
+        notebook: The executed notebook, or None where papermill wrote nothing.
+    """
+
+    cause: str
+    seconds: float
+    record: Mapping[str, Any] = field(default_factory=dict)
+    notebook: dict[str, Any] | None = None
+
+    @property
+    def complete(self) -> bool:
+        return not self.cause
+
+
+def environment(token: str, scratch: Path, page: Declared, profile: str) -> dict[str, str]:
+    """The environment of the kernel: this interpreter, no outside configuration, one thread, nobody watching."""
+    kernel = scratch / "jupyter" / "kernels" / "python3"
+    kernel.mkdir(parents=True)
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec = {"argv": argv, "display_name": "Python 3", "language": "python", "metadata": {"debugger": False}}
+    (kernel / "kernel.json").write_text(json.dumps(spec))
+    env = {key: value for key, value in os.environ.items() if key not in _NOT_OURS}
+    env |= {
+        TOKEN: token,
+        "JUPYTER_PATH": str(scratch / "jupyter"),
+        "JUPYTER_RUNTIME_DIR": str(scratch / "runtime"),
+        "IPYTHONDIR": str(scratch / "ipython"),
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        "PYTHONHASHSEED": "0",
+        "TQDM_DISABLE": "1",
+        "LTLIB_HEADLESS": "1",
+        "LTLIB_REPORTS": str(places.reports_folder().resolve()),
+        "LTLIB_PAGE_FOLDER": str((places.reports_folder() / profile / page.id).parent.resolve()),
+        "LTLIB_NOTEBOOK_FILE": str(page.path.resolve()) if page.path else "",
+        "LTLIB_SENTINEL": str(scratch / "sentinel.json"),
+    }
+    env.setdefault("OMP_NUM_THREADS", "1")
+    return env
+
+
+def execute(
+    page: Declared,
+    profile: str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    timeout: float = 3600.0,
+    stop: threading.Event | None = None,
+) -> Outcome:
+    """Execute a notebook in a session of its own; nothing is published.
+
+    Args:
+        page: What to execute.
+        profile: Passed as the notebook's parameter ``profile``.
+        parameters: Further notebook parameters.
+        timeout: Seconds after which the notebook and everything it started are killed.
+        stop: Set from outside to kill it earlier.
+
+    Raises:
+        UnknownName, SettingError, DataError: A wrong parameter or notebook, before any kernel starts.
+    """
+    assert page.path is not None
+    given = {"profile": profile, **page.parameters, **(parameters or {})}
+    declared.check_parameters(declared.read_notebook(page.path), given)
+    started = time.monotonic()
+    outcome = _attempt(page, profile, given, timeout, stop)
+    spent = time.monotonic() - started
+    # Kernels of several processes may be given one port; then nothing has run and a second start does.
+    if outcome.cause and not _counts(outcome.notebook) and spent < timeout and not (stop and stop.is_set()):
+        outcome = _attempt(page, profile, given, timeout - spent, stop)
+    return Outcome(outcome.cause, round(time.monotonic() - started, 1), outcome.record, outcome.notebook)
+
+
+def _attempt(
+    page: Declared, profile: str, given: Mapping[str, Any], timeout: float, stop: threading.Event | None
+) -> Outcome:
+    token = secrets.token_hex(12)
+    with tempfile.TemporaryDirectory(prefix="ltlib-chain-", ignore_cleanup_errors=True) as name:
+        scratch = Path(name)
+        output, values = scratch / "executed.ipynb", scratch / "parameters.json"
+        values.write_text(json.dumps(given))  # JSON is YAML
+        command = [sys.executable, "-m", "papermill", str(page.path), str(output), "-f", str(values)]
+        command += ["--no-progress-bar", "--cwd", str(page.path.parent), "-k", "python3"]  # type: ignore[union-attr]
+        with (scratch / "log").open("wb") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environment(token, scratch, page, profile),
+                start_new_session=True,
+            )
+            ended = _wait(process, timeout, stop)
+            kill_family(process.pid, token)
+            code = process.wait()
+        executed = None
+        with contextlib.suppress(LtlibError):
+            executed = normalised(declared.read_notebook(output))
+        record = None
+        with contextlib.suppress(OSError, ValueError):
+            record = json.loads((scratch / "sentinel.json").read_text(encoding="utf-8"))
+        log_text = (scratch / "log").read_text(encoding="utf-8", errors="replace")
+    if ended == "timeout":
+        cause = f"it did not finish within {timeout:.0f} s and was stopped{_where(executed)}"
+    elif ended == "stop":
+        cause = "it was interrupted"
+    else:
+        cause = verdict(executed, code, record, page.id, log_text)
+    return Outcome(cause, 0.0, record or {}, executed)
+
+
+def _wait(process: subprocess.Popen[bytes], timeout: float, stop: threading.Event | None) -> str:
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            process.wait(timeout=0.1)
+            return "ended"
+        except subprocess.TimeoutExpired:
+            if stop is not None and stop.is_set():
+                return "stop"
+            if time.monotonic() > deadline:
+                return "timeout"
+
+
+def kill_family(pid: int, token: str) -> None:
+    """End every process that carries the token: papermill, its kernel, and what the cells started.
+
+    The kernel lives in a session of its own, so killing papermill's group alone would leave it and its children.
+    """
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+    import psutil
+
+    family = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.environ().get(TOKEN) == token and process.pid != os.getpid():
+                family.append(process)
+    for process in family:
+        with contextlib.suppress(psutil.Error):
+            process.terminate()
+    for process in psutil.wait_procs(family, timeout=2)[1]:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+
+
+def verdict(
+    executed: Mapping[str, Any] | None, code: int, record: Mapping[str, Any] | None, name: str, log: str = ""
+) -> str:
+    """Why an execution is not complete; empty where it is.
+
+    Args:
+        executed: The notebook papermill wrote, or None.
+        code: Its exit code.
+        record: The sentinel, or None.
+        name: The page's id, which the sentinel must name.
+        log: What papermill printed.
+    """
+    if executed is None:
+        lines = [line for line in _ANSI.sub("", log).splitlines() if line.strip()]
+        return f"nothing was written (exit {code}): {lines[-1].strip() if lines else 'no message'}"
+    cells = [cell for cell in executed["cells"] if cell["cell_type"] == "code"]
+    for cell in cells:
+        for output in cell["outputs"]:
+            if output["output_type"] == "error":
+                text = " ".join(_ANSI.sub("", f"{output['ename']}: {output['evalue']}").split())
+                return f"cell {cell.get('id', '?')}: {text}"
+    if code == 138 or any(cell["execution_count"] is None and cell["source"].strip() for cell in cells):
+        return f"the kernel died, killed or out of memory{_where(executed)}"
+    if code != 0:
+        return f"papermill ended with {code}"
+    if record is None:
+        return "the last cell, page.finish(), left no sentinel"
+    if record.get("id") != name:
+        return f"the sentinel is that of {record.get('id')}, not of {name}: the id in notebook.setup is wrong"
+    return ""
+
+
+def normalised(executed: dict[str, Any]) -> dict[str, Any]:
+    """Drop timings and paths that papermill adds, and its error banners: equal runs then give equal copies."""
+    executed["metadata"].pop("papermill", None)
+    cells = []
+    for cell in executed["cells"]:
+        tags = cell["metadata"].pop("tags", [])
+        if any(tag.startswith("papermill-error") for tag in tags):
+            continue
+        for noise in ("papermill", "execution"):
+            cell["metadata"].pop(noise, None)
+        if "injected-parameters" in tags:
+            cell["id"] = "injected-parameters"
+        if tags:
+            cell["metadata"]["tags"] = tags
+        cells.append(cell)
+    executed["cells"] = cells
+    return executed
+
+
+def _counts(executed: Mapping[str, Any] | None) -> int:
+    cells = executed["cells"] if executed else []
+    return sum(1 for cell in cells if cell["cell_type"] == "code" and cell["execution_count"] is not None)
+
+
+def _where(executed: Mapping[str, Any] | None) -> str:
+    """The last cell that was begun, as words to append."""
+    begun = [c for c in (executed or {"cells": []})["cells"] if c["cell_type"] == "code" and c["execution_count"]]
+    return f" in cell {begun[-1].get('id', '?')}" if begun else ""
