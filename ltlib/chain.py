@@ -136,7 +136,10 @@ def state(page: Declared, profile: str) -> PageState:
         return PageState(state="stale", reason=f"executed again and failed: {last['cause']}", **values)
     if not (_folder(profile) / f"{page.id}.html").is_file():
         return PageState(state="missing", reason="its page was deleted", **(values | {"html": None}))
-    now = key(page, profile, good["record"].get("runs", ()))
+    try:
+        now = key(page, profile, good["record"].get("runs", ()))
+    except LtlibError as error:
+        return PageState(state="stale", reason=str(error), **values)
     if good["key"].get("results") != now["results"]:
         return PageState(state="stale", reason="its code, its runs or the package changed since", **values)
     if good["key"].get("text") != now["text"]:
@@ -227,12 +230,7 @@ def run_chain(
         todo = [page for page in todo if not _refresh(exporter, page, profile, pages)]
     say(f"{len(chosen)} pages, {len(chosen) - len(todo)} fresh, {len(todo)} to make")
     if train is not None and todo:
-        missing = [e for e in experiments(todo, profile) if run_state(e.run_id) == "missing"]
-        if missing:
-            try:
-                train(missing)
-            except LtlibError as error:
-                say(f"training: {error}; the pages that need it will say so")
+        _train(todo, profile, train, say)
     stop = threading.Event()
     try:
         _make_all(todo, pages, exporter, profile, jobs, timeout, stop, say)
@@ -241,6 +239,22 @@ def run_chain(
         states = [state(page, profile) for page in pages]
         report.write_index(_folder(profile), profile, states)
     return states
+
+
+def _train(
+    todo: Sequence[Declared], profile: str, train: Callable[[list[Any]], Any], say: Callable[[str], None]
+) -> None:
+    missing: dict[str, Any] = {}
+    for page in todo:
+        try:
+            missing |= {e.run_id: e for e in experiments([page], profile) if run_state(e.run_id) == "missing"}
+        except LtlibError as error:
+            say(f"{page.id}: {error}")
+    if missing:
+        try:
+            train(list(missing.values()))
+        except LtlibError as error:
+            say(f"training: {error}; the pages that need it will say so")
 
 
 def _refresh(exporter: report.Exporter, page: Declared, profile: str, order: Sequence[Declared]) -> bool:

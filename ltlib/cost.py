@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from ltlib import datasets, models, sampling, stages
 from ltlib.experiment import Experiment
 from ltlib.objectives import Contrastive
+from ltlib.registry import Spec
 
 LAYERS_PROBED = 8
 """The probe's network has eight layers; dispatch grows with depth."""
@@ -62,7 +63,7 @@ def work(experiment: Experiment) -> Work:
             )
         )
     images = min(images, experiment.limit or images)
-    forward = models.macs(resolved.model, info.num_classes, info.image_size)
+    forward = _forward(resolved.model, info.num_classes, info.image_size)
     steps, macs = 0, 0.0
     for i, stage in enumerate(resolved.stages):
         epochs = resolved.epochs(i)
@@ -72,6 +73,20 @@ def work(experiment: Experiment) -> Work:
         if stage.loss is not None:
             macs += epochs / resolved.recipe.evaluate_every * info.test_images * forward
     return Work(steps, macs, _depth(resolved.model.name))
+
+
+@cache
+def _forward(model: Spec, num_classes: int, image_size: int) -> int:
+    """Multiply-accumulates of one image, counted once for each network: a hundred runs of a plan share a handful.
+
+    A small network is counted in milliseconds. A deep one takes a second, and there are a dozen in the paper profile:
+    shapes without numbers give the same count, but the first use of torch's meta device takes two seconds to load.
+    """
+    if _depth(model.name) <= LAYERS_PROBED:
+        return models.macs(model, num_classes, image_size)
+    with torch.device("meta"):
+        backbone = models.MODELS.create(model)
+    return models.count_macs(backbone, image_size) + backbone.feature_dim * num_classes
 
 
 def estimate(experiments: Iterable[Experiment]) -> float:

@@ -71,6 +71,7 @@ def environment(token: str, scratch: Path, page: Declared, profile: str) -> dict
         "PYTHONHASHSEED": "0",
         "TQDM_DISABLE": "1",
         "LTLIB_HEADLESS": "1",
+        "LTLIB_TRAIN": os.environ.get("LTLIB_TRAIN", "0"),
         "LTLIB_REPORTS": str(places.reports_folder().resolve()),
         "LTLIB_PAGE_FOLDER": str((places.reports_folder() / profile / page.id).parent.resolve()),
         "LTLIB_NOTEBOOK_FILE": str(page.path.resolve()) if page.path else "",
@@ -131,7 +132,7 @@ def _attempt(
                 env=environment(token, scratch, page, profile),
                 start_new_session=True,
             )
-            ended = _wait(process, timeout, stop)
+            ended = wait(process, timeout, stop)
             kill_family(process.pid, token)
             code = process.wait()
         executed = None
@@ -150,7 +151,8 @@ def _attempt(
     return Outcome(cause, 0.0, record or {}, executed)
 
 
-def _wait(process: subprocess.Popen[bytes], timeout: float, stop: threading.Event | None) -> str:
+def wait(process: subprocess.Popen[bytes], timeout: float, stop: threading.Event | None) -> str:
+    """How the waiting ended: the process did, the time did, or somebody set `stop`."""
     deadline = time.monotonic() + timeout
     while True:
         try:
@@ -245,4 +247,5 @@ def _counts(executed: Mapping[str, Any] | None) -> int:
 def _where(executed: Mapping[str, Any] | None) -> str:
     """The last cell that was begun, as words to append."""
     begun = [c for c in (executed or {"cells": []})["cells"] if c["cell_type"] == "code" and c["execution_count"]]
-    return f" in cell {begun[-1].get('id', '?')}" if begun else ""
+    # A kernel killed at once leaves its cell uncounted, so the one named may be the cell before.
+    return f" in or after cell {begun[-1].get('id', '?')}" if begun else ""

@@ -65,6 +65,11 @@ def _text_recipe(dataset: str) -> Iterator[Experiment]:
         yield _convergent({"dataset": dataset, "model": "resnet18", "method": method}, recipe)
 
 
+def _features(profile: str) -> Iterator[Experiment]:
+    """The one network whose features the chapter on long tails maps; a run of `convergent` Table 1."""
+    yield _convergent({"dataset": "cifar10", "model": "resnet18", "method": "ce"})
+
+
 def _separability(profile: str) -> Iterator[Experiment]:
     """Feature spaces of ce, supcon and supcon_ce (and SimCLR's), for the hypotheses on separability."""
     for method in ("ce", "supcon", "supcon_ce", "simclr", "simclr_ce"):
@@ -88,6 +93,7 @@ _EXTRA: dict[str, Callable[[str], Iterator[Experiment]]] = {
     "convergent/text_cifar10": lambda profile: _text_recipe("cifar10"),
     "convergent/text_cifar100": lambda profile: _text_recipe("cifar100"),
     "convergent/text_butterfly": lambda profile: _text_recipe("butterfly"),
+    "convergent/features": _features,
     "convergent/separability": _separability,
     "convergent/factors": _factors,
 }

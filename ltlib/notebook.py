@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import platform
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from importlib import resources
@@ -90,7 +89,6 @@ class Page:
         self.frames: dict[str, pd.DataFrame] = {}
         self._runs: dict[str, Any] = {}
         self._failures: dict[str, str] = {}
-        self._started = time.monotonic()
         self._tables: dict[str, dict[str, Any]] = {}
         self._figures: dict[str, dict[str, Any]] = {}
         self._missing: list[dict[str, Any]] = []
@@ -128,7 +126,7 @@ class Page:
         from ltlib import grids, sweep
 
         experiments, impossible = grids.experiments(grid, self.profile)
-        runs = sweep.run_all(experiments, label=grid) if experiments else sweep.RunList()
+        runs = sweep.run_all(experiments, label=grid, train=self.trains) if experiments else sweep.RunList()
         self.use(runs)
         if impossible and not quiet:
             reasons = list(dict.fromkeys(item.reason for item in impossible.values()))
@@ -138,8 +136,24 @@ class Page:
         for reason in dict.fromkeys(runs.failures.values()):
             failed = [run_id for run_id, own in runs.failures.items() if own == reason]
             name = "Run" if len(failed) == 1 else "Runs"
-            self.note(f"{name} {', '.join(failed)} of {grid} failed: {reason}")
+            self.note(f"{name} {', '.join(failed)} of {grid} not here: {reason}")
         return runs
+
+    @property
+    def trains(self) -> bool:
+        """Whether a missing run is trained here and now.
+
+        Not in the chain, which trains before it executes and has its reasons for what is left (a budget, a failure, data
+        that cannot be had), and not for the paper profile without a GPU. ``LTLIB_TRAIN`` set to 0 or 1 decides.
+        """
+        said = os.environ.get("LTLIB_TRAIN")
+        if said is not None:
+            return said != "0"
+        if self.profile != "paper":
+            return True
+        from ltlib import stages
+
+        return stages.device().type != "cpu"
 
     def use(self, runs: Iterable[Any]) -> None:
         """Say that the page rests on these runs, so that it is stamped with them and their cards are written."""
@@ -326,6 +340,10 @@ class Page:
             record |= {"printed": printed[0], "printed_evidence": printed[1]}
         self._claims.append(record)
 
+    def say(self, text: str) -> None:
+        """Show a paragraph of the page's own text, made from numbers by the caller."""
+        self.show(Shown(f'<p class="lt-say">{escape(text)}</p>', text))
+
     def note(self, text: str) -> None:
         """Show a remark."""
         self.show(Shown(f'<p class="lt-note">{escape(text)}</p>', text))
@@ -377,7 +395,6 @@ class Page:
         return {
             "id": self.declared.id,
             "profile": self.profile,
-            "seconds": round(time.monotonic() - self._started, 1),
             "tables": self._tables,
             "figures": self._figures,
             "missing": self._missing,
@@ -408,7 +425,7 @@ class Page:
             files.write_json(Path(place), record)
         done = f"{len(self._tables)} tables, {len(self._figures)} figures, {len(self._runs)} runs"
         done += f", {len(self._missing)} missing with a reason" if self._missing else ""
-        text = f"Complete: {done}, {progress.duration(record['seconds'])}."
+        text = f"Complete: {done}."  # no time of day, no duration: equal runs give equal copies
         self.show(Shown(f'<p class="lt-note">{text}</p>', text, {SENTINEL: json.loads(json.dumps(record))}))
 
     def _key(self, document: str, table: str) -> str:

@@ -376,8 +376,9 @@ def _thumbnail(folder: Path, page: Declared, name: str) -> str | None:
 
 def _claims(states: Iterable[PageState]) -> dict[str, int]:
     answers = [claim["answer"] for s in states for claim in s.record.get("claims", ())]
-    words = {"that hold": True, "that do not hold": False, "that cannot be told": None}
-    return {word: sum(a is value for a in answers) for word, value in words.items()} if answers else {}
+    kinds = {("holds", "hold"): True, ("does not hold", "do not hold"): False, ("cannot be told",) * 2: None}
+    counts = {words: sum(answer is value for answer in answers) for words, value in kinds.items()}
+    return {f"claim that {one}" if n == 1 else f"claims that {many}": n for (one, many), n in counts.items() if n}
 
 
 def _titles(documents: Iterable[str]) -> dict[str, str]:

@@ -52,6 +52,7 @@ def run_all(
     show: bool = True,
     label: str = "runs",
     done: Callable[[Run], None] = lambda run: None,
+    train: bool = True,
 ) -> RunList:
     """The runs of many experiments: loaded, or trained in parallel. One that fails never stops the others.
 
@@ -62,13 +63,16 @@ def run_all(
         show: Show progress.
         label: The progress line's first words.
         done: Called with each run as it is finished.
+        train: False only loads; what is not there is a failure of its own.
 
     Returns:
         The finished runs in the order of `experiments`; `RunList.failures` says what is missing and why.
     """
     todo = missing(experiments)
     failures: dict[str, str] = {}
-    if todo:
+    if todo and not train:
+        failures = {exp.run_id: "it is not trained yet" for exp in todo}
+    elif todo:
         workers = min(jobs or default_jobs(), len(todo))
         failures = _Sweep(todo, workers, Progress(len(todo), label, enabled=show), done).go()
     found = [run for exp in experiments if (run := _load(exp.run_id)) is not None]

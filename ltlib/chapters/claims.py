@@ -32,6 +32,13 @@ class Value(NamedTuple):
     std: float = math.nan
 
 
+class Compared(NamedTuple):
+    """One comparison: its answer, and whether both sides were measured (else it is open for want of a run)."""
+
+    answer: Answer
+    measured: bool
+
+
 class Judgement(NamedTuple):
     """An answer with the numbers behind it."""
 
@@ -49,6 +56,7 @@ class Claim:
         source: Where it stands.
         judge: Takes a world.
         reading: How a vague sentence is read, where it needs that.
+        of_data: Whether the answer depends on the data; one that does cannot be told from a stand-in.
     """
 
     name: str
@@ -56,6 +64,7 @@ class Claim:
     source: str
     judge: Callable[[Any], Judgement]
     reading: str = ""
+    of_data: bool = True
 
 
 @dataclass(frozen=True)
@@ -108,6 +117,11 @@ class Numbers:
             return None
         return self[second] - self[first] <= points + 1e-9
 
+    def compare(self, first: Key, second: Key, within: float | None = None) -> Compared:
+        """`larger`, or with `within` points `within`, and whether both sides are there."""
+        answer = self.larger(first, second) if within is None else self.within(first, second, within)
+        return Compared(answer, first in self and second in self)
+
     def largest(self, keys: Iterable[Key]) -> Key | None:
         """The key of the largest number that is there."""
         known = [key for key in keys if key in self]
@@ -143,6 +157,40 @@ def denied(answer: Answer) -> Answer:
     return None if answer is None else not answer
 
 
+_SHOWN = 3
+
+
+def conclude(groups: Sequence[tuple[Sequence[Compared], str]]) -> Judgement:
+    """All comparisons together, with the numbers that decide.
+
+    Args:
+        groups: Comparisons and the line of numbers they rest on. At most three lines are shown, those that contradict
+            first; a line none of whose comparisons was measured is left out.
+    """
+    compared = [one for own, _ in groups for one in own]
+    answer = every(one.answer for one in compared)
+    told = [one.answer for one in compared if one.answer is not None]
+    absent = sum(not one.measured for one in compared)
+    close = len(compared) - len(told) - absent
+    if absent == len(compared):
+        return Judgement(answer, "Nothing comparable was run.")
+    lines: dict[str, int] = {}
+    for own, line in groups:
+        answers = [one.answer for one in own if one.measured]
+        if answers:
+            lines[line] = min(lines.get(line, 3), 0 if False in answers else 1 if None in answers else 2)
+    ordered = sorted(lines, key=lambda line: lines[line])
+    said = [*ordered[:_SHOWN], *([f"and {len(ordered) - _SHOWN} more"] if len(ordered) > _SHOWN else [])]
+    if len(compared) > 1:
+        parts = [f"{told.count(True)} agree"] if told.count(True) else []
+        parts += [f"{told.count(False)} {'do' if told.count(False) > 1 else 'does'} not"] if told.count(False) else []
+        parts += [f"{close} {'are' if close > 1 else 'is'} too close to tell"] if close else []
+        parts += [f"{absent} could not be made"] if absent else []
+        said.insert(0, f"of {len(compared)} comparisons {', '.join(parts)}")
+    text = "; ".join(said)
+    return Judgement(answer, f"{text[:1].upper()}{text[1:]}.")
+
+
 def judge(claims: Sequence[Claim], printed: Any, ours: Any, stand_in: str = "") -> list[Judged]:
     """Judge claims in both worlds.
 
@@ -156,7 +204,7 @@ def judge(claims: Sequence[Claim], printed: Any, ours: Any, stand_in: str = "") 
     found = []
     for claim in claims:
         mine = claim.judge(ours)
-        if stand_in:
+        if stand_in and claim.of_data:
             said = "" if mine.answer is None else f", on which it would be “{WORDS[mine.answer]}”"
             mine = Judgement(None, f"Ran on {stand_in} only{said}. {mine.evidence}")
         found.append(Judged(claim, claim.judge(printed), mine))

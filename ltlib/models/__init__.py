@@ -127,5 +127,6 @@ def macs(model: str | Spec | nn.Module, num_classes: int = 10, image_size: int =
         image_size: Height and width in pixels.
     """
     if not isinstance(model, nn.Module):
-        model = create(model, num_classes)
+        with torch.device("cpu"), torch.random.fork_rng(devices=[]):  # the weights' values play no part
+            model = _build(model, num_classes, "linear", 0, "features")
     return count_macs(model, image_size)

@@ -195,6 +195,7 @@ _METHODS: dict[str, tuple[int, str]] = {
     "mislas": (_BLACK, "MiSLAS"),
     "awabs": (_BLACK, "AWABS"),
     "lade": (_BLUE, "LADE"),
+    "simclr_ce": (_BLACK, "SimCLR + CE"),
 }
 _NAMES = {
     "label_aware_smoothing": "Label-aware smoothing",
@@ -205,6 +206,7 @@ _NAMES = {
     "resnet50": "ResNet-50",
     "resnet101": "ResNet-101",
     "digits": "Digits",
+    "digits_folder": "Digits (as a folder)",
     "cifar10": "CIFAR-10",
     "cifar100": "CIFAR-100",
     "butterfly": "Butterfly",

@@ -1,0 +1,100 @@
+"""How well classes separate in the features of trained networks: maps and numbers, kept so that they are made once."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ltlib import embedding, places
+from ltlib.errors import LtlibError
+from ltlib.files import write_bytes
+from ltlib.registry import parse
+
+if TYPE_CHECKING:
+    from ltlib.notebook import Page
+    from ltlib.runs import Run
+
+POINTS = 1000
+"""Test images of a map and of its numbers, as in the author's maps; classes in equal parts."""
+
+
+class Space(NamedTuple):
+    """The test images in one network's feature space.
+
+    Attributes:
+        run: The run.
+        features: float32 [N, D], penultimate features at the selected epoch.
+        targets: int64 [N].
+        points: float32 [N, 2], their t-SNE map.
+        scores: What `ltlib.embedding.separability` measures, over all classes.
+        tail: The same among the images of the tail classes.
+    """
+
+    run: Run
+    features: np.ndarray
+    targets: np.ndarray
+    points: np.ndarray
+    scores: dict[str, float]
+    tail: dict[str, float]
+
+
+def spaces(page: Page, runs: Iterable[Run]) -> dict[str, Space]:
+    """The feature spaces of runs by method; a run without weights or without its images is named on the page."""
+    found: dict[str, Space] = {}
+    absent: dict[str, str] = {}
+    for run in runs:
+        method = parse(run.experiment.method)[0]
+        if method in found:
+            continue
+        try:
+            found[method] = space(run)
+        except LtlibError as error:
+            absent[method] = str(error)
+    for method, reason in absent.items():
+        if method not in found:
+            page.note(f"No features of {method}: {reason}")
+    return found
+
+
+def space(run: Run) -> Space:
+    """One run's feature space.
+
+    Raises:
+        RunError: Only the record of the run is here, which has no weights.
+        DataError: The images are not here.
+    """
+    folder = places.reports_folder() / "cache" / "features"
+    features, targets = _features(run, folder / f"{run.id}.npz")
+    mapped = embedding.tsne(features, targets, max_points=POINTS, cache=folder, progress=False)
+    rare = np.isin(targets, run.groups.get("tail", ()))
+    tail = embedding.separability(features[rare], targets[rare]) if len(set(targets[rare])) > 1 else {}
+    return Space(run, features, targets, mapped.points, embedding.separability(features, targets), tail)
+
+
+def chosen(targets: np.ndarray) -> np.ndarray:
+    """At most `POINTS` test images, the first of each class in equal parts, ascending."""
+    classes = np.unique(targets)
+    each = max(1, POINTS // len(classes))
+    return np.sort(np.concatenate([np.flatnonzero(targets == c)[:each] for c in classes]))
+
+
+def _features(run: Run, place: Path) -> tuple[np.ndarray, np.ndarray]:
+    with contextlib.suppress(Exception), np.load(place, allow_pickle=False) as kept:  # a damaged cache is made again
+        return kept["features"], kept["targets"]
+    from ltlib import runs, stages
+
+    network = run.network()
+    data = runs.load_data(run.experiment)
+    index = chosen(data.test.targets)
+    images = stages.resident(data.test.select(index), data, run.experiment.resolve(), stages.device())
+    features = embedding.features(network.to(stages.device()), images, batch_size=250)
+    targets = np.asarray(data.test.targets)[index]
+    stream = io.BytesIO()
+    np.savez(stream, features=features, targets=targets)
+    write_bytes(place, stream.getvalue())
+    return features, targets

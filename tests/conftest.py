@@ -1,0 +1,90 @@
+"""Shared by all tests: a reports folder of their own, one torch thread, and a training of a second on the digits."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from ltlib import runs
+from ltlib.experiment import Experiment
+from ltlib.runs import Run
+
+TINY = Experiment(
+    dataset="digits",
+    imbalance_factor=20,
+    model="resnet8",
+    recipe="convergent[augmentation=shift1;epochs=2]",
+    limit=150,
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Sums in several threads differ in their last bits."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty reports folder; nothing a test trains reaches the checkout's. Trained on the CPU, without CIFAR."""
+    folder = tmp_path / "reports"
+    monkeypatch.setenv("LTLIB_REPORTS", str(folder))
+    monkeypatch.setenv("LTLIB_DEVICE", "cpu")
+    return folder
+
+
+@pytest.fixture
+def no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder with nothing in it."""
+    folder = tmp_path / "no data"
+    folder.mkdir()
+    monkeypatch.setenv("LTLIB_DATA", str(folder))
+    return folder
+
+
+@pytest.fixture
+def tiny() -> Experiment:
+    """Trains in about a second."""
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def _trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Reports with the run of `TINY`, trained once."""
+    folder = tmp_path_factory.mktemp("trained")
+    before = {name: os.environ.get(name) for name in ("LTLIB_REPORTS", "LTLIB_DEVICE")}
+    os.environ |= {"LTLIB_REPORTS": str(folder), "LTLIB_DEVICE": "cpu"}
+    try:
+        runs.run(TINY)
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+    return folder
+
+
+@pytest.fixture
+def trained(_trained: Path, reports: Path) -> Run:
+    """The finished run of `tiny`, in a reports folder the test may damage."""
+    shutil.copytree(_trained, reports, dirs_exist_ok=True)
+    run = runs.load(TINY.run_id)
+    assert run is not None
+    return run
+
+
+@pytest.fixture
+def snapshot() -> Callable[[Path], dict[str, tuple[bytes, int]]]:
+    """Every file under a folder: its bytes and its time of change."""
+
+    def take(folder: Path) -> dict[str, tuple[bytes, int]]:
+        files = (file for file in sorted(folder.rglob("*")) if file.is_file())
+        return {str(file.relative_to(folder)): (file.read_bytes(), file.stat().st_mtime_ns) for file in files}
+
+    return take

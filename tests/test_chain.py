@@ -1,0 +1,284 @@
+"""The chain: order, verdicts, freshness, and what a killed kernel leaves behind."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ltlib import chain, declared, execution
+from ltlib.declared import Declared
+from ltlib.errors import IncompleteError, LockedError, SettingError, UnknownName
+
+
+def page(name: str, *after: str) -> Declared:
+    return Declared(id=name, notebook=name, after=after)
+
+
+def test_pages_follow_what_they_come_after_and_otherwise_their_names():
+    pages = [page("b"), page("a", "c"), page("c", "b"), page("d")]
+    assert [p.id for p in chain.plan(pages)] == ["b", "d", "c", "a"]
+    with pytest.raises(SettingError, match="in a circle: a, b"):
+        chain.plan([page("a", "b"), page("b", "a"), page("c")])
+    with pytest.raises(UnknownName, match="did you mean cefl"):
+        chain.plan([page("a", "cefll"), page("cefl")])
+
+
+def test_a_selection_takes_ids_and_folders():
+    pages = [page("01_a"), page("cefl/x"), page("cefl/y")]
+    assert [p.id for p in chain.select(pages, ["cefl"])] == ["cefl/x", "cefl/y"]
+    assert [p.id for p in chain.select(pages, ["cefl/y", "01_a"])] == ["01_a", "cefl/y"]
+    assert chain.select(pages, None) == pages
+    with pytest.raises(UnknownName, match="did you mean"):
+        chain.select(pages, ["celf"])
+
+
+def executed(*cells: tuple[int | None, list]) -> dict:
+    return {
+        "cells": [
+            {
+                "cell_type": "code",
+                "id": f"c{i}",
+                "metadata": {},
+                "source": "x",
+                "execution_count": count,
+                "outputs": outputs,
+            }
+            for i, (count, outputs) in enumerate(cells)
+        ]
+    }
+
+
+ERROR = [{"output_type": "error", "ename": "ValueError", "evalue": "\x1b[31mbad\x1b[0m\nvalue", "traceback": []}]
+
+
+@pytest.mark.parametrize(
+    ("notebook", "code", "record", "cause"),
+    [
+        (executed((1, []), (2, [])), 0, {"id": "x"}, ""),
+        (executed((1, []), (2, ERROR), (None, [])), 1, None, "cell c1: ValueError: bad value"),
+        (
+            executed((1, []), (2, []), (None, [])),
+            138,
+            None,
+            "the kernel died, killed or out of memory in or after cell c1",
+        ),
+        (executed((1, []), (None, [])), 0, {"id": "x"}, "the kernel died, killed or out of memory in or after cell c0"),
+        (executed((1, [])), 138, {"id": "x"}, "the kernel died, killed or out of memory in or after cell c0"),
+        (executed((1, [])), 3, {"id": "x"}, "papermill ended with 3"),
+        (executed((1, [])), 0, None, "the last cell, page.finish(), left no sentinel"),
+        (executed((1, [])), 0, {"id": "y"}, "the sentinel is that of y, not of x: the id in notebook.setup is wrong"),
+        (None, 1, None, "nothing was written (exit 1): OSError: no space"),
+    ],
+)
+def test_only_count_error_exit_and_sentinel_together_make_a_page_complete(notebook, code, record, cause):
+    assert execution.verdict(notebook, code, record, "x", "Traceback\n\x1b[1mOSError: no space\x1b[0m\n") == cause
+
+
+def test_what_papermill_adds_is_taken_off():
+    notebook = executed((1, []))
+    notebook["metadata"] = {"papermill": {"input_path": "/home/x"}, "ltlib": {}}
+    notebook["cells"][0]["metadata"] = {"papermill": {"duration": 1}, "execution": {}, "tags": ["injected-parameters"]}
+    banner = {"cell_type": "markdown", "id": "e", "metadata": {"tags": ["papermill-error-cell-tag"]}, "source": "!"}
+    notebook["cells"].insert(0, banner)
+    clean = execution.normalised(notebook)
+    assert clean["metadata"] == {"ltlib": {}}
+    assert [c["id"] for c in clean["cells"]] == ["injected-parameters"]
+    assert clean["cells"][0]["metadata"] == {"tags": ["injected-parameters"]}
+
+
+def test_a_wrong_parameter_is_refused_before_anything_starts(tmp_path: Path, monkeypatch):
+    path = tmp_path / "notebooks" / "a.ipynb"
+    declared.write_notebook(path, {"id": "a", "title": "A", "question": "?"}, [("code", "1")])
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: pytest.fail("a process was started"))
+    made = declared.all_pages(tmp_path / "notebooks")[0]
+    with pytest.raises(UnknownName, match="notebook parameter 'sede'"):
+        execution.execute(made, "quick", {"sede": 3})
+
+
+def test_a_process_that_does_not_end_is_given_up():
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+    stop = threading.Event()
+    assert execution.wait(process, 0.2, stop) == "timeout"
+    stop.set()
+    assert execution.wait(process, 60, stop) == "stop"
+    execution.kill_family(process.pid, "no such token")
+    assert process.wait(timeout=5) != 0
+    assert execution.wait(process, 60, None) == "ended"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch) -> Path:
+    """A folder of notebooks and a place for reports."""
+    monkeypatch.setenv("LTLIB_REPORTS", str(tmp_path / "reports"))
+    return tmp_path / "a place" / "notebooks"
+
+
+def write(root: Path, name: str, code: str, text: str = "## Text", **raw) -> Path:
+    path = root / f"{name}.ipynb"
+    # Without the setup call of a real notebook: no kernel of these tests pays for importing torch.
+    finish = (
+        "import json, os\n"
+        f'record = {{"id": "{name}", "tables": {{}}, "figures": {{}}, "runs": []}}\n'
+        'open(os.environ["LTLIB_SENTINEL"], "w").write(json.dumps(record))\n'
+        "# page.finish()"
+    )
+    body = [("parameters", 'profile = "quick"'), ("markdown", text), ("code", code), ("code", finish)]
+    declared.write_notebook(path, {"id": name, "title": name, "question": "?", **raw}, body)
+    return path
+
+
+def outcome_of(root: Path, name: str) -> execution.Outcome:
+    notebook = declared.read_notebook(root / f"{name}.ipynb")
+    for count, cell in enumerate(c for c in notebook["cells"] if c["cell_type"] == "code"):
+        cell |= {"execution_count": count + 1, "outputs": []}
+    return execution.Outcome("", 2.0, {"id": name, "runs": ["abc"]}, notebook)
+
+
+def test_fresh_stale_failed_missing(project: Path, monkeypatch):
+    root = project
+    write(root, "a", "x = 1")
+    calls: list[str] = []
+
+    def execute(made, profile, **_):
+        calls.append(made.id)
+        return results.pop(0) if results else outcome_of(root, made.id)
+
+    results: list[execution.Outcome] = []
+    monkeypatch.setattr(chain, "execute", execute)
+
+    def run() -> chain.PageState:
+        (state,) = chain.run_chain("quick", root=root)
+        return state
+
+    reports = project.parents[1] / "reports" / "quick"
+    results.append(execution.Outcome("cell c: no", 1.0, {}, outcome_of(root, "a").notebook))
+    state = run()
+    assert (state.state, state.reason, state.html) == ("failed", "cell c: no", None)
+    assert (reports / "a.failed.html").is_file()
+    with pytest.raises(IncompleteError, match=r"a \(failed\); cell c: no; run: ltlib reproduce"):
+        chain.require_complete([state])
+
+    assert run().state == "fresh"
+    assert not (reports / "a.failed.html").exists()
+    chain.require_complete([run()])
+    assert calls == ["a", "a"]  # the fresh page was not executed again
+
+    write(root, "a", "x  =  1  # same", text="## Other words")
+    assert chain.state(declared.all_pages(root)[0], "quick").reason == chain.TEXT_CHANGED
+    assert run().state == "fresh"
+    assert "Other words" in (reports / "a.html").read_text()
+    assert calls == ["a", "a"]  # words alone need no execution
+
+    done = project.parents[1] / "reports" / "runs" / "abc" / "DONE"
+    done.parent.mkdir(parents=True)
+    done.write_text("{}")
+    assert chain.state(declared.all_pages(root)[0], "quick").state == "stale"  # its run was trained again
+    assert run().state == "fresh"
+
+    write(root, "a", "x = 2")
+    good = (reports / "a.html").read_text()
+    results.append(execution.Outcome("the kernel died", 1.0, {}, None))
+    state = run()
+    assert (state.state, state.html) == ("stale", "a.html")
+    assert "the kernel died" in state.reason
+    assert (reports / "a.html").read_text() == good  # the last good page stays
+    assert "stale" in (reports / "index.html").read_text()
+    write(root, "a", "x = 1", grids=["convergent/no such table"])
+    results.append(outcome_of(root, "a"))
+    assert "no such table" in run().reason  # a wrong grid is this page's trouble only
+    (reports / "a.json").write_text("{cut")
+    assert chain.state(declared.all_pages(root)[0], "quick").state == "missing"
+
+
+def test_one_page_is_made_by_one_process_at_a_time(project: Path, monkeypatch):
+    write(project, "a", "x = 1")
+    made = declared.all_pages(project)[0]
+    monkeypatch.setattr(chain, "execute", lambda p, profile, **_: chain.make(p, profile))
+    with pytest.raises(LockedError, match="a \\(quick\\) is being made by another process"):
+        chain.make(made, "quick")
+
+
+def test_a_notebook_that_cannot_start_stops_no_other(project: Path, monkeypatch):
+    write(project, "a", "x = 1")
+    write(project, "b", "x = 1", after=["a"])
+
+    def execute(made, profile, **_):
+        if made.id == "a":
+            raise SettingError("notebook parameter profile is int")
+        return outcome_of(project, made.id)
+
+    monkeypatch.setattr(chain, "execute", execute)
+    lines: list[str] = []
+    states = {s.page.id: s for s in chain.run_chain("quick", root=project, say=lines.append)}
+    assert states["a"].state == "failed"
+    assert "profile is int" in states["a"].reason
+    assert states["b"].state == "fresh"
+    assert lines[0] == "2 pages, 0 fresh, 2 to make"
+
+
+def test_missing_runs_of_all_pages_are_trained_together_first(project: Path, monkeypatch):
+    from types import SimpleNamespace
+
+    from ltlib import grids
+
+    write(project, "a", "x = 1", grids=["g", "h"])
+    write(project, "b", "x = 1", grids=["h"])
+    finished = project.parents[1] / "reports" / "runs" / "one" / "DONE"
+    finished.parent.mkdir(parents=True)
+    finished.write_text("{}")
+    table = {"g": ["one", "two"], "h": ["two", "three"]}
+    monkeypatch.setattr(grids, "experiments", lambda name, _: ([SimpleNamespace(run_id=i) for i in table[name]], {}))
+    monkeypatch.setattr(chain, "execute", lambda made, profile, **_: outcome_of(project, made.id))
+    trained: list[str] = []
+    chain.run_chain("quick", root=project, train=lambda todo: trained.extend(e.run_id for e in todo))
+    assert trained == ["two", "three"]
+
+
+@pytest.mark.kernel
+def test_notebooks_that_work_raise_and_die(project: Path):
+    write(project, "good", "print(profile, __import__('os').getcwd())")
+    write(project, "raises", "raise ValueError('no disk')", after=["good"])
+    write(project, "dies", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    states = {state.page.id: state for state in chain.run_chain("quick", root=project, jobs=2)}
+    reports = project.parents[1] / "reports" / "quick"
+    assert states["good"].state == "fresh", states["good"].reason
+    assert states["raises"].reason == "cell raise-valueerror-no-disk: ValueError: no disk"
+    assert states["dies"].reason.startswith("the kernel died, killed or out of memory in or after cell")
+    assert not (reports / "dies.html").exists()
+    assert "the kernel died" in (reports / "dies.failed.html").read_text()
+    copy = json.loads((reports / "good.ipynb").read_text())
+    assert any("a place/notebooks" in "".join(o.get("text", "")) for c in copy["cells"] for o in c.get("outputs", ()))
+    assert str(sys.prefix) not in (reports / "good.ipynb").read_text()
+
+
+@pytest.mark.kernel
+def test_stopping_a_notebook_ends_what_its_cells_started(project: Path, tmp_path: Path):
+    pid_file = tmp_path / "pid"
+    write(
+        project,
+        "hangs",
+        "import subprocess, sys, time\n"
+        'child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)\n'
+        f'open("{pid_file}", "w").write(str(child.pid))\n'
+        "time.sleep(600)",
+    )
+    stop = threading.Event()
+
+    def watch():
+        while not (pid_file.exists() and pid_file.read_text()):
+            time.sleep(0.05)
+        stop.set()
+
+    threading.Thread(target=watch, daemon=True).start()
+    outcome = execution.execute(declared.all_pages(project)[0], "quick", timeout=120, stop=stop)
+    assert outcome.cause == "it was interrupted"
+    assert not outcome.complete
+    child = int(pid_file.read_text())
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE

@@ -1,0 +1,111 @@
+"""Methods as data: what their stages train, and what identifies them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from ltlib import losses, methods, objectives
+from ltlib.errors import LtlibError, SettingError
+from ltlib.files import canonical_json
+from ltlib.methods import METHODS, Stage
+from ltlib.registry import Spec
+
+
+@pytest.mark.parametrize("name", METHODS.names())
+def test_every_method_is_documented_and_its_stages_can_be_built(name: str) -> None:
+    entry = METHODS.get(name)
+    assert entry.summary.endswith(".")
+    assert entry.source
+    found = methods.stages(name)
+    for stage in found:
+        objective = objectives.create(stage, [5, 3, 1])
+        assert (objective.loss is None) == (stage.loss is None)
+        assert set(stage.lr) <= {"backbone", "projector", "classifier"}
+        canonical_json(stage.identity())
+    assert found[-1].loss is not None, "the last stage must classify"
+
+
+def test_supervised_baseline() -> None:
+    (stage,) = methods.stages("ce")
+    assert stage.loss is not None
+    assert (stage.loss.name, stage.contrastive, stage.projection) == ("ce", None, 0)
+    assert stage.lr == {"backbone": 1.0, "projector": 1.0, "classifier": 1.0}
+
+
+def test_focal_hands_its_settings_to_its_loss() -> None:
+    (stage,) = methods.stages("focal[gamma=1;alpha=0.25]")
+    assert stage.loss is not None
+    assert stage.loss.settings == {"alpha": 0.25, "gamma": 1.0}
+    assert methods.stages("focal[alpha=1]")[0].identity() == methods.stages("focal[alpha=1.0]")[0].identity()
+    loss = losses.create(stage.loss, [5, 3])
+    assert loss.gamma == 1.0  # type: ignore[attr-defined]
+
+
+def test_a_probe_trains_a_fresh_classifier_and_nothing_else() -> None:
+    learn, probe = methods.stages("supcon")
+    assert learn.loss is None
+    assert "classifier" not in learn.lr
+    assert dict(probe.lr) == {"classifier": 1.0}
+    assert (probe.classifier, probe.batch_norm, probe.epochs) == ("reset", "eval", 0.2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "focal[gamma=-1]",
+        "supcon[temperature=0]",
+        "supcon_ce[contrastive_weight=-1]",
+        "supcon_ce[contrastive_weight=0;ce_weight=0]",
+        "supcon_ce[classifier_input=pixels]",
+        "focal[gama=1]",
+        "supkon",
+    ],
+)
+def test_wrong_settings_are_refused(text: str) -> None:
+    with pytest.raises(LtlibError, match=r".{15}"):
+        methods.stages(text)
+
+
+def test_a_stage_without_a_loss_is_refused() -> None:
+    with pytest.raises(ValueError, match="loss"):
+        objectives.create(Stage(), [1, 1])
+
+
+CHANGES = {
+    "loss": Spec("ce", 2, {}),
+    "contrastive": losses.spec("supcon"),
+    "weights": (1.0, 2.0),
+    "sampler": Spec("instance_balanced", 2, {}),
+    "epochs": 0.5,
+    "lr": {"classifier": 1.0},
+    "classifier": "reset",
+    "projection": 64,
+    "classifier_input": "projection",
+    "batch_norm": "eval",
+}
+
+
+def test_every_field_of_a_stage_identifies_it() -> None:
+    assert set(CHANGES) == {field.name for field in dataclasses.fields(Stage)}, "a field was added: say it here"
+    plain = Stage(loss=losses.spec("ce"))
+    seen = {canonical_json(plain.identity())}
+    for name, value in CHANGES.items():
+        seen.add(canonical_json(dataclasses.replace(plain, **{name: value}).identity()))  # type: ignore[arg-type]
+    assert len(seen) == 1 + len(CHANGES)
+
+
+def test_a_field_with_its_default_is_left_out_of_the_identity() -> None:
+    """So a field added later changes no older run's identity."""
+    assert set(Stage(loss=losses.spec("ce")).identity()) == {"loss", "contrastive", "sampler"}
+
+
+def test_settings_of_a_recipe_fill_in_what_the_method_has() -> None:
+    given = {"gamma": 2.0, "alpha": "inverse_frequency", "classifier_input": "projection"}
+    assert methods.spec("focal", **given).settings == {"alpha": "inverse_frequency", "gamma": 2.0}
+    assert methods.spec("supcon_ce", **given).settings["classifier_input"] == "projection"
+    assert methods.spec("ce", **given).settings == {}
+    assert methods.spec("focal[alpha=none]", **given).settings["alpha"] is None
+    with pytest.raises(SettingError):
+        methods.spec("focal[gamma=high]", **given)

@@ -1,0 +1,140 @@
+"""Components by name: the bracketed text is read as it is written, defaults are filled in, mistakes are named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ltlib.errors import SettingError, UnknownName
+from ltlib.registry import Registry, Spec, format_spec, format_value, parse, parse_value
+
+PARTS = Registry[dict[str, Any]]("part")
+
+
+@PARTS.register("wheel", version=3, source="a book", aliases=("rim",))
+def wheel(*, radius: float = 2.0, spokes: int = 8, hub: Any = None, round: bool = True) -> dict[str, Any]:
+    """A wheel."""
+    return {"radius": radius, "spokes": spokes, "hub": hub, "round": round}
+
+
+words = st.from_regex(r"[a-z][a-z_]{0,8}", fullmatch=True).filter(
+    lambda word: word not in ("true", "false", "none", "nan", "inf", "infinity")
+)
+scalars = st.one_of(
+    st.booleans(), st.none(), st.integers(-(10**9), 10**9), st.floats(allow_nan=False, allow_infinity=False), words
+)
+values = st.one_of(scalars, st.lists(scalars, min_size=2, max_size=4).map(tuple))
+
+
+@given(words, st.dictionaries(words, values, max_size=4))
+def test_a_spec_reads_back_as_written(name: str, settings: dict[str, Any]) -> None:
+    found_name, found = parse(format_spec(name, settings))
+    assert found_name == name
+    assert found == settings
+    assert {key: repr(value) for key, value in found.items()} == {key: repr(settings[key]) for key in found}
+
+
+@given(st.permutations(["radius=3", "spokes=5", "round=false"]), st.sampled_from(["", " "]))
+def test_order_and_spaces_do_not_matter(parts: list[str], space: str) -> None:
+    spec = PARTS.spec(f"wheel{space}[{f'{space};{space}'.join(parts)}]")
+    expected = Spec("wheel", 3, {"hub": None, "radius": 3.0, "round": False, "spokes": 5})
+    assert spec == expected
+    assert hash(spec) == hash(expected)
+    assert list(spec.settings) == sorted(spec.settings)
+
+
+def test_defaults_are_filled_in_and_identify() -> None:
+    assert PARTS.spec("wheel") == PARTS.spec("wheel[radius=2;spokes=8;hub=none;round=true]") == PARTS.spec("rim")
+    assert PARTS.spec("wheel").identity() == {
+        "name": "wheel",
+        "version": 3,
+        "settings": {"hub": None, "radius": 2.0, "round": True, "spokes": 8},
+    }
+    assert PARTS.spec("wheel", radius=5.0, unknown=1).settings["radius"] == 5.0
+    assert PARTS.spec("wheel[radius=4]", radius=5.0).settings["radius"] == 4.0
+
+
+def test_two_and_two_point_zero_are_one_setting_but_not_for_whole_numbers() -> None:
+    two = PARTS.spec("wheel[radius=2]").settings["radius"]
+    assert isinstance(two, float)
+    assert isinstance(PARTS.spec("wheel[spokes=2]").settings["spokes"], int)
+    assert PARTS.spec("wheel", radius=2).settings == PARTS.spec("wheel").settings
+
+
+def test_create_passes_settings_and_explicit_ones_win() -> None:
+    assert PARTS.create("wheel[spokes=6]", hub="x") == {"radius": 2.0, "spokes": 6, "hub": "x", "round": True}
+    assert PARTS.create("wheel[spokes=6]", spokes=7)["spokes"] == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("whel", "unknown part 'whel'; did you mean wheel?"),
+        ("wheel[radus=2]", "unknown setting of part wheel: 'radus'; did you mean radius?"),
+    ],
+)
+def test_unknown_names_are_said_with_the_nearest(text: str, sentence: str) -> None:
+    with pytest.raises(UnknownName) as caught:
+        PARTS.spec(text)
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "2wheel",
+        "wheel[",
+        "wheel[radius]",
+        "wheel[radius=]",
+        "wheel[=2]",
+        "wheel]radius=2[",
+        "wheel[radius=2] x",
+        "wheel[radius=big]",
+        "wheel[radius=true]",
+        "wheel[radius=none]",
+        "wheel[spokes=1+2]",
+        "wheel[round=1]",
+        "wheel[radius=nan]",
+        "wheel[hub=inf]",
+        "wheel[hub=1.0+nan]",
+        "wheel[radius=1;radius=2]",
+    ],
+)
+def test_what_cannot_be_meant_is_refused(text: str) -> None:
+    with pytest.raises(SettingError, match=r".{20}"):
+        PARTS.spec(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1", 1),
+        ("-2", -2),
+        ("1e-5", 1e-5),
+        ("1e+5", 1e5),
+        ("True", True),
+        ("NONE", None),
+        ("crop4+flip", ("crop4", "flip")),
+        ("0.8+0.9", (0.8, 0.9)),
+        ("-1+-2.5", (-1, -2.5)),
+    ],
+)
+def test_single_values(text: str, value: object) -> None:
+    found = parse_value(text)
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_large_floats_in_tuples_survive() -> None:
+    assert parse_value(format_value((1e20, 2.0))) == (1e20, 2.0)
+
+
+def test_registry_lists_names_without_aliases() -> None:
+    assert PARTS.names() == ["wheel"]
+    assert [entry.summary for entry in PARTS] == ["A wheel."]
+    assert "rim" in PARTS
+    assert "tyre" not in PARTS
