@@ -93,14 +93,17 @@ def key(page: Declared, profile: str, runs: Iterable[str] = ()) -> dict[str, str
         runs: Ids of further runs the page rested on when it was made.
 
     Returns:
-        ``results``: code (AST), declaration, records and package version, which only an execution brings in.
+        ``results``: code of the cells and of the chapters (AST), declaration, records and package version, which only an execution brings in.
         ``text``: Markdown and template, which need no execution.
     """
     assert page.path is not None
     notebook = declared.read_notebook(page.path)
     ids = {experiment.run_id for experiment in experiments([page], profile)} | set(runs)
+    if "runs" in page.watches:
+        ids |= {seal.parent.name for seal in places.runs_folder().glob("*/DONE")}
+        ids |= {path.stem for folder in places.records_folders() for path in folder.glob("*.json")}
     results = {
-        "code": declared.code_digest(notebook),
+        "code": [declared.code_digest(notebook), declared.chapters_digest()],
         "declared": notebook["metadata"]["ltlib"],
         "parameters": {name: repr(value) for name, value in page.parameters.items()},
         "records": [[name, run_state(name)] for name in sorted(ids)],
@@ -213,7 +216,7 @@ def run_chain(
         timeout: Seconds for one notebook.
         root: Where the notebooks lie; default the checkout.
         train: Called with the experiments of all pages to be made, before the first notebook, so that runs are
-            trained side by side; what it leaves undone the notebooks train themselves.
+            trained side by side; what it leaves undone is not there, and the pages say so.
         say: Takes one line per event.
 
     Returns:

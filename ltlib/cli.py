@@ -6,11 +6,12 @@ code that is not 0; ``--debug`` shows the traceback.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,7 +20,7 @@ import tyro
 
 from ltlib.errors import DataError, IncompleteError, LtlibError, SettingError
 from ltlib.experiment import Experiment
-from ltlib.progress import Progress, duration
+from ltlib.progress import duration
 from ltlib.registry import format_spec, parse
 
 Say = Callable[[str], None]
@@ -53,7 +54,7 @@ class Reproduce:
     force: bool = False
 
     def run(self) -> int:
-        from ltlib import chain, declared, places, plan, profiles, stages, sweep
+        from ltlib import chain, declared, places, plan, profiles, runs, stages, sweep
 
         profiles.get(self.profile)
         if self.jobs is not None and self.jobs < 1:
@@ -71,18 +72,31 @@ class Reproduce:
                 "the paper profile is made for a GPU and none is here; add --force to train on the CPU anyway"
             )
 
+        failed: dict[str, str] = {}
+
         def train(experiments: Sequence[Experiment]) -> None:
             chosen = [e for e in work.missing if e in set(experiments)]
             found = sweep.run_all(chosen, jobs=jobs, label=f"{self.profile} runs", done=record)
             for run_id, reason in found.failures.items():
                 say(f"run {run_id} failed: {reason}")
+            failed.update(found.failures)
 
         def record(run: Any) -> None:
-            if self.profile != "quick":
-                run.record(places.reports_folder() / self.profile / "records")
+            records = places.reports_folder() / self.profile / "records"
+            if self.profile != "quick" and not (records / f"{run.id}.json").is_file():
+                run.record(records)
 
+        done = set(work.experiments) - set(work.missing)
+        for run in (runs.load(e.run_id) for e in work.experiments if e in done):
+            if run is not None and run.folder is not None:  # trained by hand, or killed before its record was written
+                record(run)
         if self.grid:
             train(work.missing)
+            waiting = sum(work.no_data.values())
+            if failed or waiting:
+                raise IncompleteError(
+                    f"{len(failed)} runs failed and {waiting} wait for data; the same command goes on from there"
+                )
             return 0
         states = chain.run_chain(self.profile, self.only or None, jobs=jobs, force=self.force, train=train, say=say)
         say(f"report: {places.reports_folder() / self.profile / 'index.html'}")
@@ -121,12 +135,12 @@ class Train:
         run_id = experiment.run_id
         if runs.load(run_id) is None:
             say(f"run {run_id}: about {duration(cost.estimate([experiment]))} of training (estimate, one thread)")
-        stop = _graceful()
-        try:
-            run = runs.run(experiment, report=_say_epoch, stop=stop.is_set)
-        except Stopped:
-            say(f"stopped; the state of run {run_id} is saved and the same command goes on from there")
-            return 128 + stop.signal  # type: ignore[attr-defined]
+        with _graceful() as stop:
+            try:
+                run = runs.run(experiment, report=_say_epoch, stop=stop.is_set)
+            except Stopped:
+                say(f"stopped; the state of run {run_id} is saved and the same command goes on from there")
+                return 128 + stop.signal  # type: ignore[attr-defined]
         say(_summary(run))
         return 0
 
@@ -155,8 +169,9 @@ class Status:
     profile: str = "quick"
 
     def run(self) -> int:
-        from ltlib import chain, declared, plan
+        from ltlib import chain, declared, plan, profiles
 
+        profiles.get(self.profile)
         pages = chain.plan(declared.all_pages())
         for page in pages:
             state = chain.state(page, self.profile)
@@ -308,7 +323,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _graceful() -> threading.Event:
+@contextlib.contextmanager
+def _graceful() -> Iterator[threading.Event]:
     """An event that the first Ctrl-C or SIGTERM sets; a second one ends the process at once."""
     event = threading.Event()
 
@@ -318,9 +334,12 @@ def _graceful() -> threading.Event:
         event.signal = number  # type: ignore[attr-defined]
         event.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, handle)
-    return event
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield event
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _say_epoch(row: Any) -> None:
@@ -372,12 +391,12 @@ def _registered(kind: str) -> list[str]:
 def _datasets() -> list[str]:
     from ltlib import datasets
 
-    names = datasets.names()
-    width = max(map(len, names))
+    known = [datasets.info(name) for name in datasets.names()]
+    width = max(len(info.name) for info in known)
     return [
-        f"{name:{width}}  {datasets.info(name).num_classes:3} classes, {datasets.info(name).train_images:6,} training images, "
-        + ("here" if datasets.available(name) else f"not here: {datasets.info(name).where}")
-        for name in names
+        f"{info.name:{width}}  {info.num_classes:3} classes, {info.train_images:6,} training images, "
+        + ("here" if datasets.available(info.name) else f"not here: {info.where}")
+        for info in known
     ]
 
 
@@ -391,10 +410,11 @@ def _runs() -> list[str]:
     from ltlib import runs
 
     return [
-        f"{run.id}  {run.metrics['last']['accuracy']:6.1%}  {run.experiment.method} on {run.experiment.dataset}, "
-        f"IF {run.experiment.imbalance_factor:g}, {run.experiment.model}, {run.experiment.recipe}, seed {run.experiment.seed}"
+        f"{run.id}  {run.metrics['last']['accuracy']:6.1%}  {exp.method} on {exp.dataset}, "
+        f"IF {exp.imbalance_factor:g}, {exp.model}, {exp.recipe}, seed {exp.seed}"
         + (f"  ({run.profile} record)" if run.profile else "")
         for run in runs.finished()
+        for exp in [run.experiment]
     ]
 
 

@@ -33,8 +33,9 @@ _KEYS = {
     "after",
     "cost",
     "variants",
+    "watches",
 }
-_LISTS = ("datasets", "tables", "figures", "grids", "after")
+_LISTS = ("datasets", "tables", "figures", "grids", "after", "watches")
 _READABLE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _RANDOM = re.compile(r"(?=.*\d)[0-9a-f]{8}(-[0-9a-f-]{27})?|[0-9a-f]{12,}")
 _HOME = re.compile(r"(/home/|/Users/|/root/|[A-Za-z]:\\\\?Users\\)")
@@ -55,6 +56,7 @@ class Declared:
         figures: Numbers of the document's figures, diagrams and algorithms included.
         grids: Names of the grids whose runs it needs.
         after: Ids of the notebooks it comes after.
+        watches: ``runs`` for a page that shows every finished run and is stale when there are others.
         cost: Profile to cost in words.
         notebook: Id of the notebook; differs from `id` in a variant.
         path: The notebook's file, or None where there is no checkout.
@@ -70,6 +72,7 @@ class Declared:
     figures: tuple[str, ...] = ()
     grids: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+    watches: tuple[str, ...] = ()
     cost: Mapping[str, str] = field(default_factory=dict)
     notebook: str = ""
     path: Path | None = None
@@ -263,6 +266,13 @@ def code_digest(notebook: Mapping[str, Any]) -> str:
         except SyntaxError:  # a magic, or a cell that will fail: its text counts
             parts.append(cell["source"])
     return files.digest("\n".join(parts))
+
+
+def chapters_digest() -> str:
+    """Digest of the chapters' code without comments and layout: it is the notebooks' code, kept where it can be tested."""
+    folder = Path(__file__).parent / "chapters"
+    trees = [ast.dump(ast.parse(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("*.py"))]
+    return files.digest("\n".join(trees))
 
 
 def text_digest(notebook: Mapping[str, Any]) -> str:

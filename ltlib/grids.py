@@ -77,7 +77,7 @@ def _separability(profile: str) -> Iterator[Experiment]:
 
 
 FACTORS = {"quick": (2.0, 5.0, 20.0, 50.0), "laptop": (10.0, 100.0), "paper": (1.0, 10.0, 50.0, 100.0)}
-"""Imbalance factors of the robustness sweep. Digits allow less than CIFAR-10: the largest class has about 130 images."""
+"""Imbalance factors of the robustness sweep. Digits allow less than CIFAR-10: their largest class has 130 images."""
 
 
 def _factors(profile: str) -> Iterator[Experiment]:

@@ -59,7 +59,10 @@ class Meter(nn.Module):
         self.bins.scatter_add_(1, place.expand(3, -1), torch.stack((ones, confidence, correct)))
 
     def result(self) -> dict[str, float]:
-        """Mean loss, accuracy and expected calibration error (fractions); NaN where nothing was classified. One transfer."""
+        """Mean loss, accuracy and expected calibration error (fractions); NaN where nothing was classified.
+
+        One transfer.
+        """
         values = torch.cat((self.sums, self.bins.flatten())).cpu()
         count, loss, correct = values[:3].tolist()
         images, confidence, right = values[3:].reshape(3, BINS)

@@ -136,7 +136,8 @@ class Page:
         for reason in dict.fromkeys(runs.failures.values()):
             failed = [run_id for run_id, own in runs.failures.items() if own == reason]
             name = "Run" if len(failed) == 1 else "Runs"
-            self.note(f"{name} {', '.join(failed)} of {grid} not here: {reason}")
+            more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
+            self.note(f"{name} {', '.join(failed[:3])}{more} of {grid} not here: {reason}")
         return runs
 
     @property
@@ -188,7 +189,9 @@ class Page:
         anchor = declared.slug("table", key)
         stem = self.root / "tables" / self.declared.id / anchor
         saved = exports.save(frame, stem, caption)
-        verdicts = {str(k): int(v) for k, v in frame["verdict"].value_counts().items()} if "verdict" in frame else {}
+        verdicts = (
+            {str(k): int(v) for k, v in frame["verdict"].value_counts().items()} if exports.is_comparison(frame) else {}
+        )
         counts = ", ".join(f"{n} {verdict}" for verdict, n in verdicts.items())
         links = " ".join(f'<a href="{self.link(p)}">{p.suffix[1:].upper()}</a>' for p in saved if p.suffix != ".html")
         name = declared.label("table", key)

@@ -13,7 +13,7 @@ def checkout() -> Path | None:
 
 
 def data_folder() -> Path:
-    """Image sets in torchvision's layout: ``LTLIB_DATA``, else ``data`` in the checkout, else a cache in the home folder."""
+    """Image sets in torchvision's layout: ``LTLIB_DATA``, else ``data`` in the checkout, else in the home's cache."""
     if "LTLIB_DATA" in os.environ:
         return Path(os.environ["LTLIB_DATA"]).expanduser()
     top = checkout()

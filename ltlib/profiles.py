@@ -52,8 +52,9 @@ PROFILES = {
             "quick",
             seeds=1,
             summary=(
-                "Embedded digits (real 8x8 scans) stand in for every data set and ResNet-8 for every network: this shows "
-                "that everything works and how it is read. Nothing here can be compared with a document's numbers."
+                "Embedded digits (real 8x8 scans) stand in for every data set and ResNet-8 for every network: this "
+                "shows that everything works and how it is read. Nothing here can be compared with a document's "
+                "numbers."
             ),
             network="resnet8",
             epochs=30,
@@ -64,8 +65,8 @@ PROFILES = {
             "laptop",
             seeds=1,
             summary=(
-                "The documents' own long-tailed images with ResNet-8 and shorter schedules: orderings and calibration can "
-                "be compared with a document, its numbers cannot."
+                "The documents' own long-tailed images with ResNet-8 and shorter schedules: orderings and calibration "
+                "can be compared with a document, its numbers cannot."
             ),
             network="resnet8",
             epochs=30,

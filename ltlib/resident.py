@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ltlib import augment
+from ltlib import augment, policies
 from ltlib.errors import DataError, SettingError, UnknownName
 
-_DRAWS = ("dy", "dx", "flip", "vflip", "angle")
+_DRAWS = ("dy", "dx", "flip", "vflip", "angle", *policies.DRAWS, "hole_y", "hole_x", "hole_side")
 
 
 class Resident:
@@ -122,6 +122,11 @@ class Resident:
             images = augment.horizontal_flip(images, flat["flip"])
         if "angle" in flat:
             images = augment.rotate(images, flat["angle"])
+        for name in policies.DRAWS:
+            if name in flat:
+                images = policies.apply(images, flat[name])
+        if "hole_side" in flat:
+            images = augment.cutout(images, flat["hole_y"], flat["hole_x"], flat["hole_side"])
         return self._normaliser(images)
 
     def _take(self, windows: Tensor, index: Tensor, draws: Mapping[str, Tensor]) -> Tensor:

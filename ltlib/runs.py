@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SELECTIONS = ("last", "selected")
+_DIGITS = 7  # of a number in a record
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ class Run:
         """One row an epoch; the columns are listed in `ltlib.stages`."""
         import pandas as pd
 
-        return pd.read_csv(io.StringIO(self._facts["history"]), float_precision="round_trip")
+        return pd.read_csv(io.StringIO(self._facts["history"]))
 
     @cached_property
     def predictions(self) -> dict[str, Predictions]:
@@ -145,11 +146,7 @@ class Run:
         assert self._predictions is not None
         if self.folder is not None:
             targets = np.load(io.BytesIO(store.read_sealed(self.folder, "targets.npy")), allow_pickle=False)
-            place = self._predictions
-            tensors = safetensors.torch.load(store.read_sealed(place.parent, place.name))
-            last = Predictions.from_logits(tensors["last"].numpy(), targets)
-            chosen = Predictions.from_logits(tensors["selected"].numpy(), targets) if "selected" in tensors else last
-            return {"last": last, "selected": chosen}
+            return _from_stage(self._predictions.parent, targets)
         with np.load(self._predictions, allow_pickle=False) as file:
             targets = file["targets"].astype(np.int64)
             return {
@@ -200,7 +197,8 @@ class Run:
 
     def record(self, folder: Path) -> Path:
         """Write the small committed record: ``<id>.json`` and ``<id>.npz``, together under 100 KB."""
-        facts = {**self._facts, "metrics": self.metrics}
+        history = self.history.to_csv(index=False, lineterminator="\n", float_format=f"%.{_DIGITS}g")
+        facts = {**self._facts, "metrics": self.metrics, "history": history}
         arrays: dict[str, np.ndarray] = {}
         for name, found in self.predictions.items():
             small = np.uint8 if len(self.class_counts) <= 256 else np.uint16
@@ -213,6 +211,14 @@ class Run:
         exact = {name: facts[name] for name in ("experiment", "identity")}
         write_json(folder / f"{self.id}.json", _rounded(facts) | exact)
         return folder / f"{self.id}.json"
+
+
+def _from_stage(stage: Path, targets: np.ndarray) -> dict[str, Predictions]:
+    """Predictions by ``last`` and ``selected`` epoch from a finished stage's logits, compared with their digest."""
+    tensors = safetensors.torch.load(store.read_sealed(stage, "logits.safetensors"))
+    last = Predictions.from_logits(tensors["last"].numpy(), targets)
+    chosen = Predictions.from_logits(tensors["selected"].numpy(), targets) if "selected" in tensors else last
+    return {"last": last, "selected": chosen}
 
 
 def measure(found: Predictions, num_classes: int, groups: Mapping[str, list[int]]) -> dict[str, Any]:
@@ -246,7 +252,8 @@ def run(
         train: False refuses to train.
 
     Raises:
-        LtlibError: Unknown names, wrong settings, missing data, a training that diverges or is claimed by another process.
+        LtlibError: Unknown names, wrong settings, missing data, a training that diverges or is claimed by another
+            process.
     """
     found = load(experiment.run_id)
     if found is not None:
@@ -319,7 +326,7 @@ def finished() -> list[Run]:
 
 
 def _made_by(run: Run) -> str | None:
-    """The id that the run's experiment has today; None where its image folder is gone, empty for what is unknown now."""
+    """The id that the run's experiment has today; None where its image folder is gone, empty where a name is."""
     try:
         return run.experiment.run_id
     except DataError:
@@ -363,6 +370,7 @@ def _train(resolved: Resolved, top: Path, report: stages.Report, stop: Callable[
         write_bytes(folder / "targets.npy", packed.getvalue())
         write_text(folder / "history.csv", facts["history"])
         made = Run(facts, folder, None, folders[-1] / "logits.safetensors")
+        made.predictions = _from_stage(folders[-1], data.test.targets)  # the folder is not sealed yet
         write_json(folder / "metrics.json", made.metrics)
         store.seal(folder)
     found = load(resolved.run_id)
@@ -389,7 +397,7 @@ def _history(folders: list[Path]) -> str:
     """The stages' histories under one header, with the stage's number in front."""
     import pandas as pd
 
-    frames = [pd.read_csv(folder / "history.csv", float_precision="round_trip") for folder in folders]
+    frames = [pd.read_csv(folder / "history.csv") for folder in folders]
     for number, frame in enumerate(frames, 1):
         frame.insert(0, "stage", number)
     return pd.concat(frames, ignore_index=True).to_csv(index=False, lineterminator="\n")
@@ -438,9 +446,9 @@ def _commit() -> str | None:
 
 
 def _rounded(value: Any) -> Any:
-    """Numbers of a record to seven digits: small files, and more than any table prints."""
+    """Numbers of a record to a few digits: small files, and more than any table prints."""
     if isinstance(value, float):
-        return float(f"{value:.7g}")
+        return float(f"{value:.{_DIGITS}g}")
     if isinstance(value, Mapping):
         return {key: _rounded(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -451,8 +459,8 @@ def _rounded(value: Any) -> Any:
 def verify() -> list[str]:
     """Read every finished run again: what is wrong, one sentence each.
 
-    Checks the digests of run and stage folders, that the identity still gives the id, and the subset's fingerprint where
-    the data is there.
+    Checks the digests of run and stage folders, that the identity still gives the id, and the subset's fingerprint
+    where the data is there.
     """
     wrong: list[str] = []
     prints: dict[str, str] = {}

@@ -7,7 +7,7 @@ epoch. So the draws are the same on every device, in any packing of runs, and af
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +15,10 @@ from torch import Tensor
 
 from ltlib.augment import Augmentation
 from ltlib.files import digest
-from ltlib.registry import Registry, Spec
+from ltlib.registry import Spec
+from ltlib.samplers import SAMPLERS, Order
+
+__all__ = ["SAMPLERS", "Draw", "Order", "derived_seed", "epoch_draws", "generator", "spec", "steps_per_epoch"]
 
 
 def derived_seed(seed: int, purpose: str, *numbers: int) -> int:
@@ -48,22 +51,6 @@ class Draw:
         """The draw on a device; one transfer a tensor, without waiting for it."""
         views = {key: value.to(device, non_blocking=True) for key, value in self.views.items()}
         return Draw(self.index.to(device, non_blocking=True), views)
-
-
-Order = Callable[[Tensor, int, int, torch.Generator], Tensor]
-"""(targets [N], epoch from 1, epochs, generator) -> int64 [M], the images of one epoch in order."""
-
-SAMPLERS = Registry[Order]("sampler")
-
-
-@SAMPLERS.register("instance_balanced", source="every image once an epoch")
-def instance_balanced() -> Order:
-    """Every image once an epoch, in a new random order."""
-
-    def order(targets: Tensor, epoch: int, epochs: int, generator: torch.Generator) -> Tensor:
-        return torch.randperm(len(targets), generator=generator)
-
-    return order
 
 
 def spec(text: str | Spec) -> Spec:

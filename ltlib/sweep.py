@@ -10,11 +10,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
-from ltlib import runs
+from ltlib import datasets, places, runs
 from ltlib.errors import LtlibError, RunError
 from ltlib.experiment import Experiment
+from ltlib.files import write_text
 from ltlib.progress import Progress
 from ltlib.runs import Run
 
@@ -71,7 +73,7 @@ def run_all(
     todo = missing(experiments)
     failures: dict[str, str] = {}
     if todo and not train:
-        failures = {exp.run_id: "it is not trained yet" for exp in todo}
+        failures = {exp.run_id: why_missing(exp) for exp in todo}
     elif todo:
         workers = min(jobs or default_jobs(), len(todo))
         failures = _Sweep(todo, workers, Progress(len(todo), label, enabled=show), done).go()
@@ -86,6 +88,19 @@ def default_jobs() -> int:
     if stages.device().type != "cpu":
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def why_missing(experiment: Experiment) -> str:
+    """Why a run is not there: its last failure, its data, or nobody trained it yet."""
+    with contextlib.suppress(OSError):
+        return _failure(experiment.run_id).read_text(encoding="utf-8").strip()
+    if not datasets.available(experiment.dataset):
+        return f"its data is not here ({datasets.info(experiment.dataset).where})"
+    return "it is not trained yet"
+
+
+def _failure(run_id: str) -> Path:
+    return places.runs_folder() / "failures" / f"{run_id}.txt"
 
 
 class _Sweep:
@@ -134,6 +149,11 @@ class _Sweep:
                         self.done(run)
             except (LtlibError, OSError) as problem:  # no process to start, no disk to write its record
                 error = str(problem)
+            with contextlib.suppress(LtlibError, OSError):
+                if error is None:
+                    _failure(experiment.run_id).unlink(missing_ok=True)
+                else:
+                    write_text(_failure(experiment.run_id), f"{error}\n")
             with self.lock:
                 if error is not None:
                     self.failures[experiment.run_id] = error

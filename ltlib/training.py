@@ -45,8 +45,8 @@ class Outcome:
 
     Attributes:
         history: One row an epoch.
-        logits: float32 [N, K] of the test images at the ``last`` epoch, and at the ``selected`` one where that is another;
-            empty where nothing was classified.
+        logits: float32 [N, K] of the test images at the ``last`` epoch, and at the ``selected`` one where that is
+            another; empty where nothing was classified.
         epochs: The ``last`` and the ``selected`` epoch.
         weights: The network's tensors at the selected epoch where it is not the last one.
     """

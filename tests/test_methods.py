@@ -40,7 +40,7 @@ def test_focal_hands_its_settings_to_its_loss() -> None:
     assert stage.loss.settings == {"alpha": 0.25, "gamma": 1.0}
     assert methods.stages("focal[alpha=1]")[0].identity() == methods.stages("focal[alpha=1.0]")[0].identity()
     loss = losses.create(stage.loss, [5, 3])
-    assert loss.gamma == 1.0  # type: ignore[attr-defined]
+    assert loss.gamma == 1.0
 
 
 def test_a_probe_trains_a_fresh_classifier_and_nothing_else() -> None:

@@ -76,14 +76,16 @@ def test_two_views_of_an_image_are_drawn_apart() -> None:
 
 
 def test_purposes_have_unrelated_streams() -> None:
-    seeds = {derived_seed(s, purpose, *n) for s in (0, 1) for purpose in ("order", "augment") for n in ((), (1,), (1, 2))}
+    seeds = {
+        derived_seed(s, purpose, *n) for s in (0, 1) for purpose in ("order", "augment") for n in ((), (1,), (1, 2))
+    }
     assert len(seeds) == 12
     assert derived_seed(1, "order", 12) != derived_seed(1, "order", 1, 2)
     assert all(0 <= seed < 2**63 for seed in seeds)
 
 
 def test_orders_are_uniform() -> None:
-    """Each image is first about equally often: chi-square over 10 images, 2,000 epochs, 99.99% quantile of 9 degrees."""
+    """Each image is first about equally often: chi-square over 10 images, 2,000 epochs, 99.99% quantile."""
     targets = torch.zeros(10, dtype=torch.int64)
     first = [int(ORDER(targets, e, 1, sampling.generator(0, "order", 0, e))[0]) for e in range(2000)]
     counts = torch.bincount(torch.tensor(first), minlength=10).double()

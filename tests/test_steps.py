@@ -104,7 +104,7 @@ def test_steps_are_those_of_a_plain_loop() -> None:
                     gradient = gradient + 2e-4 * parameter
                     old: Any = velocity[name]
                     velocity[name] = gradient if old is None else 0.9 * old + gradient  # type: ignore[assignment]
-                    parameter -= 0.05 * velocity[name]  # type: ignore[operator]
+                    parameter.sub_(0.05 * velocity[name])  # type: ignore[operator]
     assert len(losses) == 3
     assert losses == pytest.approx(expected, rel=1e-4)
     for name, parameter in plain.named_parameters():

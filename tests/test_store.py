@@ -1,4 +1,4 @@
-"""Sealed folders, locks and checkpoints: what is damaged, foreign or newer is never used, and nothing read runs code."""
+"""Sealed folders, locks, checkpoints: what is damaged, foreign or newer is never used, and nothing read runs code."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -143,8 +144,15 @@ def test_only_two_states_are_kept(checkpoint: CheckpointFile) -> None:
     assert loaded_epoch(checkpoint) == 7
 
 
+def replaced(change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+    def damage(file: Path) -> None:
+        file.write_bytes(change(file.read_bytes()))
+
+    return damage
+
+
 def cut(size: Callable[[int], int]) -> Callable[[Path], None]:
-    return lambda file: file.write_bytes(file.read_bytes()[: size(file.stat().st_size)])
+    return replaced(lambda data: data[: size(len(data))])
 
 
 def flip(place: Callable[[int], int]) -> Callable[[Path], None]:
@@ -156,6 +164,11 @@ def flip(place: Callable[[int], int]) -> Callable[[Path], None]:
     return damage
 
 
+def folder_instead(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
 DAMAGES: dict[str, Callable[[Path], None]] = {
     "empty": cut(lambda n: 0),
     "one byte": cut(lambda n: 1),
@@ -164,11 +177,11 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "bit in the header length": flip(lambda n: 0),
     "bit in the header": flip(lambda n: 20),
     "bit in the data": flip(lambda n: n - 1),
-    "trailing bytes": lambda file: file.write_bytes(file.read_bytes() + b"x") and None,
-    "zeros": lambda file: file.write_bytes(bytes(file.stat().st_size)) and None,
-    "a header of a terabyte": lambda file: file.write_bytes((2**40).to_bytes(8, "little") + b"{}") and None,
+    "trailing bytes": replaced(lambda data: data + b"x"),
+    "zeros": replaced(lambda data: bytes(len(data))),
+    "a header of a terabyte": replaced(lambda data: (2**40).to_bytes(8, "little") + b"{}"),
     "missing": Path.unlink,
-    "a folder": lambda file: (file.unlink(), file.mkdir()) and None,
+    "a folder": folder_instead,
 }
 
 
@@ -253,7 +266,9 @@ def test_a_pickle_in_place_of_tensors_never_runs(checkpoint: CheckpointFile, tmp
     file = newest(checkpoint)
     file.write_bytes(data)
     commit = checkpoint.folder / "state.json"
-    commit.write_text(json.dumps(json.loads(commit.read_text()) | {"sha256": store.digest(data)}))  # with its digest too
+    commit.write_text(
+        json.dumps(json.loads(commit.read_text()) | {"sha256": store.digest(data)})
+    )  # with its digest too
     assert loaded_epoch(checkpoint) == 2
     (tmp_path / "weights.safetensors").write_bytes(data)
     with pytest.raises(RunError, match=r"weights\.safetensors cannot be read"):
@@ -264,7 +279,11 @@ def test_a_pickle_in_place_of_tensors_never_runs(checkpoint: CheckpointFile, tmp
 
 
 def test_tensors_come_back_as_they_were(tmp_path: Path) -> None:
-    given = {"a": torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last), "b": torch.tensor(7), "c": torch.rand(0)}
+    given = {
+        "a": torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last),
+        "b": torch.tensor(7),
+        "c": torch.rand(0),
+    }
     store.write_tensors(tmp_path / "t.safetensors", given)
     found = store.read_tensors(tmp_path / "t.safetensors")
     assert all(torch.equal(found[name], value) for name, value in given.items())
@@ -284,16 +303,17 @@ def holder(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
-    yield process, path
-    process.kill()
-    process.communicate()
+    with process:
+        yield process, path
+        process.kill()
 
 
 def test_a_claim_names_its_holder_at_once_and_a_dead_one_frees_it(holder: tuple[subprocess.Popen[str], Path]) -> None:
     process, path = holder
     started = time.monotonic()
-    with pytest.raises(LockedError, match=rf"run x is being worked on by process {process.pid} on "), store.claim(
-        path, "run x"
+    with (
+        pytest.raises(LockedError, match=rf"run x is being worked on by process {process.pid} on "),
+        store.claim(path, "run x"),
     ):
         pass
     assert time.monotonic() - started < 2
@@ -303,12 +323,22 @@ def test_a_claim_names_its_holder_at_once_and_a_dead_one_frees_it(holder: tuple[
         pass
 
 
-def test_a_claim_that_waits_goes_on_when_the_holder_ends(holder: tuple[subprocess.Popen[str], Path]) -> None:
-    process, path = holder
-    assert process.stdin is not None
-    process.stdin.close()
-    with store.claim(path, "run x", wait=True):
-        assert process.wait() == 0
+def test_a_claim_that_waits_goes_on_when_the_holder_ends(tmp_path: Path) -> None:
+    held, order = threading.Event(), []
+
+    def hold() -> None:
+        with store.claim(tmp_path / "x.lock", "run x"):
+            held.set()
+            time.sleep(0.2)
+            order.append("first")
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    with store.claim(tmp_path / "x.lock", "run x", wait=True):
+        order.append("second")
+    thread.join()
+    assert order == ["first", "second"]
 
 
 def test_claims_of_one_process_exclude_each_other(tmp_path: Path) -> None:

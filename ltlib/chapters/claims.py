@@ -106,16 +106,16 @@ class Numbers:
         if min(one.n, two.n) >= FEWEST_PAIRS:
             half = _welch(one, two)
         elif self.margin == 0:
-            return gap > 0
+            return bool(gap > 0)
         else:
             half = self.margin
-        return None if abs(gap) <= half else gap > 0
+        return None if abs(gap) <= half else bool(gap > 0)
 
     def within(self, first: Key, second: Key, points: float) -> Answer:
         """Whether the first number is at most `points` (a fraction) below the second; None where one is missing."""
         if first not in self or second not in self:
             return None
-        return self[second] - self[first] <= points + 1e-9
+        return bool(self[second] - self[first] <= points + 1e-9)
 
     def compare(self, first: Key, second: Key, within: float | None = None) -> Compared:
         """`larger`, or with `within` points `within`, and whether both sides are there."""
@@ -158,22 +158,26 @@ def denied(answer: Answer) -> Answer:
 
 
 _SHOWN = 3
+NOTHING = "Nothing comparable was run."
 
 
-def conclude(groups: Sequence[tuple[Sequence[Compared], str]]) -> Judgement:
+def conclude(
+    groups: Sequence[tuple[Sequence[Compared], str]], rule: Callable[[Iterable[Answer]], Answer] = every
+) -> Judgement:
     """All comparisons together, with the numbers that decide.
 
     Args:
         groups: Comparisons and the line of numbers they rest on. At most three lines are shown, those that contradict
             first; a line none of whose comparisons was measured is left out.
+        rule: `every`, or `some` where the sentence says that something can be.
     """
     compared = [one for own, _ in groups for one in own]
-    answer = every(one.answer for one in compared)
+    answer = rule(one.answer for one in compared)
     told = [one.answer for one in compared if one.answer is not None]
     absent = sum(not one.measured for one in compared)
     close = len(compared) - len(told) - absent
     if absent == len(compared):
-        return Judgement(answer, "Nothing comparable was run.")
+        return Judgement(answer, NOTHING)
     lines: dict[str, int] = {}
     for own, line in groups:
         answers = [one.answer for one in own if one.measured]
@@ -182,11 +186,15 @@ def conclude(groups: Sequence[tuple[Sequence[Compared], str]]) -> Judgement:
     ordered = sorted(lines, key=lambda line: lines[line])
     said = [*ordered[:_SHOWN], *([f"and {len(ordered) - _SHOWN} more"] if len(ordered) > _SHOWN else [])]
     if len(compared) > 1:
-        parts = [f"{told.count(True)} agree"] if told.count(True) else []
+        parts = [f"{told.count(True)} agree{'s' * (told.count(True) == 1)}"] if told.count(True) else []
         parts += [f"{told.count(False)} {'do' if told.count(False) > 1 else 'does'} not"] if told.count(False) else []
         parts += [f"{close} {'are' if close > 1 else 'is'} too close to tell"] if close else []
         parts += [f"{absent} could not be made"] if absent else []
-        said.insert(0, f"of {len(compared)} comparisons {', '.join(parts)}")
+        all_ = told.count(True) == len(compared)
+        head = (
+            f"all {len(compared)} comparisons agree" if all_ else f"of {len(compared)} comparisons {', '.join(parts)}"
+        )
+        said.insert(0, head)
     text = "; ".join(said)
     return Judgement(answer, f"{text[:1].upper()}{text[1:]}.")
 
@@ -204,9 +212,9 @@ def judge(claims: Sequence[Claim], printed: Any, ours: Any, stand_in: str = "") 
     found = []
     for claim in claims:
         mine = claim.judge(ours)
-        if stand_in and claim.of_data:
-            said = "" if mine.answer is None else f", on which it would be “{WORDS[mine.answer]}”"
-            mine = Judgement(None, f"Ran on {stand_in} only{said}. {mine.evidence}")
+        if stand_in and claim.of_data and mine.evidence != NOTHING:
+            said = f", which would say “{WORDS[mine.answer]}”" if mine.answer is not None else ""
+            mine = Judgement(None, f"Only {stand_in} were run{said}. {mine.evidence}")
         found.append(Judged(claim, claim.judge(printed), mine))
     return found
 

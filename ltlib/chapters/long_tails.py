@@ -6,15 +6,13 @@ needs images says so where they are not on disk; counts need none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from ltlib import augment, datasets, embedding, grids, metrics, places, plots, profiles, published
-from ltlib.errors import LtlibError, RunError
+from ltlib import datasets, grids, metrics, plots, profiles, published
 from ltlib.experiment import Experiment
 from ltlib.plots.style import label
 
@@ -67,7 +65,7 @@ class Story:
         text = f"In the profile {self.profile} the images are {what}{exp.imbalance_factor:g}"
         if self.data is None:
             return f"{text}, but they are not on disk: {info.where}. Counts need no images and are all here."
-        stands = "" if self.dataset == SETS[0] else f"; they stand in for {label(SETS[0])}, whose counts are exact below"
+        stands = "" if self.dataset == SETS[0] else f"; they stand in for {label(SETS[0])} (its counts are exact below)"
         return f"{text}: {len(self.data.train):,} of {len(self.source.train):,} training images{stands}."  # type: ignore[union-attr]
 
 
@@ -160,10 +158,11 @@ def truncation_table() -> pd.DataFrame:
         if wrong:
             name, factor, exact, got = wrong[-1]
             place = next(i for i in reversed(range(len(exact))) if exact[i] != got[i])
-            example = f"{label(name)}, IF {factor}: class {place} has {got[place]}, not {exact[place]}"
-            example += f"; {sum(got):,} images, not {sum(exact):,}"
-        rows.append([text, f"{len(wrong)} of {len(cases)}", example or "none"])
-    return pd.DataFrame(rows, columns=["written as", "sets that come out different", "an example"])
+            example = f"{label(name)}, IF {factor}: class {place}"
+        here = (got[place], exact[place], sum(got), sum(exact)) if wrong else ("", "", "", "")
+        rows.append([text, f"{len(wrong)} of {len(cases)}", example, *here])
+    names = ["written as", "differs", "for example", "gives", "exact", "images", "exactly"]
+    return pd.DataFrame(rows, columns=names)
 
 
 def shapes(factor: float = 100) -> dict[str, list[int]]:
@@ -244,24 +243,21 @@ def nesting_table(story: Story, wide: float = 10, steep: float = 100) -> pd.Data
     return pd.DataFrame(rows, columns=names)
 
 
-def rarest(story: Story, steep: float = 100, columns: int = 8) -> Chart:
-    """The smallest class's images under each rule: what the tail's score rests on."""
+def rarest(story: Story) -> Chart:
+    """The smallest class's images under each rule at the page's own factor: what the tail's score rests on."""
     assert story.source is not None
     train, last = story.source.train, len(story.source.class_names) - 1
-    tiles, titles = [], []
+    picked = []
     for pick in PICKS:
-        chosen = _chosen(train, steep, pick)
-        chosen = chosen[train.targets[chosen] == last]
-        for i in range(columns):
-            blank = np.full_like(train.images[:1], 255)
-            tiles.append(train.images[chosen[i : i + 1]] if i < len(chosen) else blank)
-            titles.append(pick if i == 0 else "")
-    name = story.source.class_names[last]
-    number = min(columns, len(chosen))
-    text = f"The first {number} images of {name!r} at IF {steep:g} under {len(PICKS)} rules"
-    return plots.images.show_images(
-        np.concatenate(tiles), titles, columns=columns, alt=f"{text}: {', '.join(PICKS)}. The pictures differ."
-    )
+        chosen = _chosen(train, story.experiment.imbalance_factor, pick)
+        picked.append(chosen[train.targets[chosen] == last])
+    rows = np.repeat(np.arange(len(PICKS)), [len(chosen) for chosen in picked])
+    chart = plots.images.samples_per_class(train.images[np.concatenate(picked)], rows, list(PICKS), per_class=9)
+    name, number = story.source.class_names[last], len(picked[0])
+    shared = [len(set(picked[0].tolist()) & set(chosen.tolist())) for chosen in picked[1:]]
+    parts = [f"{pick}: {n} of {number} shared" for pick, n in zip(list(PICKS)[1:], shared, strict=True)]
+    chart.alt = f"Images of class {name}, the rarest, under {len(PICKS)} rules. Beside the default, {'; '.join(parts)}."
+    return chart
 
 
 def fingerprint_table(story: Story, factors: Sequence[float] = (10, 100)) -> pd.DataFrame:
@@ -278,7 +274,7 @@ def fingerprint_table(story: Story, factors: Sequence[float] = (10, 100)) -> pd.
             for pick in PICKS:
                 chosen = _chosen(train, factor, pick)
                 digest = datasets.fingerprint(chosen, train.targets[chosen])
-                rows.append([label(name), f"{factor:g}", pick, len(chosen), digest[:16]])
+                rows.append([label(name), f"{factor:g}", pick, f"{len(chosen):,}", digest[:16]])
     return pd.DataFrame(rows, columns=["set", "IF", "images picked by", "images", "fingerprint"])
 
 
@@ -291,7 +287,9 @@ def validation_table(story: Story) -> pd.DataFrame:
     data = runs.load_data(story.experiment.replace(validation="subset"))
     assert data.validation is not None
     held = data.validation.class_counts
-    rows = [[str(n), *row] for n, *row in zip(data.class_names, data.subset_counts, data.class_counts, held)]  # noqa: B905
+    rows = [
+        [str(n), *row] for n, *row in zip(data.class_names, data.subset_counts, data.class_counts, held, strict=True)
+    ]
     total = ["all", sum(data.subset_counts), sum(data.class_counts), sum(held)]
     return pd.DataFrame([*rows, total], columns=["class", "long-tailed subset", "trains", "validates"])
 
@@ -340,234 +338,6 @@ def group_scores(run: Run | None) -> pd.DataFrame:
     )
 
 
-# --- pictures --------------------------------------------------------------------------------------------------------
-
-
-def views(text: str, images: np.ndarray, number: int, seed: int = 0) -> np.ndarray:
-    """Augmented views as training draws them.
-
-    Args:
-        text: An augmentation, as ``shift1`` or ``flip+rotate10``.
-        images: uint8 [N, H, W, 3].
-        number: Views of each image, V.
-        seed: Of the draws.
-
-    Returns:
-        uint8 [N, V, H, W, 3].
-    """
-    kind = augment.create(text)
-    draws = kind.draw(torch.Generator().manual_seed(seed), (len(images) * number,))
-    made = torch.from_numpy(np.repeat(images, number, axis=0))
-    if kind.padding:
-        made = augment.crop(made, kind.padding, draws["dy"], draws["dx"])
-    if kind.flip:
-        made = augment.horizontal_flip(made, draws["flip"])
-    if kind.vflip:
-        made = augment.vertical_flip(made, draws["vflip"])
-    if kind.degrees:
-        made = augment.rotate(made, draws["angle"])
-    return made.numpy().reshape(len(images), number, *images.shape[1:])
-
-
-def recipe_augmentation(story: Story) -> str:
-    """What the experiment's recipe does to its images, as a text."""
-    return "+".join(story.experiment.resolve().recipe.augmentation)
-
-
-def augmentation_parts(story: Story, number: int = 7) -> Chart:
-    """One image, each part of the augmentations on a row of its own, the recipe's whole on the last."""
-    assert story.data is not None
-    crop = f"crop{max(1, story.data.image_size // 8)}"
-    parts = list(dict.fromkeys([crop, "flip", "vflip", "rotate10", recipe_augmentation(story)]))
-    image, _ = datasets.random_batch(story.data.train, 1, seed=1)
-    made = np.concatenate([views(part, image, number) for part in parts])
-    return plots.images.augmented_images(np.repeat(image, len(parts), axis=0), made, names=parts)
-
-
-def two_views(story: Story, number: int = 6) -> Chart:
-    """Pairs of views of a random batch, as supervised contrastive training sees them."""
-    assert story.data is not None
-    images, targets = datasets.random_batch(story.data.train, number, seed=2)
-    names = [story.data.class_names[t] for t in targets]
-    text = recipe_augmentation(story)
-    return plots.images.augmented_images(images, views(text, images, 2), names=names, augmentation=text)
-
-
-def mirror_sentence(story: Story) -> str:
-    """Whether the recipe mirrors, and why not."""
-    text = recipe_augmentation(story)
-    if datasets.info(story.dataset).flips:
-        return f"The recipe of these runs draws {text}, anew for every image in every epoch."
-    return (
-        f"The recipe of these runs draws {text}, anew for every image in every epoch, and no flips: a mirrored digit is "
-        "no digit. The rows with flips show what the document does to photographs."
-    )
-
-
-def samples(story: Story) -> Chart:
-    """A row of training images for each class, with its name and number of images."""
-    assert story.data is not None
-    train = story.data.train
-    return plots.images.samples_per_class(train.images, train.targets, story.data.class_names, per_class=10)
-
-
-def batch(story: Story, number: int = 16) -> Chart:
-    """A random batch: what a step of training sees."""
-    assert story.data is not None
-    images, targets = datasets.random_batch(story.data.train, number)
-    return plots.images.show_images(images, [story.data.class_names[t] for t in targets], columns=8)
-
-
-def batch_sentence(story: Story, size: int = 32) -> str:
-    """How often a batch holds no image of the smallest class."""
-    if story.data is None:
-        return f"Batches: not here, {story.why_not()}."
-    n = story.data.class_counts
-    chance = 1.0
-    for i in range(size):
-        chance *= max(0, sum(n) - min(n) - i) / (sum(n) - i)
-    return (
-        f"A batch of {size} drawn from these {sum(n):,} images has none of the smallest class {chance:.0%} of the time."
-    )
-
-
-# --- maps ------------------------------------------------------------------------------------------------------------
-
-
-def sample(story: Story, number: int = 1000) -> tuple[np.ndarray, np.ndarray]:
-    """Random test images and their classes: the same for the pixels and for the features."""
-    assert story.data is not None
-    return datasets.random_batch(story.data.test, number, seed=SEED)
-
-
-def _tsne(x: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """A t-SNE map; one that was made before is read."""
-    cache = places.reports_folder() / "cache" / "tsne"
-    return embedding.tsne(x, targets, seed=SEED, cache=cache, progress=False).points
-
-
-def pixel_map(story: Story) -> Chart:
-    """t-SNE of flattened pixels, a marker and a colour for each class."""
-    assert story.data is not None
-    images, targets = sample(story)
-    x = embedding.pixels(images)
-    return plots.embedding.scatter(
-        _tsne(x, targets), targets, story.data.class_names, separability=embedding.separability(x, targets),
-        title=f"t-SNE of the pixels of {len(x):,} test images, {label(story.dataset)}",
-    )  # fmt: skip
-
-
-def both_maps(story: Story, x: np.ndarray, targets: np.ndarray, title: str) -> Chart:
-    """Principal components beside t-SNE of the same rows, tail classes with a dark edge."""
-    assert story.data is not None
-    points = {"PCA": embedding.pca(x, 2), "t-SNE": _tsne(x, targets)}
-    return plots.embedding.scatter(
-        points, targets, story.data.class_names, class_counts=story.data.subset_counts, groups=story.data.groups,
-        emphasise=story.data.groups["tail"], title=title, kind="PCA and t-SNE",
-    )  # fmt: skip
-
-
-def pixel_maps(story: Story) -> Chart:
-    """PCA beside t-SNE of the pixels."""
-    images, targets = sample(story)
-    return both_maps(story, embedding.pixels(images), targets, f"Pixels, {label(story.dataset)}")
-
-
-def judge_clusters(page: Any, story: Story) -> None:
-    """Whether the raw images form regions by class, as the caption of Figure 2 says: a silhouette above 0.1."""
-    answer, evidence = None, "The images are not on disk."
-    if story.data is not None:
-        images, targets = sample(story)
-        answer, evidence = clustered(story.dataset, embedding.separability(embedding.pixels(images), targets))
-    claim = "t-SNE visualization of the CIFAR10 dataset, demonstrating the clustered regions of features corresponding to "
-    page.claim(f"{claim}different classes.", "convergent, Figure 2", answer, evidence)
-
-
-def clustered(dataset: str, measured: Mapping[str, float]) -> tuple[bool | None, str]:
-    """The answer and its evidence. Only CIFAR-10 can answer for CIFAR-10."""
-    value = measured["silhouette"]
-    text = f"silhouette {value:.2f} of the pixels (1: tight, separate classes; 0: none)"
-    text += f"; the nearest class mean is right for {measured['nearest_centroid']:.0%} of the images"
-    if dataset != SETS[0]:
-        return None, f"The claim is about CIFAR-10, and these are {label(dataset).lower()}: {text}."
-    return value > 0.1, f"{text[:1].upper()}{text[1:]}."
-
-
-def trained(story: Story, patience: float = 60.0) -> Run:
-    """The finished run of the story's experiment; trained here only where that takes no longer than `patience` seconds.
-
-    Raises:
-        RunError: It is not there and would take longer; names the command. Or only its record is, without weights.
-    """
-    from ltlib import cost, progress, runs
-
-    found = runs.load(story.experiment.run_id)
-    if found is not None and found.folder is not None:
-        return found
-    command = f"ltlib reproduce --profile {story.profile} --grid {GRID}"
-    if found is not None:
-        raise RunError(f"of run {found.id} only the small record is here, without weights; make them with: {command}")
-    if story.data is None:
-        raise RunError(f"the images of {label(story.dataset)} are not on disk: {datasets.info(story.dataset).where}")
-    seconds = cost.estimate([story.experiment])
-    if seconds > patience:
-        raise RunError(
-            f"run {story.experiment.run_id} is not trained yet (about {progress.duration(seconds)}); train it with: {command}"
-        )
-    return runs.run(story.experiment)
-
-
-def run_or_reason(story: Story) -> tuple[Run | None, str]:
-    """`trained`, or why there is none."""
-    try:
-        return trained(story), ""
-    except LtlibError as error:
-        return None, str(error)
-
-
-def features(run: Run, images: np.ndarray, story: Story) -> np.ndarray:
-    """Penultimate features of a trained network, float32 [N, D]."""
-    from ltlib.resident import Resident
-
-    assert story.data is not None
-    recipe = run.experiment.resolve().recipe
-    resident = Resident(
-        images, np.zeros(len(images), np.int64), mean=story.data.mean, std=story.data.std, normalise=recipe.normalise
-    )
-    return embedding.features(run.network("last"), resident)
-
-
-def separability_table(spaces: Mapping[str, np.ndarray], targets: np.ndarray) -> pd.DataFrame:
-    """The three numbers of `embedding.separability` for each space."""
-    import pandas as pd
-
-    rows = []
-    for name, x in spaces.items():
-        found = embedding.separability(x, targets)
-        rows.append(
-            [name, x.shape[1], *(round(found[k], 3) for k in ("silhouette", "between_within", "nearest_centroid"))]
-        )
-    names = ["space", "dimensions", "silhouette", "between / within scatter", "nearest class mean is right"]
-    return pd.DataFrame(rows, columns=names)
-
-
-def show_features(page: Any, story: Story) -> Run | None:
-    """Maps of the trained network's features and the table that sets them beside the pixels, or why they are not here."""
-    run, reason = run_or_reason(story)
-    if run is None:
-        page.note(f"Maps of features are not here: {reason}.")
-        return None
-    images, targets = sample(story)
-    x = features(run, images, story)
-    exp = run.experiment
-    title = f"Penultimate features: {label(exp.method)}, {label(exp.model)}, {label(exp.dataset)}"
-    caption = "The same test images, as the trained network sees them; tail classes have a dark edge."
-    page.figure("Maps of features", both_maps(story, x, targets, title), caption=caption, runs=[run])
-    spaces = {"pixels": embedding.pixels(images), "features": x}
-    page.frame("Separability", separability_table(spaces, targets), "of the same test images", runs=[run])
-    return run
-
-
 # --- tails in the field ----------------------------------------------------------------------------------------------
 
 
@@ -583,11 +353,10 @@ def inaturalist() -> pd.DataFrame:
 
     rows = published.field_counts()
     rows = rows[rows["dataset"] == "inaturalist2017"].sort_values("train_images", ascending=False)
-    total = rows["train_images"].sum()
-    table = [
-        [r.item, f"{r.categories:,.0f}", f"{r.train_images:,.0f}", f"{r.train_images / total:.1%}", round(r.train_images / r.categories)]
-        for r in rows.itertuples()
-    ]  # fmt: skip
+    total = float(rows["train_images"].sum())
+    table = []
+    for name, species, images in zip(rows["item"], rows["categories"], rows["train_images"], strict=True):
+        table.append([name, f"{species:,.0f}", f"{images:,.0f}", f"{images / total:.1%}", round(images / species)])
     return pd.DataFrame(table, columns=["super-category", "species", "training images", "share", "images a species"])
 
 
@@ -599,9 +368,10 @@ def field_sentence() -> str:
     super_categories = int((rows["dataset"] == "inaturalist2017").sum())
     species = int(rows.loc[rows["dataset"] == "inaturalist2017", "categories"].sum())
     return (
-        f"Places-LT: {sum(n):,} images in {len(n)} classes, {n[0]:,} down to {n[-1]}, so its factor is {n[0] / n[-1]:g}; "
-        f"a fifth of the classes holds {top:.0%} of the images. awabs plots the full Places set instead. Of iNaturalist "
-        f"2017 it plots {species:,} species; public totals go by {super_categories} super-categories, shown below."
+        f"Places-LT: {sum(n):,} images in {len(n)} classes, {n[0]:,} down to {n[-1]}, so its factor is "
+        f"{n[0] / n[-1]:g}; a fifth of the classes holds {top:.0%} of the images. awabs plots the full Places set "
+        f"instead. Of iNaturalist 2017 it plots {species:,} species; public totals go by {super_categories} "
+        "super-categories, shown below."
     )
 
 
@@ -615,18 +385,21 @@ def same_subset(story: Story, subset: Callable[[Any, float], np.ndarray]) -> str
     train = story.source.train  # type: ignore[union-attr]
     chosen = subset(train, story.experiment.imbalance_factor)
     digest = datasets.fingerprint(chosen, train.targets[chosen])
-    same = "the same as" if digest == story.data.fingerprint else "NOT the same as"
-    return f"Two lines give {len(chosen):,} images, fingerprint {digest[:16]}: {same} datasets.load, which trains every run."
+    same = "the same as from" if digest == story.data.fingerprint else "not those of"
+    return (
+        f"Two lines give {len(chosen):,} images, fingerprint {digest[:16]}: {same} datasets.load, which every run uses."
+    )
 
 
 def score_sentence(run: Run | None, reason: str) -> str:
     """What the table of group scores says, and why our rows may be missing."""
     matrix = published.confusion("convergent", "19").to_numpy()
     recall = np.diag(matrix) / matrix.sum(axis=1)
-    tail = recall[-3:].mean()
+    head, tail = recall[:3].mean(), recall[-3:].mean()
     text = (
-        f"By rank, the tail of the printed matrix scores {100 * tail:.1f}%, against {100 * recall.mean():.1f}% overall; by "
-        "thresholds it has no tail, because at IF 10 even the rarest class of CIFAR-10 has 500 images."
+        f"By rank, the tail of the printed matrix (horse, ship, truck) scores {100 * tail:.1f}% and its head "
+        f"{100 * head:.1f}%: a group's accuracy measures how hard its classes are, not their counts alone. By "
+        f"thresholds the same matrix has no tail at all: even the rarest class has {min(counts('cifar10', 10))} images."
     )
     return text if run is not None else f"{text} Our own network is not here: {reason}."
 
@@ -635,4 +408,4 @@ def open_settings() -> str:
     """What `convergent` leaves unsaid about its data, with the number of the inconsistency."""
     rows = published.inconsistencies("convergent")
     found = rows[rows["text"].str.contains("imbalance ratio|train:test ratio")]
-    return " ".join(found["text"])
+    return " ".join(text.replace(' (see "The author\'s code")', "") for text in found["text"])

@@ -26,10 +26,18 @@ class Loss(nn.Module):
     Attributes:
         contrastive: Whether it compares features, ``loss(features, targets)``, instead of reading logits.
         instances: Whether its targets say which views show the same image, instead of classes.
+        mixable: Whether `mixed` labels have a meaning; False for margins and for weights that depend on the batch.
+        noise: Whether it draws random numbers; ``per_sample(logits, targets, noise)`` then takes uniform ones, [B, K].
     """
 
     contrastive = False
     instances = False
+    mixable = True
+    noise = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._exact: dict[str, Tensor] = {}
 
     def per_sample(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Each sample's loss, [B]."""
@@ -43,9 +51,61 @@ class Loss(nn.Module):
         """
         return losses.mean()
 
-    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+    def forward(self, logits: Tensor, targets: Tensor, noise: Tensor | None = None) -> Tensor:
         """The batch's loss, a scalar."""
-        return self.reduce(self.per_sample(logits, targets), targets)
+        return self.reduce(self._each(logits, targets, noise), targets)
+
+    def mixed(
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        partner_targets: Tensor,
+        lam: Tensor | float,
+        noise: Tensor | None = None,
+    ) -> Tensor:
+        """The loss of mixed images (mixup, CutMix), a scalar: ``lam l(z, targets) + (1 - lam) l(z, partner_targets)``.
+
+        Args:
+            logits: Of the mixed images, [B, K].
+            targets: Classes of the images themselves, int64 [B].
+            partner_targets: Classes of the images mixed in, int64 [B].
+            lam: Share of `targets`, [B] or one number.
+            noise: As in `per_sample`, for losses with noise; both terms use the same.
+
+        Raises:
+            SettingError: The loss is not mixable.
+        """
+        if not self.mixable:
+            raise SettingError(
+                f"{type(self).__name__} has no meaning for mixed labels; choose another loss or no mixing"
+            )
+        if self.noise and noise is None:
+            noise = torch.rand(logits.shape, device=logits.device)
+        own = self.reduce(lam * self._each(logits, targets, noise), targets)
+        return own + self.reduce((1 - lam) * self._each(logits, partner_targets, noise), partner_targets)
+
+    def set_epoch(self, epoch: int, epochs: int) -> None:
+        """Called before each epoch, counted from 1, of a stage of `epochs`; changes buffers in place, if anything."""
+
+    def adjust(self, logits: Tensor) -> Tensor:
+        """Logits for the test set's prior, [B, K]; most losses leave them as they are."""
+        return logits
+
+    def set_constant(self, name: str, values: Sequence[float] | Tensor) -> None:
+        """Keep numbers per class: a float32 buffer that moves with the module, and float64 for float64 logits."""
+        self._exact[name] = torch.as_tensor(values, dtype=torch.float64)
+        self.register_buffer(name, self._exact[name].float(), persistent=False)
+
+    def constant(self, name: str, like: Tensor) -> Tensor:
+        """A constant in the precision of `like`; float32 needs no conversion and so no kernel of its own."""
+        if like.dtype == torch.float64:
+            return self._exact[name].to(like.device)
+        return getattr(self, name).to(like.dtype)
+
+    def _each(self, logits: Tensor, targets: Tensor, noise: Tensor | None) -> Tensor:
+        if noise is None:
+            return self.per_sample(logits, targets)
+        return self.per_sample(logits, targets, noise)  # type: ignore[call-arg]
 
 
 LOSSES = Registry[Loss]("loss")
@@ -104,6 +164,44 @@ def checked_number(label: str, value: Any, *, least: float = 0.0, open_end: bool
     return float(value)
 
 
+def checked_share(label: str, value: Any, *, most: float = 1.0, open_end: bool = False) -> float:
+    """A number from 0 to `most`, or below it where the end is open.
+
+    Raises:
+        SettingError: It is not.
+    """
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not 0 <= value <= most or (open_end and value == most):
+        raise SettingError(f"{label} must be a number from 0 to {'below ' if open_end else ''}{most:g}, not {value!r}")
+    return float(value)
+
+
+def checked_choice(label: str, value: Any, known: Sequence[str]) -> str:
+    """One of the known words.
+
+    Raises:
+        SettingError: It is not.
+    """
+    if value not in known:
+        raise SettingError(f"{label} must be one of {', '.join(known)}, not {value!r}")
+    return str(value)
+
+
 def working_precision(x: Tensor) -> Tensor:
     """x in the precision losses are computed in: float64 stays, everything else becomes float32."""
     return x if x.dtype == torch.float64 else x.float()
+
+
+def class_mask(targets: Tensor, num_classes: int) -> Tensor:
+    """Where the targets are, bool [B, K]; unlike ``one_hot`` without asking the host for the largest target."""
+    return targets.unsqueeze(1) == torch.arange(num_classes, device=targets.device)
+
+
+def log_odds_of_target(logits: Tensor, targets: Tensor) -> Tensor:
+    """``d = log(p_y / (1 - p_y))``, [B].
+
+    ``-log p_y = softplus(-d)`` and ``-log(1 - p_y) = softplus(d)`` are exact to rounding wherever p_y is, while 1 - p_y
+    itself has no digit left for confident samples.
+    """
+    index = targets.unsqueeze(1)
+    return -(logits - logits.gather(1, index)).scatter(1, index, -torch.inf).logsumexp(1)

@@ -51,6 +51,7 @@ class SupCon(Loss):
     """
 
     contrastive = True
+    mixable = False
 
     def __init__(
         self,

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltlib.errors import SettingError
-from ltlib.losses.base import Loss, checked_counts, checked_number, working_precision
+from ltlib.losses.base import Loss, checked_counts, checked_number, log_odds_of_target, working_precision
 
 Alpha = float | str | Sequence[float] | None
 
@@ -59,8 +59,7 @@ class Focal(Loss):
             # With the log-odds d of the true class, -log p = softplus(-d) and -log(1 - p) = softplus(d): both are exact
             # to rounding wherever p is, and (1 - p)^gamma = exp(-gamma softplus(d)) has a bounded gradient, unlike
             # the power of a rounded 1 - p, whose gradient at p = 1 is infinite for gamma < 1.
-            index = targets.unsqueeze(1)
-            log_odds = -(logits - logits.gather(1, index)).scatter(1, index, -torch.inf).logsumexp(1)
+            log_odds = log_odds_of_target(logits, targets)
             losses = torch.exp(self.gamma * F.logsigmoid(-log_odds)) * -F.logsigmoid(log_odds)
         if self.alpha is None:
             return losses

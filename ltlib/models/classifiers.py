@@ -1,9 +1,25 @@
-"""What sits on the features: classifiers by name, and the projector of contrastive training."""
+"""What sits on the features: classifiers by name, and the projector of contrastive training.
+
+f are the features of an image, W the classifier's weights with a row w_c per class, b its biases:
+
+- ``linear``: ``z = W f + b``.
+- ``cosine``: ``z_c = cos(w_c, f)``, both normalised, no bias (``NormedLinear`` of LDAM-DRW). Where others multiply by a
+  scale here (RIDE, SADE), LDAM has it in the loss.
+- ``lws``: learnable weight scaling, ``z = s * (W f + b)``, s one scale per class, W and b frozen (Kang et al. 2020,
+  arXiv 1910.09217, section 4.3; the code of classifier-balancing).
+- ``lws_mislas``: the same with W and b trained as well, as MiSLAS does in its second stage (Zhong et al. 2021).
+
+Where others differ: Kang et al. write ``s_c w_c``, the bias outside (``bias=kept``); their code, and MiSLAS's, multiply
+the logits, the bias too (``bias=scaled``, the default). Without a bias in W the two are one.
+"""
 
 from __future__ import annotations
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
+from ltlib.errors import SettingError
 from ltlib.registry import Registry
 
 CLASSIFIERS = Registry[nn.Module]("classifier")
@@ -13,6 +29,85 @@ CLASSIFIERS = Registry[nn.Module]("classifier")
 def linear(width: int, num_classes: int) -> nn.Module:
     """Linear classifier ``z = W f + b``."""
     return nn.Linear(width, num_classes)
+
+
+@CLASSIFIERS.register("cosine", source="Cao et al. 2019, code of LDAM-DRW")
+class Cosine(nn.Module):
+    """Cosine classifier: normalised features times normalised weights, no bias.
+
+    The logits lie in -1 ... 1 and are computed in float32 also under autocast: at scale 30 the rounding of a cosine to
+    bfloat16 would move a logit by up to 0.06.
+
+    Args:
+        width: D of the features.
+        num_classes: K.
+
+    Attributes:
+        weight: [K, D]; only the rows' directions matter.
+    """
+
+    def __init__(self, width: int, num_classes: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(num_classes, width))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Cosines [N, K] of features [N, D]; 0 for features that are all zero."""
+        with torch.autocast(features.device.type, enabled=False):
+            features = features if features.dtype == torch.float64 else features.float()
+            return F.linear(F.normalize(features, dim=1), F.normalize(self.weight.to(features.dtype), dim=1))
+
+    @torch.no_grad()
+    def draw(self, generator: torch.Generator) -> None:
+        """Draw the weights as LDAM-DRW does: uniform in -1 ... 1, rows scaled to length one."""
+        weight = torch.empty(self.weight.shape).uniform_(-1, 1, generator=generator)
+        self.weight.copy_(F.normalize(weight, dim=1))
+
+
+class ScaledLinear(nn.Module):
+    """Linear classifier with a learnable scale per class, ``z = s * (W f + b)``.
+
+    Args:
+        linear: The classifier whose logits are scaled; it is taken over, not copied.
+        trainable: Whether W and b are trained beside s.
+        bias: ``scaled``: ``s * (W f + b)``, or ``kept``: ``s * (W f) + b``.
+
+    Attributes:
+        scales: s, [K], ones at the start: the logits are the linear classifier's.
+
+    Raises:
+        SettingError: An unknown word.
+    """
+
+    def __init__(self, linear: nn.Linear, *, trainable: bool, bias: str = "scaled"):
+        super().__init__()
+        if bias not in ("scaled", "kept"):
+            raise SettingError(f"bias of lws must be scaled or kept, not {bias!r}")
+        self.linear, self.bias = linear, bias
+        self.scales = nn.Parameter(torch.ones(linear.out_features, device=linear.weight.device))
+        linear.requires_grad_(trainable)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits [N, K] of features [N, D]."""
+        if self.bias == "scaled":
+            return self.linear(features) * self.scales
+        return F.linear(features, self.linear.weight * self.scales.unsqueeze(1), self.linear.bias)
+
+    @torch.no_grad()
+    def draw(self, generator: torch.Generator) -> None:
+        """Put the scales back to one; nothing is drawn."""
+        self.scales.fill_(1)
+
+
+@CLASSIFIERS.register("lws", source="Kang et al. 2020, section 4.3; code of classifier-balancing")
+def lws(width: int, num_classes: int, *, bias: str = "scaled") -> nn.Module:
+    """Learnable weight scaling: one trained scale per class on a frozen linear classifier."""
+    return ScaledLinear(nn.Linear(width, num_classes), trainable=False, bias=bias)
+
+
+@CLASSIFIERS.register("lws_mislas", source="Zhong et al. 2021, code of MiSLAS")
+def lws_mislas(width: int, num_classes: int, *, bias: str = "scaled") -> nn.Module:
+    """Learnable weight scaling as in MiSLAS: scales on a linear classifier that is trained too."""
+    return ScaledLinear(nn.Linear(width, num_classes), trainable=True, bias=bias)
 
 
 def projector(width: int, out: int) -> nn.Module:

@@ -19,7 +19,8 @@ def count_macs(network: nn.Module, image_size: int) -> int:
     """Multiply-accumulates of convolutions and linear layers for one image, as ``network(images)`` runs them.
 
     Counted by running one black image through a copy of the network on the CPU, in evaluation mode: the network is not
-    changed; one on torch's meta device stays there. Batch normalisation, activations, pooling and biases are left out, as in papers.
+    changed; one on torch's meta device stays there. Batch normalisation, activations, pooling and biases are left out,
+    as in papers.
     `torch.utils.flop_counter` gives twice the same number, but it, and torch's meta device, take a second to load.
     """
     total = 0

@@ -130,5 +130,7 @@ def _initialise_module(module: nn.Module, fan: str, linear: str, generator: torc
         module.weight.copy_(weight)
         if module.bias is not None:
             module.bias.copy_(torch.empty(module.bias.shape).uniform_(-bound, bound, generator=generator))
+    elif callable(draw := getattr(module, "draw", None)):  # a module of ours that knows how it starts
+        draw(generator)
     elif own:
-        raise NotImplementedError(f"no rule to initialise {type(module).__name__}; add one in ltlib/models/network.py")
+        raise NotImplementedError(f"no rule to initialise {type(module).__name__}; give it a method draw(generator)")

@@ -14,6 +14,7 @@ from ltlib.plots import (
     embedding,
     export,
     images,
+    losses,
     matrices,
     style,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "embedding",
     "export",
     "images",
+    "losses",
     "matrices",
     "save",
     "style",

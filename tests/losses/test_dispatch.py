@@ -29,7 +29,20 @@ class Recorder(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-CASES = [*losses.names(), "focal[gamma=0.0]", "focal[alpha=inverse_frequency;gamma=0.5]", "focal[alpha=0.25]"]
+CASES = [
+    *losses.names(),
+    "focal[gamma=0.0]",
+    "focal[alpha=inverse_frequency;gamma=0.5]",
+    "focal[alpha=0.25]",
+    "bce[classes=mean]",
+    "class_balanced[base=sigmoid]",
+    "class_balanced[base=focal;reduction=weight_sum]",
+    "lade[importance=sample;test_prior=training]",
+    "loss_equalised[scope=dataset]",
+    "loss_equalised[scope=loss]",
+    "label_aware_smoothing[spread=all]",
+    "deferred[base=equalization]",
+]
 
 
 @pytest.mark.parametrize("text", CASES)
@@ -43,6 +56,13 @@ def test_forward_and_backward_stay_on_the_device(text, dtype):
         value.backward()
     assert len(recorder.seen) > 3  # it did record
     assert logits.grad is not None
+    with Recorder():
+        if not loss.contrastive:
+            loss.adjust(logits.detach())
+        if loss.mixable:
+            loss.mixed(logits, targets, targets.flip(0), torch.full((8,), 0.3))
+        loss.set_epoch(1, 10)
+        loss.set_epoch(9, 10)
 
 
 @pytest.mark.parametrize(

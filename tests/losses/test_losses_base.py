@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
@@ -18,9 +19,50 @@ COUNTS = [1_000_000, 100, 10, 1]
 GOLDEN = {
     ("ce", 1): 1.9121966226783809,
     ("focal", 1): 1.5548009367856157,
+    ("bce", 1): 3.586744043680245,
+    ("focal_sigmoid", 1): 2.4194118013805808,
+    ("label_smoothing", 1): 1.9852546338551187,
+    ("ohem", 1): 2.2892773526273427,
+    ("weighted_ce", 1): 0.7147682455949818,
+    ("class_balanced", 1): 0.4811566836752779,
+    ("balanced_softmax", 1): 5.975311501183746,
+    ("logit_adjustment", 1): 5.9753115011837465,
+    ("vs", 1): 6.580174457981145,
+    ("ldam", 1): 48.018853819118796,
+    ("equalization", 1): 0.9002834778464628,
+    ("lade", 1): 5.987596822125447,
+    ("cefl", 1): 1.8001776448453954,
+    ("cefl2", 1): 1.8324797149561673,
+    ("loss_equalised", 1): 1.5286862940955073,
+    ("prior_equalised", 1): 33359.613531243405,
+    ("label_aware_smoothing", 1): 1.9480518061264676,
+    ("awabs", 1): 7.162444582700819,
+    ("deferred", 1): 1.9121966226783809,
+    ("ldam_drw", 1): 48.018853819118796,
     ("supcon", 1): 6.16334694724145,
     ("simclr", 1): 1.847203298061638,
 }
+
+# Every classification loss, and each of its forms that computes something else.
+CLASSIFICATION = [
+    *(name for name in losses.names() if not losses.create(name, COUNTS).contrastive),
+    "bce[alpha=3.0;classes=mean]",
+    "focal_sigmoid[gamma=0.5]",
+    "label_smoothing[spread=others]",
+    "weighted_ce[weights=inverse_sqrt;reduction=batch_size]",
+    "weighted_ce[weights=effective_number;beta=0.999;normalise=largest]",
+    "class_balanced[base=sigmoid;normalise=none]",
+    "class_balanced[base=focal;gamma=0.5;reduction=weight_sum]",
+    "cefl[gamma=0.5]",
+    "cefl2[gamma=0.5]",
+    "lade[importance=sample]",
+    "ldam[scale=1.0]",
+    "loss_equalised[scope=dataset]",
+    "loss_equalised[scope=loss]",
+    "label_aware_smoothing[form=convex;spread=all]",
+    "awabs[form=linear;epsilon_tail=0.1]",
+    "deferred[base=equalization]",
+]
 
 
 def fixed_batch() -> tuple[torch.Tensor, torch.Tensor]:
@@ -28,9 +70,17 @@ def fixed_batch() -> tuple[torch.Tensor, torch.Tensor]:
     return 3 * torch.sin(torch.arange(24, dtype=torch.float64) ** 2).view(6, 4), torch.tensor([0, 0, 1, 2, 1, 3])
 
 
+def fixed_noise(loss: Loss, like: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """What a loss with noise takes besides logits and targets: numbers spread over [0, 1), the same every time."""
+    count = torch.arange(like.numel(), dtype=torch.float64)
+    return ((count * 0.618033988749895).remainder(1).view(like.shape),) if loss.noise else ()
+
+
 @pytest.mark.parametrize("entry", list(losses.LOSSES), ids=lambda entry: entry.name)
 def test_value_is_the_one_its_version_stands_for(entry):
-    value = losses.create(entry.name, COUNTS)(*fixed_batch())
+    loss = losses.create(entry.name, COUNTS)
+    logits, targets = fixed_batch()
+    value = loss(logits, targets, *fixed_noise(loss, logits))
     assert float(value) == pytest.approx(GOLDEN[entry.name, entry.version], rel=1e-9)
 
 
@@ -38,9 +88,10 @@ def test_value_is_the_one_its_version_stands_for(entry):
 def test_forward_is_reduce_of_per_sample(name):
     loss = losses.create(name, COUNTS)
     logits, targets = fixed_batch()
-    each = loss.per_sample(logits, targets)
+    noise = fixed_noise(loss, logits)
+    each = loss.per_sample(logits, targets, *noise)
     assert each.shape == targets.shape
-    assert torch.equal(loss(logits, targets), loss.reduce(each, targets))
+    assert torch.equal(loss(logits, targets, *noise), loss.reduce(each, targets))
 
 
 @pytest.mark.parametrize("name", losses.names())
@@ -86,3 +137,117 @@ def test_every_loss_presents_itself(entry):
     assert entry.summary.endswith(".")
     assert entry.source
     assert isinstance(losses.create(entry.name, COUNTS), Loss)
+
+
+@pytest.mark.parametrize("text", CLASSIFICATION)
+def test_gradient_is_the_numerical_one(text):
+    loss = losses.create(text, [40, 30, 20, 1])
+    targets = torch.tensor([0, 3, 1, 0, 0])  # class 2 is not in the batch
+    logits = (2 * torch.randn(5, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(3))).requires_grad_()
+    noise = fixed_noise(loss, logits)
+    if "scope=loss" in text:  # its weights are detached: the value does not change with them, only the gradient
+        gradient = torch.autograd.grad(loss(logits, targets), logits)[0]
+        plain = losses.create("ce", [1] * 4).per_sample(logits, targets)
+        weights = loss.per_sample(logits, targets).detach() / plain.detach()
+        torch.testing.assert_close(gradient, torch.autograd.grad((weights * plain).mean(), logits)[0])
+    else:
+        assert torch.autograd.gradcheck(lambda z: loss(z, targets, *noise), (logits,))
+
+
+@pytest.mark.parametrize("text", CLASSIFICATION)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_huge_logits_have_finite_value_and_gradient(text, dtype):
+    size = 1e4
+    rows = [[size, -size, 0], [-size, size, 0], [size, size, size], [-size, -size, -size], [0, 0, size], [0, 0, 0]]
+    logits = torch.tensor(rows, dtype=dtype, requires_grad=True)
+    loss = losses.create(text, [1_000_000, 100, 1])
+    noise = fixed_noise(loss, logits)
+    for targets in ([0, 0, 1, 2, 0, 2], [1, 1, 1, 1, 1, 1], [2, 0, 0, 1, 2, 1]):
+        logits.grad = None
+        values = loss.per_sample(logits, torch.tensor(targets), *noise)
+        value = loss.reduce(values, torch.tensor(targets))
+        value.backward()
+        assert values.dtype == torch.float32
+        assert torch.isfinite(values).all()
+        assert torch.isfinite(value)
+        assert torch.isfinite(logits.grad).all()
+
+
+@pytest.mark.parametrize("text", CLASSIFICATION)
+def test_low_precision_logits_are_computed_in_float32(text):
+    logits = torch.randn(16, 4, generator=torch.Generator().manual_seed(0)).bfloat16()
+    loss, targets = losses.create(text, COUNTS), torch.arange(16) % 3
+    noise = fixed_noise(loss, logits)
+    assert torch.equal(loss(logits, targets, *noise), loss(logits.float(), targets, *noise))
+
+
+@pytest.mark.parametrize("text", CLASSIFICATION)
+def test_float32_is_near_float64(text):
+    logits = 3 * torch.randn(32, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    loss, targets = losses.create(text, COUNTS), torch.arange(32) % 4
+    noise = fixed_noise(loss, logits)
+    single, double = (loss(z, targets, *noise) for z in (logits.float(), logits))
+    assert single.dtype == torch.float32
+    torch.testing.assert_close(single.double(), double, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("text", CLASSIFICATION)
+def test_order_of_the_batch_does_not_matter(text):
+    generator = torch.Generator().manual_seed(0)
+    logits, targets = torch.randn(12, 4, dtype=torch.float64, generator=generator), torch.arange(12) % 3
+    loss, order = losses.create(text, COUNTS), torch.randperm(12, generator=generator)
+    noise = fixed_noise(loss, logits)
+    shuffled = loss(logits[order], targets[order], *(n[order] for n in noise))
+    torch.testing.assert_close(shuffled, loss(logits, targets, *noise))
+
+
+@pytest.mark.parametrize("text", CLASSIFICATION)
+def test_state_has_nothing_to_load_and_copies_compute_the_same(text):
+    loss = losses.create(text, COUNTS)
+    assert not loss.state_dict()
+    logits, targets = fixed_batch()
+    noise = fixed_noise(loss, logits)
+    assert torch.equal(copy.deepcopy(loss)(logits, targets, *noise), loss(logits, targets, *noise))
+
+
+@pytest.mark.parametrize("text", CLASSIFICATION)
+def test_mixed_labels(text):
+    loss = losses.create(text, COUNTS)
+    logits, targets = fixed_batch()
+    partner, noise = targets.flip(0), fixed_noise(loss, logits)
+    if not loss.mixable:
+        with pytest.raises(SettingError, match="mixed labels"):
+            loss.mixed(logits, targets, partner, 0.5)
+        return
+    own, other = loss(logits, targets, *noise), loss(logits, partner, *noise)
+    torch.testing.assert_close(loss.mixed(logits, targets, partner, 0.3, *noise), 0.3 * own + 0.7 * other)
+    torch.testing.assert_close(loss.mixed(logits, targets, partner, torch.ones(6), *noise), own)
+    lam = torch.linspace(0, 1, 6, dtype=torch.float64)
+    first = loss.reduce(lam * loss.per_sample(logits, targets, *noise), targets)
+    second = loss.reduce((1 - lam) * loss.per_sample(logits, partner, *noise), partner)
+    torch.testing.assert_close(loss.mixed(logits, targets, partner, lam, *noise), first + second)
+
+
+def test_margins_and_batch_weights_are_the_ones_not_mixable():
+    refused = {name for name in losses.names() if not losses.create(name, COUNTS).mixable}
+    assert refused == {"ldam", "ldam_drw", "loss_equalised", "supcon", "simclr"}
+    assert losses.create("loss_equalised[scope=dataset]", COUNTS).mixable
+
+
+def test_only_lade_with_another_test_prior_adjusts():
+    logits = torch.randn(5, 4)
+    for text in CLASSIFICATION:
+        assert torch.equal(losses.create(text, COUNTS).adjust(logits), logits)
+
+
+def test_only_deferred_losses_change_with_the_epoch():
+    logits, targets = fixed_batch()
+    changed = set()
+    for text in CLASSIFICATION:
+        loss = losses.create(text, COUNTS)
+        noise = fixed_noise(loss, logits)
+        before = loss(logits, targets, *noise)
+        loss.set_epoch(200, 200)
+        if not torch.equal(before, loss(logits, targets, *noise)):
+            changed.add(text)
+    assert changed == {"deferred", "ldam_drw", "deferred[base=equalization]"}

@@ -1,0 +1,193 @@
+"""Targeted supervised contrastive loss: class targets spread evenly over the unit sphere before training.
+
+Li et al. 2022, "Targeted Supervised Contrastive Learning for Long-Tailed Recognition" (arXiv 2111.13998), Eqs. 2 and 4:
+
+``l_i = -1/(|P(i)| + 1) ( sum_{p in P(i)} log q_ip + w log q_i,t(y_i) )``
+``q_ia = exp(s_ia / T) / ( sum_{a != i} exp(s_ia / T) + sum_c exp(z_i . t_c / T) )``
+
+P(i) are the k-positive loss's positives (`ltlib.losses.kcl`), t_c the targets, t(y) the one that class y has.
+The targets minimise ``mean_i log sum_j exp(t_i . t_j / T)``. Where they fit, K <= D + 1, the minimum is known: the
+corners of a regular simplex; else Adam finds them, as in the reference code, which always runs it.
+
+Classes are matched to targets by the Hungarian method, so that the running centres of the classes (on the sphere,
+momentum 0.9) move least: the largest sum of ``centre_y . t(y)``. The centres follow every training batch on the device;
+the matching needs the host and is done by `assign`, before each epoch but the first (`set_epoch`).
+
+Differences from the reference code (LTH14/targeted-supcon): it matches anew in every step; it keeps a queue of keys
+(MoCo), here the other samples of the batch take its place, as in its CIFAR form. That CIFAR form repeats each target in
+the batch and never matches; here each target is there once. ``target_weight`` 0.2 is the released command's (the code's
+default and the paper's Eq. 4 have 1). Before the first `assign` class c has target c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ltlib.errors import SettingError
+from ltlib.losses.base import checked_choice, checked_counts, checked_number, working_precision
+from ltlib.losses.kcl import KPositive
+
+MOMENTUM = 0.9
+
+
+class Targeted(KPositive):
+    """Targeted supervised contrastive loss of features float [N, D] with targets int64 [N], N = V B, view after view.
+
+    Args:
+        class_counts: Only their number K matters: one target a class.
+        temperature: T > 0, of the loss and of the targets.
+        k: As for `KPositive`.
+        views: As for `KPositive`.
+        width: D of the features.
+        target_weight: w, weight of the term that pulls a sample to its class's target.
+        points: ``best`` for the simplex where it fits and Adam elsewhere, ``adam`` for Adam always.
+        target_steps: Steps of Adam.
+
+    Attributes:
+        points: float [K, D], the targets.
+        centres: float [K, D], running centres of the classes, of length one.
+        assignment: int64 [K], the target of each class. All three are buffers; a checkpoint needs them.
+
+    Raises:
+        SettingError: A setting outside its range.
+    """
+
+    def __init__(
+        self,
+        class_counts: Sequence[int],
+        *,
+        temperature: float = 0.07,
+        k: int = 6,
+        views: int = 2,
+        width: int = 128,
+        target_weight: float = 0.2,
+        points: str = "best",
+        target_steps: int = 10_000,
+    ):
+        super().__init__(temperature=temperature, k=k, views=views)
+        num_classes = len(checked_counts(class_counts))
+        self.width = int(checked_number("width", width, least=1))
+        self.target_weight = checked_number("target_weight", target_weight)
+        steps = int(checked_number("target_steps", target_steps))
+        self.points: Tensor
+        self.centres: Tensor
+        self.assignment: Tensor
+        exact = checked_choice("points of tsc", points, ("best", "adam")) == "best" and num_classes <= self.width + 1
+        spread = simplex(num_classes, self.width) if exact else None
+        if spread is None:
+            spread = uniform_targets(num_classes, self.width, self.temperature, steps).clone()
+        self.register_buffer("points", spread)
+        start = torch.randn(num_classes, self.width, generator=torch.Generator().manual_seed(1))
+        self.register_buffer("centres", F.normalize(start, dim=1))
+        self.register_buffer("assignment", torch.arange(num_classes))
+
+    def forward(self, features: Tensor, targets: Tensor, noise: Tensor | None = None) -> Tensor:
+        """The batch's loss, a scalar: the mean over all samples. In training mode the centres follow the batch."""
+        return self.per_sample(features, targets, noise).mean()
+
+    def per_sample(self, features: Tensor, targets: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Each sample's loss, [N].
+
+        Raises:
+            SettingError: Features of another width than the targets'.
+        """
+        if features.shape[1] != self.width:
+            raise SettingError(f"tsc has targets of width {self.width}, the features {features.shape[1]}; set width")
+        with torch.autocast(features.device.type, enabled=False):
+            unit = F.normalize(working_precision(features), dim=1)
+            if self.training:
+                self.observe(unit.detach(), targets)
+            everything = torch.cat([unit, self.points.to(unit.dtype)])
+            similarity = unit @ everything.T / self.temperature
+        count = len(targets)
+        itself = torch.eye(count, len(everything), dtype=torch.bool, device=targets.device)
+        similarity = similarity.masked_fill(itself, torch.finfo(similarity.dtype).min)
+        log_probability = similarity.log_softmax(1)
+        positive = self.positives(targets, noise)
+        samples = log_probability[:, :count].masked_fill(~positive, 0).sum(1)
+        own = log_probability[:, count:].gather(1, self.assignment[targets][:, None]).squeeze(1)
+        return -(samples + self.target_weight * own) / (positive.sum(1) + 1)
+
+    def set_epoch(self, epoch: int, epochs: int) -> None:
+        """Match classes and targets before each epoch (from 1) but the first, in which nothing was seen yet."""
+        if epoch > 1:
+            self.assign()
+
+    @torch.no_grad()
+    def observe(self, unit: Tensor, targets: Tensor) -> None:
+        """Move the centres of the classes in a batch: 0.9 old + 0.1 the batch's, both of length one; in place.
+
+        Args:
+            unit: float [N, D], rows of length one.
+            targets: int64 [N].
+        """
+        total = torch.zeros_like(self.centres).index_add_(0, targets, unit.to(self.centres.dtype))
+        seen = torch.zeros_like(self.centres[:, 0]).index_add_(0, targets, torch.ones_like(unit[:, 0]).to(total.dtype))
+        moved = F.normalize(MOMENTUM * self.centres + (1 - MOMENTUM) * F.normalize(total, dim=1), dim=1)
+        self.centres.copy_(torch.where(seen[:, None] > 0, moved, self.centres))
+
+    @torch.no_grad()
+    def assign(self) -> None:
+        """Match classes to targets by the Hungarian method, in place; between epochs, for it waits for the device."""
+        from scipy.optimize import linear_sum_assignment
+
+        rows, columns = linear_sum_assignment((self.centres.double() @ self.points.double().T).cpu(), maximize=True)
+        self.assignment.copy_(torch.as_tensor(columns)[torch.as_tensor(rows).argsort()])
+
+
+def simplex(num_classes: int, width: int) -> Tensor:
+    """Corners of a regular simplex: unit vectors float32 [K, D], K <= D + 1, every two with the cosine -1 / (K - 1).
+
+    In a fixed rotation of the D dimensions, so that no feature has a part of its own.
+    """
+    if num_classes == 1:
+        corners = torch.ones(1, 1, dtype=torch.float64)
+    else:
+        centred = torch.eye(num_classes, dtype=torch.float64) - 1 / num_classes
+        values, vectors = torch.linalg.eigh(centred)
+        corners = F.normalize(vectors[:, values > 0.5], dim=1)  # the K - 1 dimensions the corners lie in
+    drawn = torch.randn(width, width, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    rotation, triangle = torch.linalg.qr(drawn)
+    rotation = rotation * triangle.diagonal().sign()
+    return (corners @ rotation[: corners.shape[1]]).float()
+
+
+@lru_cache(maxsize=32)
+def uniform_targets(
+    num_classes: int, width: int, temperature: float = 0.07, steps: int = 10_000, seed: int = 0
+) -> Tensor:
+    """Points spread evenly over the unit sphere: float32 [K, D], made once for all that ask.
+
+    Adam (learning rate 1e-3, as in the reference code) on ``mean_i log sum_j exp(t_i . t_j / T)`` from normal numbers;
+    the best points of all steps are kept. 10,000 steps take some ten seconds.
+
+    Args:
+        num_classes: K.
+        width: D.
+        temperature: T.
+        steps: Of Adam.
+        seed: Of the start.
+    """
+    with torch.enable_grad():
+        x = torch.randn(num_classes, width, generator=torch.Generator().manual_seed(seed)).requires_grad_()
+        optimizer = torch.optim.Adam([x], lr=1e-3)
+        best, points = float("inf"), F.normalize(x.detach(), dim=1)
+        for _ in range(steps):
+            unit = F.normalize(x, dim=1)
+            loss = uniformity(unit, temperature)
+            if float(loss.detach()) < best:
+                best, points = float(loss.detach()), unit.detach()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return points
+
+
+def uniformity(points: Tensor, temperature: float) -> Tensor:
+    """``mean_i log sum_j exp(t_i . t_j / T)`` of unit vectors [K, D], a scalar."""
+    return (points @ points.T / temperature).logsumexp(1).mean()

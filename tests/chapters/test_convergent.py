@@ -1,0 +1,206 @@
+"""The chapter `convergent`: claims against the printed numbers, sentences against hand-made frames, declarations."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ltlib import declared, grids, places, published
+from ltlib.chapters import claims, convergent, convergent_beyond, convergent_discussion, convergent_judges
+from ltlib.chapters.claims import Compared, Numbers, Value, conclude, denied, every, some
+from ltlib.chapters.convergent_claims import FINDINGS, HYPOTHESES
+
+KINDS = (True, False, None)
+
+
+@pytest.fixture(scope="module")
+def frame() -> pd.DataFrame:
+    return convergent_judges.results([], "paper")
+
+
+@pytest.fixture(scope="module")
+def printed(frame: pd.DataFrame) -> convergent_judges.World:
+    return convergent_judges.printed_world(frame)
+
+
+def test_three_valued_logic_is_kleenes() -> None:
+    order = {False: 0, None: 1, True: 2}  # "and" is the minimum, "or" the maximum of false < open < true
+    for a in KINDS:
+        for b in KINDS:
+            assert order[every([a, b])] == min(order[a], order[b])
+            assert order[some([a, b])] == max(order[a], order[b])
+            assert every([a, b]) == denied(some([denied(a), denied(b)]))
+    assert every([]) is None
+
+
+def test_larger_reads_print_literally_and_ours_with_a_margin() -> None:
+    values = {("a",): Value(0.434), ("b",): Value(0.434), ("c",): Value(0.4285)}
+    literal, ours = Numbers(values), Numbers(values, margin=0.01)
+    assert literal.larger(("a",), ("b",)) is False
+    assert literal.larger(("a",), ("c",)) is True
+    assert ours.larger(("a",), ("c",)) is None
+    assert ours.larger(("a",), ("missing",)) is None
+
+
+def test_larger_agrees_with_welchs_interval_of_scipy() -> None:
+    from scipy.stats import ttest_ind
+
+    draw = np.random.default_rng(3)
+    for shift in (0.0, 0.004, 0.01, 0.05):
+        one, two = draw.normal(0.7 + shift, 0.005, 3), draw.normal(0.7, 0.008, 4)
+        values = {name: Value(x.mean(), len(x), x.std(ddof=1)) for name, x in ((("x",), one), (("y",), two))}
+        interval = ttest_ind(one, two, equal_var=False).confidence_interval(0.95)
+        expected = None if interval.low <= 0 <= interval.high else bool(interval.low > 0)
+        assert Numbers(values, margin=0.5).larger(("x",), ("y",)) is expected
+
+
+def test_conclusion_shows_contradictions_first_and_counts_what_is_missing() -> None:
+    yes, no, absent = Compared(True, True), Compared(False, True), Compared(None, False)
+    found = conclude([([yes], "first"), ([absent], "never"), ([no], "second")])
+    assert found == (False, "Of 3 comparisons 1 agrees, 1 does not, 1 could not be made; second; first.")
+    assert conclude([([absent, absent], "never")]) == (None, claims.NOTHING)
+    assert conclude([([yes, absent], "only")]).answer is None
+
+
+ANSWERS = {  # read by hand from Tables 1 to 9
+    "Deeper networks are more accurate": False,  # CIFAR-10, CE: 0.749 then 0.665
+    "ResNet-18 is adequate on CIFAR-10": True,  # 2.7, 2.2 and 2.2 points behind ResNet-34
+    "ResNet-50 excels on complex sets": False,
+    "SupCon + CE is best across scenarios": False,  # last on butterflies
+    "SupCon separates classes better": None,
+    "ResNet-34 + SupCon + CE is best on CIFAR-10": True,
+    "SupCon + CE is best on CIFAR-10": True,
+    "Focal does not beat the others on CIFAR-10": False,  # Table 3: 0.711 against 0.665
+    "CE is weakest on CIFAR-10": False,  # Table 1: 0.722 against 0.709
+    "ResNet-34 + focal is best on CIFAR-100": True,  # Table 6 repeats it
+    "SupCon + CE against CE on CIFAR-100": False,  # Tables 5 and 6 are equal
+    "Focal is best on butterflies with 18 and 34": True,
+    "CE is best on butterflies with ResNet-50": True,
+    "SupCon + CE is last on butterflies": True,
+    "ResNet-34 + focal for butterflies": False,  # ResNet-18: 0.702 against 0.665
+    "SupCon + CE wins or comes close": False,
+    "SupCon + CE leads in all scores, ResNet-34": True,
+    "No method is best everywhere": True,
+    "The loss matters": True,
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_judges_on_the_printed_numbers(name: str, printed: convergent_judges.World) -> None:
+    claim = next(claim for claim in (*HYPOTHESES, *FINDINGS) if claim.name == name)
+    assert claim.judge(printed).answer is ANSWERS[name]
+
+
+def test_ours_equal_to_the_printed_numbers_never_contradict_them(frame: pd.DataFrame, printed) -> None:
+    """Where our runs give exactly what is printed, only the margin may turn an answer into an open one."""
+    same = frame.assign(reproduced=frame["published"], n=1)
+    ours = convergent_judges.our_world(same, "paper")
+    for claim in (*HYPOTHESES, *FINDINGS):
+        expected, got = claim.judge(printed).answer, claim.judge(ours).answer
+        assert expected is None or got in (expected, None), claim.name
+
+
+def test_one_network_leaves_claims_about_depth_open_but_refutes_those_about_all(frame: pd.DataFrame) -> None:
+    alone = frame["model"].eq("resnet18") & frame["dataset"].eq("cifar10")
+    ours = convergent_judges.our_world(frame.assign(reproduced=frame["published"], n=alone.astype(int)), "laptop")
+    answers = {claim.name: claim.judge(ours).answer for claim in (*HYPOTHESES, *FINDINGS)}
+    assert answers["Deeper networks are more accurate"] is None
+    assert answers["SupCon + CE is best on CIFAR-10"] is None
+    assert answers["CE is weakest on CIFAR-10"] is False
+    assert "ResNet-8 on CIFAR-10" in HYPOTHESES[-1].judge(ours).evidence
+
+
+def test_a_stand_in_cannot_tell(frame: pd.DataFrame, printed) -> None:
+    ours = convergent_judges.our_world(frame.assign(reproduced=frame["published"], n=1), "quick")
+    judged = claims.judge((*HYPOTHESES, *FINDINGS), printed, ours, convergent.stand_in("quick"))
+    assert {item.claim.name for item in judged if item.ours.answer is not None} == {"Deeper networks cost more"}
+    assert len(claims.summary(judged)) == len(HYPOTHESES) + len(FINDINGS)
+    assert claims.tally(judged).startswith(f"Of {len(judged)} claims")
+
+
+def test_reading_of_a_single_method(frame: pd.DataFrame) -> None:
+    alone = frame["method"].eq("ce") & frame["table"].eq("1")
+    ours = frame.assign(reproduced=frame["published"].where(alone), n=alone.astype(int))
+    text = convergent.reading(ours[ours["table"] == "1"], "laptop")
+    assert text.endswith("Ours (CIFAR-10, ResNet-8, 1 run each): CE 0.722; the other methods were not run.")
+
+
+def test_reading_of_table_three(frame: pd.DataFrame) -> None:
+    third = frame[frame["table"] == "3"]
+    text = convergent.reading(third, "paper")
+    assert "SupCon + CE has the best accuracy, 0.771, before Focal 0.711 (6.0 points behind) and CE 0.665" in text
+    assert "4 of 4 scores" in text
+    assert "nothing was run" in text
+    ran = third.assign(reproduced=third["published"][::-1].to_numpy(), n=3)
+    assert "not the printed one" in convergent.reading(ran, "paper")
+    close = third.assign(reproduced=0.7, n=1)
+    assert "too little for 1 run each" in convergent.reading(close, "laptop")
+    assert "says nothing about the document's" in convergent.reading(close, "quick")
+
+
+@pytest.mark.parametrize(("figure", "table"), [("19", "2"), ("28", "3")])
+def test_printed_matrices_give_their_tables(figure: str, table: str) -> None:
+    text = convergent.matrix_check(figure, table)
+    assert "reproduce the focal row" in text
+    assert "do not" not in text
+    assert "truck, the rarest" in text
+
+
+def test_recipe_differences_follow_the_profile() -> None:
+    paper = convergent_beyond.recipe_differences("butterfly", "paper").set_index("setting")
+    assert paper.loc["batch size"].tolist() == ["32", "64"]
+    assert paper.loc["classifier input"].tolist() == ["projection", "features"]
+    assert "augmentation" in paper.index
+    assert "augmentation" not in set(convergent_beyond.recipe_differences("cifar10", "quick")["setting"])
+
+
+def test_recipe_sentence_names_the_nearer_one() -> None:
+    rows = pd.DataFrame({"method": ["CE"], "printed": ["0.722"], "code": [0.72], "text": [0.80]})
+    assert "the code's comes closer" in convergent_beyond.recipe_sentence(rows, "paper")
+    assert "cannot be told in laptop" in convergent_beyond.recipe_sentence(rows, "laptop")
+    assert "nothing can be said" in convergent_beyond.recipe_sentence(rows.assign(text=math.nan), "paper")
+
+
+def test_robustness_sentence() -> None:
+    text = convergent_discussion.robust({"ce": {2.0: [0.9, 0.8], 50.0: [0.7]}, "focal": {2.0: [0.9], 50.0: [0.85]}})
+    assert text.endswith("least first: Focal 5.0, CE 15.0.")
+    assert "From imbalance factor 2 to 50" in text
+
+
+def test_closing_sentence_and_calibration_frame() -> None:
+    rows = [{"network": "N", "method": m, "selected": s, "last epoch": e, "head": 0.9, "tail": t}
+            for m, s, e, t in (("A", 0.8, 0.75, 0.5), ("B", 0.7, 0.72, 0.8))]  # fmt: skip
+    text = convergent_beyond.closing_sentence(pd.DataFrame(rows))
+    assert "best here is A with N, 0.800" in text
+    assert "-2.0 to +5.0 points" in text
+    assert "10.0 points (B, N) to 40.0 points (A, N)" in text
+    said = SimpleNamespace(
+        targets=np.array([0, 0, 1, 1]), predicted=np.array([0, 0, 1, 0]), confidence=np.array([1.0, 1.0, 0.5, 0.9])
+    )
+    run = SimpleNamespace(predictions={"selected": said}, groups={"head": [0], "tail": [1]})
+    frame = convergent_beyond.calibration_frame({"ce": run})
+    assert frame.loc[0, "accuracy"] == 0.75
+    assert frame.loc[0, "confidence"] == pytest.approx(0.85)
+    assert frame.loc[0, "ECE, head"] == 0
+    assert frame.loc[0, "ECE, tail"] == pytest.approx((0.5 + 0.9) / 2)
+    assert "CE +10.0" in convergent_beyond.calibration_sentence(frame)
+
+
+def test_every_table_and_figure_of_the_chapter_is_declared_once() -> None:
+    folder = places.notebooks_folder()
+    assert folder is not None
+    pages = [
+        declared.of_notebook(declared.read_notebook(p), p)[0] for p in sorted((folder / "convergent").glob("*.ipynb"))
+    ]
+    assert sorted((t for page in pages for t in page.tables), key=int) == published.tables("convergent")
+    figures = [figure for page in pages for figure in page.figures]
+    elsewhere = {"1", "2", "3", "Algorithm 1"}
+    assert sorted(figures) == sorted(set(published.figures("convergent")["figure"]) - elsewhere)
+    assert {grid for page in pages for grid in page.grids} <= set(grids.names())
+    for page in pages:
+        assert page.path is not None
+        assert declared.check(page.path) == []

@@ -1,0 +1,127 @@
+"""What work costs and what is to be done, said before anything starts and without data on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ltlib import cost, datasets, grids, models, plan
+from ltlib.cost import Pace, Work
+from ltlib.errors import SettingError, UnknownName
+from ltlib.experiment import Experiment
+from ltlib.runs import Run
+
+PLAIN = Experiment(dataset="cifar10", imbalance_factor=100, model="resnet32", method="ce", recipe="ldam")
+
+
+@pytest.fixture(autouse=True)
+def _known_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cost, "measure", lambda: Pace(1e-4, 1e10))
+
+
+def test_work_by_hand(no_data: Path) -> None:
+    """12,406 images (CIFAR-10, IF 100), 200 epochs in batches of 128; three forward passes a step, one to evaluate."""
+    found = cost.work(PLAIN)
+    forward = models.macs("resnet32", 10, 32)
+    assert found.steps == 200 * 97
+    assert found.macs == pytest.approx(200 * forward * (3 * 12_406 + 10_000))
+    assert found.depth == 32
+    assert Pace(1e-3, 1e9).seconds(Work(10, 5e9, 8)) == pytest.approx(10 * 8 * 1e-3 + 5)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"recipe": "ldam[epochs=201]"},
+        {"imbalance_factor": 50},
+        {"model": "resnet56"},
+        {"dataset": "cifar10", "method": "supcon_ce"},
+        {"recipe": "ldam[batch_size=64]"},
+        {"class_counts": (5000,) * 10},
+    ],
+)
+def test_the_estimate_grows_with_the_work(more: dict[str, object], no_data: Path) -> None:
+    assert cost.estimate([PLAIN.replace(**more)]) > cost.estimate([PLAIN]) > 0
+    assert cost.estimate([PLAIN, PLAIN]) == pytest.approx(2 * cost.estimate([PLAIN]))
+
+
+@pytest.mark.parametrize(
+    "less", [{"limit": 100}, {"recipe": "ldam[evaluate_every=10]"}, {"method": "supcon[probe_epochs=0.1]"}]
+)
+def test_and_shrinks_with_it(less: dict[str, object], no_data: Path) -> None:
+    base = PLAIN.replace(method="supcon") if "method" in less else PLAIN
+    assert 0 < cost.estimate([base.replace(**less)]) < cost.estimate([base])
+
+
+def test_the_probe_measures_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    pace = cost.measure.__wrapped__()
+    assert 0 < pace.dispatch < 1
+    assert 1e6 < pace.macs_per_second < 1e15
+
+
+def test_a_plan_without_data_lists_what_is_missing(no_data: Path, reports: Path) -> None:
+    found = plan.make("paper", ["convergent/1", "convergent/4"])
+    assert found.missing == []
+    assert found.seconds == []
+    assert set(found.no_data) == {"cifar10", "cifar100"}
+    assert sum(found.no_data.values()) == len(found.experiments) > 0
+    text = found.text()
+    assert f"{found.no_data['cifar10']} runs wait for cifar10: {datasets.info('cifar10').where}" in text
+    assert not reports.exists(), "a plan writes nothing"
+    assert list(no_data.iterdir()) == []
+
+
+def test_a_plan_counts_what_is_there(trained: Run, tiny: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = tiny.replace(seed=1)
+    monkeypatch.setattr(grids, "experiments", lambda name, profile: ([tiny, other], {}))
+    found = plan.make("quick", ["x", "x"])
+    assert found.experiments == [tiny, other]
+    assert found.missing == [other]
+    assert found.seconds == pytest.approx([cost.estimate([other])])
+    assert found.text(2).startswith("quick: 2 runs, 1 to train, about ")
+    assert "with 2 processes (estimate)" in found.text(2)
+
+
+def test_a_budget_serves_most_cells_first_and_first_seeds_before_second(
+    tiny: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short, long = tiny, tiny.replace(recipe="convergent[augmentation=shift1;epochs=20]")
+    second = short.replace(seed=1)
+    lists = {"a": [long, short, second], "b": [long], "c": [long], "d": [second]}
+    monkeypatch.setattr(grids, "experiments", lambda name, profile: (lists[name], {}))
+    price = {exp: cost.estimate([exp]) for exp in (short, long, second)}
+
+    def within(budget: float) -> list[Experiment]:
+        found = plan.make("quick", "abcd", budget)
+        assert sum(found.seconds) <= budget
+        assert set(found.missing) | set(found.left_out) == {short, long, second}
+        return found.missing
+
+    assert within(0.0) == []
+    assert within(price[short]) == [short]
+    assert within(price[short] + price[second]) == [short, second], "what does not fit is passed over"
+    assert within(price[short] + price[long]) == [long, short]
+    assert within(sum(price.values()) * 1.01) == [long, short, second]
+    assert "1 runs are left for later" in plan.make("quick", "abcd", price[short] + price[long]).text()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("30m", 1800), ("30 min", 1800), (" 6h ", 21600), ("1.5h", 5400), ("0s", 0)]
+)
+def test_budgets(text: str, seconds: float) -> None:
+    assert plan.parse_budget(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "30", "m", "-5m", "1h30m", "5 days", "1e3s", "infh"])
+def test_wrong_budgets(text: str) -> None:
+    with pytest.raises(SettingError, match="write it as 90s, 30m or 6h"):
+        plan.parse_budget(text)
+
+
+def test_unknown_grids_and_profiles() -> None:
+    with pytest.raises(UnknownName, match="unknown grid 'convergent/99'"):
+        plan.make("quick", ["convergent/99"])
+    with pytest.raises(UnknownName, match="did you mean quick"):
+        plan.make("quik", ["convergent/1"])

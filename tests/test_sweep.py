@@ -1,0 +1,139 @@
+"""Many runs in several processes: each once, and one that fails takes nothing with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from ltlib import places, runs, store, sweep
+from ltlib.errors import RunError, UnknownName
+from ltlib.experiment import Experiment
+from ltlib.runs import Run
+
+pytestmark = pytest.mark.xdist_group("processes")
+
+
+def test_two_workers_a_run_without_data_a_killed_worker_and_the_rest(tiny: Experiment, no_data: Path) -> None:
+    """Five experiments, two of them the same: one has no data, one kills its worker, two are trained."""
+    first, second = tiny.replace(limit=60), tiny.replace(limit=60, seed=1)
+    lost = tiny.replace(dataset="cifar10")
+    spelled = first.replace(recipe="convergent[epochs=2; augmentation=shift1]")
+    long = tiny.replace(recipe="convergent[augmentation=shift1;epochs=100;patience=0]", limit=None)
+    killed: list[int] = []
+
+    def kill_the_long_one() -> None:
+        holder = places.runs_folder() / "locks" / f"{long.run_id}.holder"
+        while not holder.exists():
+            time.sleep(0.02)
+        killed.append(int(holder.read_text().split()[1]))
+        os.kill(killed[0], signal.SIGKILL)
+
+    thread = threading.Thread(target=kill_the_long_one, daemon=True)
+    thread.start()
+    finished: list[str] = []
+    found = sweep.run_all(
+        [long, first, lost, second, spelled], jobs=2, show=False, done=lambda run: finished.append(run.id)
+    )
+    assert len(killed) == 1
+    assert [run.id for run in found] == [first.run_id, second.run_id, first.run_id]
+    assert sorted(finished) == sorted([first.run_id, second.run_id]), "the two spellings are one run"
+    assert found.failures.keys() == {lost.run_id, long.run_id}
+    assert "cifar" in found.failures[lost.run_id]
+    assert f"ended with code -{signal.SIGKILL.value}" in found.failures[long.run_id]
+    assert runs.verify() == []
+    assert sweep.missing([long, first, lost, second]) == [long, lost]
+    assert found[0].provenance["threads"] == 1
+    with store.claim(places.runs_folder() / "locks" / f"{long.run_id}.lock", "it"):
+        pass  # the killed worker holds nothing
+
+
+def test_finished_runs_start_no_process(trained: Run, tiny: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise AssertionError("no process is needed")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    found = sweep.run_all([tiny, tiny], show=False)
+    assert [run.id for run in found] == [tiny.run_id] * 2
+    assert found.failures == {}
+
+
+class Fake:
+    """A worker's process that answers with given lines and then ends."""
+
+    started = 0
+
+    def __init__(self, lines: list[str], code: int = 1):
+        body = f"import sys; sys.stdin.readline(); [print(line) for line in {lines!r}]; sys.exit({code})"
+        self.arguments = [sys.executable, "-S", "-c", body]
+
+    def start(self, owner: sweep._Sweep) -> subprocess.Popen[str]:
+        Fake.started += 1
+        return subprocess.Popen(self.arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ([], "ended with code 1"),
+        (['{"row": {"epoch": 1, "epochs": 2}}', '{"row": {"ep'], "ended with code 1"),
+        (['{"error": "no space"}'], "no space"),
+        (['{"stopped": "stopped; its state is saved"}'], "stopped; its state is saved"),
+    ],
+)
+def test_whatever_a_worker_does_every_run_is_accounted_for(
+    tiny: Experiment, monkeypatch: pytest.MonkeyPatch, lines: list[str], reason: str
+) -> None:
+    fake = Fake(lines)
+    monkeypatch.setattr(sweep._Sweep, "_start", lambda self: fake.start(self))
+    asked = [tiny, tiny.replace(seed=1), tiny.replace(seed=2)]
+    found = sweep.run_all(asked, jobs=1, show=False)
+    assert list(found) == []
+    assert found.failures.keys() == {exp.run_id for exp in asked}
+    if "ended" in reason or "stopped" in reason:
+        assert all(reason in text for text in found.failures.values())
+    else:
+        assert reason in found.failures[tiny.run_id]
+
+
+def test_a_failing_callback_or_start_stops_nothing_and_is_said(
+    trained: Run, tiny: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tiny.replace(seed=1)
+    monkeypatch.setattr(sweep, "_load", lambda run_id: None)  # ask for both
+
+    def answers(self: sweep._Sweep, process: object, experiment: Experiment) -> str | None:
+        return None
+
+    monkeypatch.setattr(sweep._Sweep, "_train", answers)
+    monkeypatch.setattr(sweep._Sweep, "_start", lambda self: Fake([], 0).start(self))
+
+    def full(run: Run) -> None:
+        raise RunError("the disk is full")
+
+    assert sweep.run_all([tiny, other], jobs=1, show=False, done=full).failures == {tiny.run_id: "the disk is full"}
+
+    def nothing(self: sweep._Sweep) -> None:
+        raise OSError("no more processes")
+
+    monkeypatch.setattr(sweep._Sweep, "_start", nothing)
+    assert set(sweep.run_all([tiny, other], jobs=2, show=False).failures.values()) == {"no more processes"}
+
+
+def test_wrong_names_are_refused_before_anything_is_trained(tiny: Experiment, reports: Path) -> None:
+    with pytest.raises(UnknownName, match="did you mean digits"):
+        sweep.run_all([tiny, tiny.replace(dataset="digit")], show=False)
+    assert not reports.exists()
+
+
+def test_a_damaged_run_is_a_missing_one(trained: Run, tiny: Experiment) -> None:
+    assert trained.folder is not None
+    (trained.folder / "run.json").write_text(json.dumps({"id": "x"}))
+    assert sweep.missing([tiny]) == [tiny]
