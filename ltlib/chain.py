@@ -9,7 +9,7 @@ import contextlib
 import json
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -93,7 +93,8 @@ def key(page: Declared, profile: str, runs: Iterable[str] = ()) -> dict[str, str
         runs: Ids of further runs the page rested on when it was made.
 
     Returns:
-        ``results``: code of the cells and of the chapters (AST), declaration, records and package version, which only an execution brings in.
+        ``results``: code of the cells and of the chapters (AST), declaration, records and package version, which only
+        an execution brings in.
         ``text``: Markdown and template, which need no execution.
     """
     assert page.path is not None
@@ -294,27 +295,23 @@ def _make_all(
     stop: threading.Event,
     say: Callable[[str], None],
 ) -> None:
-    left = list(todo)
-    running: dict[Future[Outcome], Declared] = {}
+    # pages rest on runs, never on one another: the order is for the reader, and any of them may be made beside another
     with ThreadPoolExecutor(jobs) as pool:
+        running = {pool.submit(make, page, profile, timeout=timeout, stop=stop): page for page in todo}
         try:
-            while left or running:
-                busy = {name for page in [*left, *running.values()] for name in (page.id, page.notebook)}
-                for page in [page for page in left if not busy & set(page.after)][: jobs - len(running)]:
-                    left.remove(page)
-                    running[pool.submit(make, page, profile, timeout=timeout, stop=stop)] = page
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    page = running.pop(future)
-                    try:
-                        outcome = future.result()
-                        _export(exporter, page, profile, outcome, order)
-                        word = "done" if outcome.complete else f"FAILED: {outcome.cause}"
-                        say(f"{page.id}: {word} ({outcome.seconds:.0f} s)")
-                    except LtlibError as error:
-                        _note_failure(page, profile, str(error))
-                        say(f"{page.id}: FAILED: {error}")
+            for future in as_completed(running):
+                page = running[future]
+                try:
+                    outcome = future.result()
+                    _export(exporter, page, profile, outcome, order)
+                    word = "done" if outcome.complete else f"FAILED: {outcome.cause}"
+                    say(f"{page.id}: {word} ({outcome.seconds:.0f} s)")
+                except LtlibError as error:
+                    _note_failure(page, profile, str(error))
+                    say(f"{page.id}: FAILED: {error}")
         except BaseException:
             stop.set()  # the pool's threads kill their kernels and end
+            pool.shutdown(cancel_futures=True)
             raise
 
 

@@ -269,7 +269,7 @@ def code_digest(notebook: Mapping[str, Any]) -> str:
 
 
 def chapters_digest() -> str:
-    """Digest of the chapters' code without comments and layout: it is the notebooks' code, kept where it can be tested."""
+    """Digest of the chapters' code without comments and layout: the notebooks' code, kept where tests reach it."""
     folder = Path(__file__).parent / "chapters"
     trees = [ast.dump(ast.parse(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("*.py"))]
     return files.digest("\n".join(trees))

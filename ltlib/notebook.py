@@ -144,8 +144,8 @@ class Page:
     def trains(self) -> bool:
         """Whether a missing run is trained here and now.
 
-        Not in the chain, which trains before it executes and has its reasons for what is left (a budget, a failure, data
-        that cannot be had), and not for the paper profile without a GPU. ``LTLIB_TRAIN`` set to 0 or 1 decides.
+        Not in the chain, which trains before it executes and has its reasons for what is left (a budget, a failure,
+        data that cannot be had), and not for the paper profile without a GPU. ``LTLIB_TRAIN`` set to 0 or 1 decides.
         """
         said = os.environ.get("LTLIB_TRAIN")
         if said is not None:

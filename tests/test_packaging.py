@@ -7,8 +7,9 @@ import subprocess
 import tomllib
 from pathlib import Path
 
-import ltlib
 import pytest
+
+import ltlib
 
 TOP = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((TOP / "pyproject.toml").read_text())

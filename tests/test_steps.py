@@ -127,6 +127,7 @@ def test_a_linear_probe_changes_the_classifier_only() -> None:
     changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
     assert changed == {"classifier.weight", "classifier.bias"}
     assert any("running_mean" in name for name in before), "there is no batch normalisation to be changed"
+    assert all(parameter.grad is None for parameter in network.backbone.parameters()), "a gradient nobody needs"
 
 
 def test_factors_scale_the_learning_rate_of_their_part() -> None:

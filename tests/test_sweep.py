@@ -71,7 +71,10 @@ class Fake:
     started = 0
 
     def __init__(self, lines: list[str], code: int = 1):
-        body = f"import sys; sys.stdin.readline(); [print(line) for line in {lines!r}]; sys.exit({code})"
+        body = (
+            "import sys, time; sys.stdin.readline(); "
+            f"[print(line, flush=True) for line in {lines!r}]; time.sleep({0.3 if lines else 0}); sys.exit({code})"
+        )
         self.arguments = [sys.executable, "-S", "-c", body]
 
     def start(self, owner: sweep._Sweep) -> subprocess.Popen[str]:

@@ -55,11 +55,15 @@ class BalancedContrastive(Loss):
             self.prototypes = nn.Parameter(drawn / math.sqrt(width))
 
     def forward(self, features: Tensor, targets: Tensor, prototypes: Tensor | None = None) -> Tensor:
-        """The batch's loss, a scalar: the mean over the samples that have a positive; see `per_sample`."""
+        """The batch's loss, a scalar; see `per_sample`."""
         values = self.per_sample(features, targets, prototypes)
-        if prototypes is None and self.prototypes is None:
-            return values.sum() / ((targets[:, None] == targets[None, :]).sum(1) > 1).sum().clamp(min=1)
-        return values.mean()
+        return self.reduce(values, targets) if prototypes is None else values.mean()
+
+    def reduce(self, losses: Tensor, targets: Tensor) -> Tensor:
+        """Mean over the samples that have a positive: with prototypes all of them."""
+        if self.prototypes is not None:
+            return losses.mean()
+        return losses.sum() / ((targets[:, None] == targets[None, :]).sum(1) > 1).sum().clamp(min=1)
 
     def per_sample(self, features: Tensor, targets: Tensor, prototypes: Tensor | None = None) -> Tensor:
         """Each sample's loss, [N]; 0 where it has no positive.

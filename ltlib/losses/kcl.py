@@ -61,51 +61,48 @@ class KPositive(Loss):
         self.k = int(checked_number("k", k))
         self.views = int(checked_number("views", views, least=1))
 
-    def forward(self, features: Tensor, targets: Tensor, noise: Tensor | None = None) -> Tensor:
-        """The batch's loss, a scalar: the mean over the samples that have a positive.
+    def per_sample(self, features: Tensor, targets: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Each sample's loss, [N]; 0 where it has no positive (one view, alone in its class).
 
         Args:
             features: float [N, D].
             targets: int64 [N].
-            noise: float [N], uniform in [0, 1), on the same device; drawn here by default.
+            noise: float [N], uniform in [0, 1), on the same device (of more columns the first is used); drawn here by
+                default.
         """
-        log_probability, positive = self.parts(features, targets, noise)
-        number = positive.sum(1)
-        values = -log_probability.masked_fill(~positive, 0).sum(1) / number.clamp(min=1)
-        return values.sum() / (number > 0).sum().clamp(min=1)
-
-    def per_sample(self, features: Tensor, targets: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Each sample's loss, [N]; 0 where it has no positive (one view, alone in its class)."""
-        log_probability, positive = self.parts(features, targets, noise)
-        return -log_probability.masked_fill(~positive, 0).sum(1) / positive.sum(1).clamp(min=1)
-
-    def parts(self, features: Tensor, targets: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Logarithm of each pair's share of the denominator, [N, N], and which pairs are positives, bool [N, N]."""
         with torch.autocast(features.device.type, enabled=False):
             unit = F.normalize(working_precision(features), dim=1)
             similarity = unit @ unit.T / self.temperature
         itself = torch.eye(len(targets), dtype=torch.bool, device=targets.device)
-        similarity = similarity.masked_fill(itself, torch.finfo(similarity.dtype).min)
-        return similarity.log_softmax(1), self.positives(targets, noise)
+        log_probability = similarity.masked_fill(itself, torch.finfo(similarity.dtype).min).log_softmax(1)
+        positive = self.positives(targets, noise)
+        return -log_probability.masked_fill(~positive, 0).sum(1) / positive.sum(1).clamp(min=1)
+
+    def reduce(self, losses: Tensor, targets: Tensor) -> Tensor:
+        """Mean over the samples that have a positive; 0 if none has. Which ones are chosen makes no difference."""
+        return losses.sum() / self.positives(targets, torch.zeros_like(losses)).any(1).sum().clamp(min=1)
 
     @torch.no_grad()
     def positives(self, targets: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Which samples count as positives of which, bool [N, N].
+        """Which samples count as positives of which, bool [N, N]; a single sample has none.
 
         Raises:
             SettingError: The number of samples is no multiple of the views.
         """
         count = len(targets)
+        if count == 1:
+            return torch.zeros(1, 1, dtype=torch.bool, device=targets.device)
         if count % self.views:
             raise SettingError(f"{count} samples are not {self.views} views of a batch; give kcl its number of views")
         number = torch.arange(count, device=targets.device)
         same_image = (number[:, None] % (count // self.views)) == (number[None, :] % (count // self.views))
         views = same_image & (number[:, None] != number[None, :])
-        if self.k == 0 or count == 1:
+        if self.k == 0:
             return views
         candidates = (targets[:, None] == targets[None, :]) & ~same_image
         if noise is None:
             noise = torch.rand(count, device=targets.device)
+        noise = noise.reshape(count, -1)[:, 0]
         order = torch.remainder(noise[:, None] + noise[None, :], 1.0).masked_fill(~candidates, 2.0)
         nearest = order.topk(min(self.k, count), dim=1, largest=False).indices
         chosen = torch.zeros_like(views).scatter_(1, nearest, torch.ones_like(nearest, dtype=torch.bool))

@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -43,7 +44,7 @@ class Targeted(KPositive):
         temperature: T > 0, of the loss and of the targets.
         k: As for `KPositive`.
         views: As for `KPositive`.
-        width: D of the features.
+        width: D of the features; 0 takes it from the first call. Give it where a checkpoint is to be read before that.
         target_weight: w, weight of the term that pulls a sample to its class's target.
         points: ``best`` for the simplex where it fits and Adam elsewhere, ``adam`` for Adam always.
         target_steps: Steps of Adam.
@@ -64,38 +65,49 @@ class Targeted(KPositive):
         temperature: float = 0.07,
         k: int = 6,
         views: int = 2,
-        width: int = 128,
+        width: int = 0,
         target_weight: float = 0.2,
         points: str = "best",
         target_steps: int = 10_000,
     ):
         super().__init__(temperature=temperature, k=k, views=views)
-        num_classes = len(checked_counts(class_counts))
-        self.width = int(checked_number("width", width, least=1))
+        self.num_classes = len(checked_counts(class_counts))
         self.target_weight = checked_number("target_weight", target_weight)
-        steps = int(checked_number("target_steps", target_steps))
+        self.spread = checked_choice("points of tsc", points, ("best", "adam"))
+        self.target_steps = int(checked_number("target_steps", target_steps))
+        self.width = 0
         self.points: Tensor
         self.centres: Tensor
         self.assignment: Tensor
-        exact = checked_choice("points of tsc", points, ("best", "adam")) == "best" and num_classes <= self.width + 1
-        spread = simplex(num_classes, self.width) if exact else None
-        if spread is None:
-            spread = uniform_targets(num_classes, self.width, self.temperature, steps).clone()
-        self.register_buffer("points", spread)
-        start = torch.randn(num_classes, self.width, generator=torch.Generator().manual_seed(1))
-        self.register_buffer("centres", F.normalize(start, dim=1))
-        self.register_buffer("assignment", torch.arange(num_classes))
+        if width:
+            self._make(int(checked_number("width", width, least=1)))
 
-    def forward(self, features: Tensor, targets: Tensor, noise: Tensor | None = None) -> Tensor:
-        """The batch's loss, a scalar: the mean over all samples. In training mode the centres follow the batch."""
-        return self.per_sample(features, targets, noise).mean()
+    def _make(self, width: int) -> None:
+        """The buffers, for features of this width."""
+        self.width = width
+        if self.spread == "best" and self.num_classes <= width + 1:
+            points = simplex(self.num_classes, width)
+        else:
+            points = uniform_targets(self.num_classes, width, self.temperature, self.target_steps).clone()
+        start = torch.randn(self.num_classes, width, generator=torch.Generator().manual_seed(1))
+        self.register_buffer("points", points)
+        self.register_buffer("centres", F.normalize(start, dim=1))
+        self.register_buffer("assignment", torch.arange(self.num_classes))
 
     def per_sample(self, features: Tensor, targets: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Each sample's loss, [N].
+        """Each sample's loss, [N]; in training mode the centres follow the batch.
+
+        Args:
+            features: float [N, D].
+            targets: int64 [N].
+            noise: As for `KPositive.per_sample`.
 
         Raises:
             SettingError: Features of another width than the targets'.
         """
+        if self.width == 0:
+            self._make(features.shape[1])
+            self.to(features.device)
         if features.shape[1] != self.width:
             raise SettingError(f"tsc has targets of width {self.width}, the features {features.shape[1]}; set width")
         with torch.autocast(features.device.type, enabled=False):
@@ -115,8 +127,12 @@ class Targeted(KPositive):
 
     def set_epoch(self, epoch: int, epochs: int) -> None:
         """Match classes and targets before each epoch (from 1) but the first, in which nothing was seen yet."""
-        if epoch > 1:
+        if epoch > 1 and self.width:
             self.assign()
+
+    def reduce(self, losses: Tensor, targets: Tensor) -> Tensor:
+        """Mean over all samples: each has its class's target as a positive."""
+        return losses.mean()
 
     @torch.no_grad()
     def observe(self, unit: Tensor, targets: Tensor) -> None:
@@ -143,18 +159,18 @@ class Targeted(KPositive):
 def simplex(num_classes: int, width: int) -> Tensor:
     """Corners of a regular simplex: unit vectors float32 [K, D], K <= D + 1, every two with the cosine -1 / (K - 1).
 
-    In a fixed rotation of the D dimensions, so that no feature has a part of its own.
+    Turned by a fixed rotation of the D dimensions, so that no feature has a class of its own.
     """
-    if num_classes == 1:
-        corners = torch.ones(1, 1, dtype=torch.float64)
-    else:
-        centred = torch.eye(num_classes, dtype=torch.float64) - 1 / num_classes
-        values, vectors = torch.linalg.eigh(centred)
-        corners = F.normalize(vectors[:, values > 0.5], dim=1)  # the K - 1 dimensions the corners lie in
-    drawn = torch.randn(width, width, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    rotation, triangle = torch.linalg.qr(drawn)
-    rotation = rotation * triangle.diagonal().sign()
-    return (corners @ rotation[: corners.shape[1]]).float()
+    k = np.arange(1, num_classes)[:, None]
+    column = np.arange(num_classes)[None, :]
+    # Helmert's basis of the space across (1, ..., 1): the corners are the unit vectors seen from there
+    corners = np.where(column < k, 1.0, np.where(column == k, -k, 0.0)).T if num_classes > 1 else np.ones((1, 1))
+    if num_classes > 1:
+        corners = corners / np.sqrt(k * (k + 1.0)).T
+        corners /= np.linalg.norm(corners, axis=1, keepdims=True)
+    rotation, triangle = np.linalg.qr(np.random.default_rng(0).standard_normal((width, width)))
+    rotation = rotation * np.sign(np.diag(triangle))  # unique only up to these signs
+    return torch.from_numpy(corners @ rotation[: corners.shape[1]]).float()
 
 
 @lru_cache(maxsize=32)

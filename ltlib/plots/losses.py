@@ -19,6 +19,11 @@ from ltlib.plots.style import DOUBLE, INK, MUTED, Chart, chart, label, light_gri
 
 POINTS = 199
 """Probabilities of a curve: 0.005 ... 0.995."""
+_QUANTITIES = {
+    "loss": "Loss",
+    "gradient": "Gradient by the true class's logit (size)",
+    "factor": "Loss over cross-entropy",
+}
 
 
 def curve(loss: str, class_counts: Sequence[int] = (1, 1), target: int = 0, points: int = POINTS) -> dict[str, Any]:
@@ -34,7 +39,8 @@ def curve(loss: str, class_counts: Sequence[int] = (1, 1), target: int = 0, poin
         points: How many probabilities, evenly between 0 and 1.
 
     Returns:
-        ``probability``, ``loss``, and ``gradient``: the size of the derivative by the true class's logit.
+        ``probability``, ``loss``, ``gradient`` (size of the derivative by the true class's logit) and ``factor`` (the
+        loss over cross-entropy).
 
     Raises:
         UnknownName: Unknown loss.
@@ -61,6 +67,7 @@ def curve(loss: str, class_counts: Sequence[int] = (1, 1), target: int = 0, poin
         "probability": p.tolist(),
         "loss": values.detach().tolist(),
         "gradient": gradient[:, target].abs().tolist(),
+        "factor": (values.detach() / -p.log()).tolist(),
     }
 
 
@@ -123,11 +130,11 @@ def over_probability(
     most: float | None = None,
     title: str = "",
 ) -> Chart:
-    """Losses, or the size of their gradient, over the probability of the true class.
+    """Losses, the size of their gradient, or their factor on cross-entropy, over the probability of the true class.
 
     Args:
         names: The losses' texts; each is a line.
-        quantity: ``loss`` or ``gradient``.
+        quantity: ``loss``, ``gradient`` or ``factor``.
         class_counts: Training images per class.
         target: The true class.
         most: Upper end of the vertical axis; by default what the curves need.
@@ -136,8 +143,8 @@ def over_probability(
     Raises:
         SettingError: No loss, or another quantity.
     """
-    if quantity not in ("loss", "gradient"):
-        raise SettingError(f"over the probability there is loss or gradient to draw, not {quantity!r}")
+    if quantity not in _QUANTITIES:
+        raise SettingError(f"over the probability there is {', '.join(_QUANTITIES)} to draw, not {quantity!r}")
     if not names:
         raise SettingError("give at least one loss to draw")
     curves = {name: curve(name, class_counts, target) for name in names}
@@ -145,7 +152,7 @@ def over_probability(
     axes = fig.add_subplot()
     for name, look in method_looks(list(curves)).items():
         axes.plot(curves[name]["probability"], curves[name][quantity], label=label(name), **look.line(POINTS))
-    text = "Loss" if quantity == "loss" else "Gradient by the true class's logit (size)"
+    text = _QUANTITIES[quantity]
     axes.set(xlabel="Probability of the true class", ylabel=text, title=title, xlim=(0, 1))
     axes.set_ylim(0, most)
     light_grid(axes)
@@ -156,7 +163,7 @@ def over_probability(
     ]
     fig.alt = f"{text} over the probability of the true class, at 0.1 and at 0.9: {'; '.join(ends)}."
     fig.data = {"loss name": [name for name in curves for _ in range(POINTS)]} | {
-        key: [value for c in curves.values() for value in c[key]] for key in ("probability", "loss", "gradient")
+        key: [value for c in curves.values() for value in c[key]] for key in ("probability", *_QUANTITIES)
     }
     return fig
 
@@ -182,10 +189,11 @@ def term_weights(*, title: str = "") -> Chart:
     if title:
         fig.suptitle(title, x=0.01, ha="left", fontweight="bold")
     fig.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    quarter = int(round(0.25 * (POINTS + 1)))
+    quarter = round(0.25 * (POINTS + 1))
     fig.alt = (
-        "Weights of the two terms over the probability of the true class; they add up to 1 and cross at 0.5. At 0.25 the "
-        f"cross-entropy term weighs {alt.number(1 - p[quarter])} in CEFL and {alt.number(square[quarter])} in CEFL2."
+        "Weights of the two terms over the probability of the true class; they add up to 1 and cross at 0.5. At 0.25 "
+        f"the cross-entropy term weighs {alt.number(1 - p[quarter])} in CEFL and "
+        f"{alt.number(square[quarter])} in CEFL2."
     )
     fig.data = dict(rows)
     return fig
@@ -292,7 +300,7 @@ def _pieces(axes: Axes, table: Mapping[str, np.ndarray], classes: int) -> None:
         for place, start, size in zip(places, left, width, strict=True):
             if size >= 2.2:
                 color = INK if light else "white"
-                axes.text(start + size / 2, place, str(c), ha="center", va="center", fontsize=6.5, color=color)
+                axes.text(start + size / 2, float(place), str(c), ha="center", va="center", fontsize=6.5, color=color)
         left = left + width
     axes.set_yticks(places, [label(name) for name in table])
     axes.invert_yaxis()

@@ -80,3 +80,34 @@ def test_forward_and_backward_stay_on_the_device(text, dtype):
 def test_the_recorder_catches_what_it_must(wait):
     with Recorder(), pytest.raises(AssertionError, match="data-dependent"):
         wait(torch.randn(5))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("text", CASES)
+def test_a_captured_graph_replays_what_the_eager_loss_computes(text):
+    loss = losses.create(text, [50, 20, 3]).cuda()
+    logits = torch.zeros(8, 3, device="cuda", requires_grad=True)
+    targets = torch.zeros(8, dtype=torch.int64, device="cuda")
+    noise = (torch.full((8, 3), 0.5, device="cuda"),) if loss.noise else ()
+
+    def step():
+        value = loss(logits, targets, *noise)
+        return value, torch.autograd.grad(value, logits)[0]
+
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        step()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        captured = step()
+    for epoch, seed in ((1, 0), (10, 1)):
+        loss.set_epoch(epoch, 10)  # in place: the captured step must see it
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            logits.copy_(torch.randn(8, 3, generator=generator))
+            targets.copy_(torch.randint(3, (8,), generator=generator))
+        graph.replay()
+        for ours, eager in zip(captured, step(), strict=True):
+            torch.testing.assert_close(ours, eager)

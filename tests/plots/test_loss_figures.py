@@ -38,6 +38,7 @@ def test_curves_are_the_formulas(classes):
         assert a == pytest.approx(-math.log(p), rel=1e-9)
         assert b == pytest.approx(-((1 - p) ** 2) * math.log(p), rel=1e-8)
         assert slope == pytest.approx(1 - p, rel=1e-9)
+    assert focal["factor"] == pytest.approx([(1 - p) ** 2 for p in ce["probability"]], rel=1e-8)
 
 
 def test_batch_losses_see_one_image_a_probability():
@@ -65,8 +66,8 @@ def test_shares_add_up_and_loss_equalisation_evens_them():
         drawn.shares("ce", sure, targets, COUNTS)
 
 
-@pytest.mark.parametrize("quantity", ["loss", "gradient"])
-def test_over_probability_draws_a_line_for_each_loss(quantity):
+@pytest.mark.parametrize(("quantity", "value"), [("loss", 2.3), ("gradient", 0.9), ("factor", 1)])
+def test_over_probability_draws_a_line_for_each_loss(quantity, value):
     names = ["ce", "focal[gamma=2]", "cefl[gamma=2]", "cefl2[gamma=2]"]
     fig = drawn.over_probability(names, quantity=quantity, most=5, title="Losses")
     (axes,) = fig.axes
@@ -75,7 +76,6 @@ def test_over_probability_draws_a_line_for_each_loss(quantity):
     for name, line in zip(names, axes.lines, strict=True):
         assert list(line.get_ydata()) == drawn.curve(name)[quantity]
     assert len({(line.get_color(), line.get_linestyle()) for line in axes.lines}) == 4
-    value = 2.3 if quantity == "loss" else 0.9
     assert f"CE {value:g}" in fig.alt
     assert len(fig.frame()) == 4 * drawn.POINTS
     assert "<svg" in export.svg(fig)
@@ -119,7 +119,7 @@ def test_batch_shares_are_stacked_to_a_hundred():
     assert "CE 60.0% (class 0)" in fig.alt
     assert fig.frame()["share"].tolist()[:3] == pytest.approx([0.7, 0.2, 0.1])
     assert "<svg" in export.svg(fig)
-    assert drawn.batch_shares({"ce": [0.01] * 100}).axes[0].texts == []  # no room for a hundred class numbers
+    assert not list(drawn.batch_shares({"ce": [0.01] * 100}).axes[0].texts)  # no room for a hundred class numbers
 
 
 @pytest.mark.parametrize(
