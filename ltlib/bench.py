@@ -14,14 +14,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ltlib import augment
+from ltlib import augment, provenance
 from ltlib.errors import SettingError
 from ltlib.places import data_folder
 from ltlib.resident import Resident
@@ -99,7 +98,7 @@ def machine() -> dict[str, Any]:
     from importlib.metadata import version
 
     return {
-        "cpu": _cpu_name(),
+        "cpu": provenance.processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
@@ -136,15 +135,6 @@ def _cpu_seconds() -> float:
     """CPU time of this process and of its children that have ended (on Windows without the children)."""
     times = os.times()
     return time.process_time() + times.children_user + times.children_system
-
-
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 # --- bench data ------------------------------------------------------------------------------------------------------

@@ -8,21 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import io
-import platform
-import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import safetensors.torch
-import torch
 
-from ltlib import calibration, datasets, metrics, models, places, stages, store
+from ltlib import datasets, models, places, provenance, stages, store
 from ltlib.datasets import LongTailed
 from ltlib.errors import DataError, LtlibError, RunError
 from ltlib.experiment import Experiment, Resolved
@@ -37,203 +31,7 @@ from ltlib.files import (
     write_json,
     write_text,
 )
-from ltlib.models import Network
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-SELECTIONS = ("last", "selected")
-_DIGITS = 7  # of a number in a record
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """What a network says of the test images.
-
-    Attributes:
-        targets: int64 [N], the classes.
-        predicted: int64 [N], the most probable class.
-        confidence: float64 [N], its probability.
-        logits: float32 [N, K], or None where only the committed record is there.
-    """
-
-    targets: np.ndarray
-    predicted: np.ndarray
-    confidence: np.ndarray
-    logits: np.ndarray | None = None
-
-    @classmethod
-    def from_logits(cls, logits: np.ndarray, targets: np.ndarray) -> Predictions:
-        """Softmax in float64."""
-        probabilities = calibration.probabilities(logits)
-        predicted = probabilities.argmax(1)
-        return cls(targets, predicted, probabilities[np.arange(len(predicted)), predicted], logits)
-
-
-class Run:
-    """A finished run.
-
-    Attributes:
-        id: The run's identity, twelve hexadecimal digits.
-        experiment: What was asked for.
-        folder: The full run folder, or None for a committed record.
-        profile: Of a committed record: ``laptop`` or ``paper``; else None.
-    """
-
-    def __init__(self, facts: Mapping[str, Any], folder: Path | None, profile: str | None, predictions: Path | None):
-        self._facts = facts
-        self.folder, self.profile = folder, profile
-        self._predictions = predictions
-        self.experiment = Experiment.from_settings(facts["experiment"])
-        self.id: str = facts["id"]
-
-    def __repr__(self) -> str:
-        exp = self.experiment
-        return (
-            f"Run({self.id}: {exp.method} on {exp.dataset}, IF {exp.imbalance_factor:g}, {exp.model}, seed {exp.seed})"
-        )
-
-    @property
-    def selection(self) -> str:
-        """The rule of the selected epoch."""
-        return self._facts["selection"]
-
-    @property
-    def class_counts(self) -> list[int]:
-        return self._facts["class_counts"]
-
-    @property
-    def class_names(self) -> list[str]:
-        return self._facts["class_names"]
-
-    @property
-    def groups(self) -> dict[str, list[int]]:
-        return self._facts["groups"]
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the chosen images' indices and classes."""
-        return self._facts["fingerprint"]
-
-    @property
-    def provenance(self) -> dict[str, Any]:
-        return self._facts["provenance"]
-
-    @property
-    def parameters(self) -> int:
-        return self._facts["parameters"]
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates of one image's forward pass."""
-        return self._facts["macs"]
-
-    @property
-    def seconds(self) -> float:
-        """Training and evaluation, summed over epochs."""
-        return float(self.history["seconds"].sum())
-
-    @cached_property
-    def history(self) -> pd.DataFrame:
-        """One row an epoch; the columns are listed in `ltlib.stages`."""
-        import pandas as pd
-
-        return pd.read_csv(io.StringIO(self._facts["history"]))
-
-    @cached_property
-    def predictions(self) -> dict[str, Predictions]:
-        """Test predictions by ``last`` and ``selected`` epoch."""
-        assert self._predictions is not None
-        if self.folder is not None:
-            targets = np.load(io.BytesIO(store.read_sealed(self.folder, "targets.npy")), allow_pickle=False)
-            return _from_stage(self._predictions.parent, targets)
-        with np.load(self._predictions, allow_pickle=False) as file:
-            targets = file["targets"].astype(np.int64)
-            return {
-                name: Predictions(
-                    targets, file[f"{name}_predicted"].astype(np.int64), file[f"{name}_confidence"].astype(float)
-                )
-                for name in SELECTIONS
-            }
-
-    @cached_property
-    def metrics(self) -> dict[str, dict[str, Any]]:
-        """By ``last`` and ``selected``: `metrics.evaluate` with epoch, loss, nll, ece, mce and brier.
-
-        Recomputed from the logits while the run's folder is there; a committed record keeps those it was made with.
-        """
-        if self.folder is None:
-            return self._facts["metrics"]
-        return {
-            name: measure(self.predictions[name], len(self.class_counts), self.groups)
-            | {"epoch": self._facts["epochs"][name], "loss": self._loss_at(self._facts["epochs"][name])}
-            for name in SELECTIONS
-        }
-
-    def _loss_at(self, epoch: int) -> float | None:
-        """The test loss in the history, that is in the method's own loss."""
-        rows = self.history
-        rows = rows[rows["stage"] == rows["stage"].max()]
-        value = rows.loc[rows["epoch"] == epoch, "test_loss"]
-        return float(value.iloc[0]) if len(value) and value.notna().all() else None
-
-    def network(self, selection: str = "selected") -> Network:
-        """The trained network, on the CPU in evaluation mode.
-
-        Raises:
-            RunError: Only the record is there, which has no weights.
-        """
-        if self.folder is None:
-            raise RunError(f"the weights of run {self.id} are not here, only its record; ltlib train makes them again")
-        resolved = self.experiment.resolve()
-        network = stages.build_network(resolved, len(self.class_counts))
-        network.classifier_input = resolved.stages[-1].classifier_input
-        folder = self.folder.parent / "stages" / resolved.stage_id(len(resolved.stages) - 1)
-        chosen = folder / "selected.safetensors"
-        if selection == "last" or not chosen.is_file():
-            chosen = folder / "weights.safetensors"
-        network.load_state_dict(store.read_tensors(chosen))
-        return network.eval()
-
-    def record(self, folder: Path) -> Path:
-        """Write the small committed record: ``<id>.json`` and ``<id>.npz``, together under 100 KB."""
-        history = self.history.to_csv(index=False, lineterminator="\n", float_format=f"%.{_DIGITS}g")
-        facts = {**self._facts, "metrics": self.metrics, "history": history}
-        arrays: dict[str, np.ndarray] = {}
-        for name, found in self.predictions.items():
-            small = np.uint8 if len(self.class_counts) <= 256 else np.uint16
-            arrays["targets"] = found.targets.astype(small)
-            arrays[f"{name}_predicted"] = found.predicted.astype(small)
-            arrays[f"{name}_confidence"] = found.confidence.astype(np.float16)
-        packed = io.BytesIO()
-        np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]
-        write_bytes(folder / f"{self.id}.npz", packed.getvalue())
-        exact = {name: facts[name] for name in ("experiment", "identity")}
-        write_json(folder / f"{self.id}.json", _rounded(facts) | exact)
-        return folder / f"{self.id}.json"
-
-
-def _from_stage(stage: Path, targets: np.ndarray) -> dict[str, Predictions]:
-    """Predictions by ``last`` and ``selected`` epoch from a finished stage's logits, compared with their digest."""
-    tensors = safetensors.torch.load(store.read_sealed(stage, "logits.safetensors"))
-    last = Predictions.from_logits(tensors["last"].numpy(), targets)
-    chosen = Predictions.from_logits(tensors["selected"].numpy(), targets) if "selected" in tensors else last
-    return {"last": last, "selected": chosen}
-
-
-def measure(found: Predictions, num_classes: int, groups: Mapping[str, list[int]]) -> dict[str, Any]:
-    """Every metric of a prediction: accuracy and its kin, calibration, per class and per group."""
-    values = metrics.evaluate(found.targets, found.predicted, num_classes, groups)
-    if found.logits is not None:
-        probabilities = calibration.probabilities(found.logits)
-        values["ece"] = calibration.expected_calibration_error(probabilities, found.targets)
-        values["mce"] = calibration.maximum_calibration_error(probabilities, found.targets)
-        values["brier"] = calibration.brier(probabilities, found.targets)
-        values["nll"] = calibration.negative_log_likelihood(probabilities, found.targets)
-    correct = found.predicted == found.targets
-    for name, error in calibration.group_errors(found.confidence, correct, found.targets, groups).items():
-        values["groups"][name]["ece"] = error
-    return values
+from ltlib.results import Predictions, Run, measure, stage_predictions
 
 
 def run(
@@ -359,7 +157,7 @@ def _train(resolved: Resolved, top: Path, report: stages.Report, stop: Callable[
         "parameters": models.parameter_count(network),
         "macs": models.macs(network, image_size=data.image_size),
         "history": _history(folders),
-        "provenance": provenance(target)
+        "provenance": provenance.describe(target)
         | {"started": started.isoformat(timespec="seconds"), "wall_seconds": time.monotonic() - clock},
     }
     place = top / resolved.run_id
@@ -370,7 +168,7 @@ def _train(resolved: Resolved, top: Path, report: stages.Report, stop: Callable[
         write_bytes(folder / "targets.npy", packed.getvalue())
         write_text(folder / "history.csv", facts["history"])
         made = Run(facts, folder, None, folders[-1] / "logits.safetensors")
-        made.predictions = _from_stage(folders[-1], data.test.targets)  # the folder is not sealed yet
+        made.predictions = stage_predictions(folders[-1], data.test.targets)  # the folder is not sealed yet
         write_json(folder / "metrics.json", made.metrics)
         store.seal(folder)
     found = load(resolved.run_id)
@@ -401,59 +199,6 @@ def _history(folders: list[Path]) -> str:
     for number, frame in enumerate(frames, 1):
         frame.insert(0, "stage", number)
     return pd.concat(frames, ignore_index=True).to_csv(index=False, lineterminator="\n")
-
-
-def provenance(target: torch.device) -> dict[str, Any]:
-    """Where and with what a result was made: no part of its identity."""
-    import ltlib
-
-    return {
-        "ltlib": ltlib.__version__,
-        "commit": _commit(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "device": torch.cuda.get_device_name(target) if target.type == "cuda" else processor(),
-        "threads": torch.get_num_threads(),
-        "system": platform.system(),
-    }
-
-
-def processor() -> str:
-    """The CPU's name as the system gives it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
-def _commit() -> str | None:
-    """The checkout's commit, with ``+`` where files differ from it; None outside a checkout."""
-    top = places.checkout()
-    if top is None:
-        return None
-    try:
-        head = subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"], cwd=top, capture_output=True, text=True, check=True
-        )
-        changed = subprocess.run(
-            ["git", "status", "--porcelain", "--", "ltlib"], cwd=top, capture_output=True, text=True, check=True
-        )
-        return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def _rounded(value: Any) -> Any:
-    """Numbers of a record to a few digits: small files, and more than any table prints."""
-    if isinstance(value, float):
-        return float(f"{value:.{_DIGITS}g}")
-    if isinstance(value, Mapping):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_rounded(item) for item in value]
-    return value
 
 
 def verify() -> list[str]:

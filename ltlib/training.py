@@ -5,10 +5,8 @@ It knows nothing of data sets, stores or notebooks: what it needs of them is pas
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol
 
 import torch
@@ -19,6 +17,7 @@ from ltlib.meters import Meter
 from ltlib.recipes import Recipe
 from ltlib.sampling import Draw
 from ltlib.steps import Step
+from ltlib.training_state import Outcome, State
 
 CHECKPOINT_SECONDS = 45.0
 """A checkpoint at least every minute: a chunk of steps is shorter than the rest of it."""
@@ -39,28 +38,8 @@ class Stopped(Exception):
     """Training was asked to stop; its state is saved."""
 
 
-@dataclass
-class Outcome:
-    """What a stage gives.
-
-    Attributes:
-        history: One row an epoch.
-        logits: float32 [N, K] of the test images at the ``last`` epoch, and at the ``selected`` one where that is
-            another; empty where nothing was classified.
-        epochs: The ``last`` and the ``selected`` epoch.
-        weights: The network's tensors at the selected epoch where it is not the last one.
-    """
-
-    history: list[dict[str, float]]
-    logits: dict[str, Tensor] = field(default_factory=dict)
-    epochs: dict[str, int] = field(default_factory=dict)
-    weights: dict[str, Tensor] | None = None
-
-
 Evaluate = Callable[[], tuple[dict[str, float], Tensor | None]]
 """Evaluates the network as it is: history columns (test_loss, ...) and the test logits, or None."""
-
-_BETTER_IS_LOWER = {"best_test_loss": "test_loss", "best_validation_loss": "validation_loss"}
 
 
 def fit(
@@ -105,7 +84,7 @@ def fit(
         DivergedError: A loss is NaN or infinite. The epoch is discarded; the last good epoch's state is kept.
         Stopped: `stop` said so.
     """
-    state = _State(network, optimizer, meter)
+    state = State(network, optimizer, meter)
     saved = checkpoint.load()
     if saved is not None:
         state.restore(*saved)
@@ -177,7 +156,7 @@ def _refuse_nan(
     epoch: int,
     skip: int,
     lr: float,
-    state: _State,
+    state: State,
     good: dict[str, Tensor] | None,
     checkpoint: Checkpoint,
 ) -> None:
@@ -195,7 +174,7 @@ def _refuse_nan(
 
 
 def _diverged(
-    what: str, epoch: int, lr: float, state: _State, good: dict[str, Tensor] | None, checkpoint: Checkpoint
+    what: str, epoch: int, lr: float, state: State, good: dict[str, Tensor] | None, checkpoint: Checkpoint
 ) -> NoReturn:
     """Put the last good state in place of anything saved since, where it is known, and raise."""
     if good is not None and state.epoch > 0:
@@ -206,96 +185,3 @@ def _diverged(
         f"{what} epoch {epoch} (learning rate {lr:g}); epoch {epoch} is discarded and the last good state kept; "
         "lower the learning rate, lengthen the warm-up or use float32"
     )
-
-
-class _State:
-    """Everything a resumed run needs, as JSON-ready values and tensors."""
-
-    def __init__(self, network: nn.Module, optimizer: torch.optim.Optimizer, meter: Meter):
-        self.network, self.optimizer, self.meter = network, optimizer, meter
-        self.epoch = 0
-        self.steps_done = 0
-        self.seconds = 0.0
-        self.seconds_per_step = 0.0
-        self.history: list[dict[str, float]] = []
-        self.best = math.inf
-        self.best_epoch = 0
-        self.logits: dict[str, Tensor] = {}
-        self.best_weights: dict[str, Tensor] | None = None
-
-    def values(self) -> dict[str, Any]:
-        clean = [{k: None if math.isnan(v) else v for k, v in row.items()} for row in self.history]
-        return {
-            "epoch": self.epoch,
-            "steps_done": self.steps_done,
-            "seconds": self.seconds,
-            "history": clean,
-            "best": None if math.isinf(self.best) else self.best,
-            "best_epoch": self.best_epoch,
-        }
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Copies of every tensor."""
-        found = {f"network.{k}": v for k, v in self.network.state_dict().items()}
-        found |= {f"meter.{k}": v for k, v in self.meter.state_dict().items()}
-        for i, parameter in enumerate(p for group in self.optimizer.param_groups for p in group["params"]):
-            buffer = self.optimizer.state.get(parameter, {}).get("momentum_buffer")
-            if buffer is not None:
-                found[f"momentum.{i}"] = buffer
-        found |= {f"logits.{k}": v for k, v in self.logits.items()}
-        found |= {f"best.{k}": v for k, v in (self.best_weights or {}).items()}
-        # channels_last tensors are stored in their plain order and put back by copy_
-        return {k: v.detach().clone(memory_format=torch.contiguous_format) for k, v in found.items()}
-
-    def snapshot(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        return self.values(), self.tensors()
-
-    def restore(self, values: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-        self.epoch, self.steps_done = values["epoch"], values["steps_done"]
-        self.seconds = values["seconds"]
-        self.history = [{k: math.nan if v is None else v for k, v in row.items()} for row in values["history"]]
-        self.best = math.inf if values["best"] is None else values["best"]
-        self.best_epoch = values["best_epoch"]
-        groups: dict[str, dict[str, Tensor]] = {}
-        for key, tensor in tensors.items():
-            kind, _, name = key.partition(".")
-            groups.setdefault(kind, {})[name] = tensor
-        self.network.load_state_dict(groups["network"])
-        self.meter.load_state_dict(groups["meter"])
-        for i, parameter in enumerate(p for group in self.optimizer.param_groups for p in group["params"]):
-            buffer = groups.get("momentum", {}).get(str(i))
-            if buffer is not None:
-                # the layout of the parameter, as SGD would have made it
-                self.optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(buffer)
-        self.logits = groups.get("logits", {})
-        self.best_weights = groups.get("best")
-
-    def finish_epoch(self, row: dict[str, float], logits: Tensor | None, selection: str) -> None:
-        self.epoch += 1
-        self.steps_done = 0
-        self.seconds = 0.0
-        self.history.append(row)
-        if logits is None:
-            return
-        self.logits["last"] = logits
-        value = row.get(_BETTER_IS_LOWER.get(selection, ""), math.nan)
-        if selection == "best_test_accuracy":
-            value = -row.get("test_accuracy", math.nan)
-        if value < self.best:  # NaN is never better
-            self.best, self.best_epoch = value, self.epoch
-            self.logits["selected"] = logits
-            weights = self.network.state_dict()
-            self.best_weights = {k: v.detach().clone() for k, v in weights.items()}
-
-    def patience_over(self, patience: int, epoch: int | None = None) -> bool:
-        """Whether `patience` epochs have passed since the best one; of a later epoch, unless it is better."""
-        epoch = self.epoch if epoch is None else epoch
-        return bool(patience) and self.best_epoch > 0 and epoch - self.best_epoch >= patience
-
-    def outcome(self) -> Outcome:
-        chosen = self.best_epoch or self.epoch
-        logits = dict(self.logits)
-        if chosen == self.epoch:
-            logits.pop("selected", None)
-        weights = self.best_weights if chosen != self.epoch else None
-        return Outcome(self.history, logits, {"last": self.epoch, "selected": chosen}, weights)

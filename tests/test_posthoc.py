@@ -78,7 +78,7 @@ def test_temperature_at_the_ends_of_the_range():
 
 def test_isotonic_regression_calibrates_what_no_temperature_can():
     logits, targets = planted(1, classes=2)
-    bent = logits + [1.5, 0.0]  # a class favoured throughout, as a long tail does
+    bent = logits + np.array([1.5, 0.0])  # a class favoured throughout, as a long tail does
     held, test = slice(0, 10_000), slice(10_000, None)
     calibrated = posthoc.isotonic_probabilities(bent[test], bent[held], targets[held])
     np.testing.assert_allclose(calibrated.sum(1), 1)

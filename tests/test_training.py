@@ -212,16 +212,16 @@ def test_a_state_without_a_part_would_be_noticed(monkeypatch: pytest.MonkeyPatch
     assert expected["epochs"] == {"last": 3, "selected": 1}
     in_the_last_epoch = {2 * 7 + 3}
     assert differing(expected, results(stopped_at(recipe, "ce", in_the_last_epoch)[0])) == []
-    complete = training._State.tensors
+    complete = training.State.tensors
 
-    def incomplete(self: training._State) -> dict[str, Tensor]:
+    def incomplete(self: training.State) -> dict[str, Tensor]:
         found = complete(self)
         kept = {key: value for key, value in found.items() if not key.startswith(f"{left_out}.")}
         if left_out in ("network", "meter"):  # the loader wants them: zeros instead
             kept |= {key: torch.zeros_like(value) for key, value in found.items() if key not in kept}
         return kept
 
-    monkeypatch.setattr(training._State, "tensors", incomplete)
+    monkeypatch.setattr(training.State, "tensors", incomplete)
     found, _ = stopped_at(recipe, "ce", in_the_last_epoch)
     assert differing(expected, results(found)) != []
 

@@ -46,7 +46,7 @@ class Deferred(Loss):
         >>> loss.set_epoch(160, 200), loss.weights.tolist()
         (None, [1.0, 1.0, 1.0])
         >>> loss.set_epoch(161, 200), [round(w, 2) for w in loss.weights.tolist()]
-        (None, [0.03, 0.27, 2.69])
+        (None, [0.03, 0.28, 2.69])
     """
 
     weights: Tensor

@@ -113,7 +113,7 @@ def test_balanced_batches_tend_to_supcon(members):
 
 def test_a_class_counts_once_however_often_it_is_there():
     """Repeating another class's samples changes nothing; in SupCon it does."""
-    features, _, prototypes = batch(6, 5, 3, 2)
+    features, _, _ = batch(6, 5, 3, 2)
     targets = torch.tensor([0, 0, 0, 1, 1, 2])
     more = torch.cat([features, features[3:5], features[3:5]])
     labels = torch.cat([targets, targets[3:5], targets[3:5]])

@@ -36,13 +36,13 @@ def test_the_simplex_is_regular(classes, width):
 
 def test_adam_tends_to_the_simplex_where_it_fits():
     """The simplex is the minimum: no points are better, and Adam's come close to it."""
-    best = float(tsc.uniformity(tsc.simplex(3, 4), 0.07))
-    found = tsc.uniform_targets(3, 4, 0.07, 1500)
-    start = tsc.uniform_targets(3, 4, 0.07, 0)
-    values = [float(tsc.uniformity(points, 0.07)) for points in (start, found)]
-    assert best - 1e-5 <= values[1] < values[0]
+    best = float(tsc.uniformity(tsc.simplex(3, 4), 1.0))
+    found = tsc.uniform_targets(3, 4, 1.0, 2000)
+    start = tsc.uniform_targets(3, 4, 1.0, 0)
+    values = [float(tsc.uniformity(points, 1.0)) for points in (start, found)]
+    assert best - 1e-6 <= values[1] < values[0]
     assert values[1] - best < 1e-3
-    torch.testing.assert_close((found @ found.T)[0, 1:], torch.full((2,), -0.5), rtol=0, atol=0.02)
+    torch.testing.assert_close((found @ found.T)[0, 1:], torch.full((2,), -0.5), rtol=0, atol=0.03)
 
 
 def test_where_the_simplex_does_not_fit_adam_spreads_the_targets():
@@ -173,6 +173,7 @@ def test_training_turns_each_class_towards_its_target():
     loss = make(3, width=4, target_weight=1.0, temperature=0.2)
     features = torch.randn(12, 4, generator=generator).requires_grad_()
     targets = torch.tensor([0, 0, 0, 0, 1, 2]).repeat(2)
+    start = (F.normalize(features, dim=1) @ loss.points.T).gather(1, targets[:, None]).mean()
     optimizer = torch.optim.SGD([features], lr=0.5)
     for _ in range(200):
         optimizer.zero_grad()
@@ -180,7 +181,7 @@ def test_training_turns_each_class_towards_its_target():
         optimizer.step()
     cosines = F.normalize(features, dim=1) @ loss.points.T
     assert torch.equal(cosines.argmax(1), targets)
-    assert cosines.gather(1, targets[:, None]).min() > 0.9
+    assert cosines.gather(1, targets[:, None]).mean() > max(0.7, start + 0.3)
 
 
 def test_bad_calls_are_refused():

@@ -1,0 +1,226 @@
+"""A finished run: what was asked for, its history, predictions and metrics, and the small record that is committed."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import safetensors.torch
+
+from ltlib import calibration, metrics, stages, store
+from ltlib.errors import RunError
+from ltlib.experiment import Experiment
+from ltlib.files import write_bytes, write_json
+from ltlib.models import Network
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SELECTIONS = ("last", "selected")
+_DIGITS = 7  # of a number in a record
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a network says of the test images.
+
+    Attributes:
+        targets: int64 [N], the classes.
+        predicted: int64 [N], the most probable class.
+        confidence: float64 [N], its probability.
+        logits: float32 [N, K], or None where only the committed record is there.
+    """
+
+    targets: np.ndarray
+    predicted: np.ndarray
+    confidence: np.ndarray
+    logits: np.ndarray | None = None
+
+    @classmethod
+    def from_logits(cls, logits: np.ndarray, targets: np.ndarray) -> Predictions:
+        """Softmax in float64."""
+        probabilities = calibration.probabilities(logits)
+        predicted = probabilities.argmax(1)
+        return cls(targets, predicted, probabilities[np.arange(len(predicted)), predicted], logits)
+
+
+class Run:
+    """A finished run.
+
+    Attributes:
+        id: The run's identity, twelve hexadecimal digits.
+        experiment: What was asked for.
+        folder: The full run folder, or None for a committed record.
+        profile: Of a committed record: ``laptop`` or ``paper``; else None.
+    """
+
+    def __init__(self, facts: Mapping[str, Any], folder: Path | None, profile: str | None, predictions: Path | None):
+        self._facts = facts
+        self.folder, self.profile = folder, profile
+        self._predictions = predictions
+        self.experiment = Experiment.from_settings(facts["experiment"])
+        self.id: str = facts["id"]
+
+    def __repr__(self) -> str:
+        exp = self.experiment
+        return (
+            f"Run({self.id}: {exp.method} on {exp.dataset}, IF {exp.imbalance_factor:g}, {exp.model}, seed {exp.seed})"
+        )
+
+    @property
+    def selection(self) -> str:
+        """The rule of the selected epoch."""
+        return self._facts["selection"]
+
+    @property
+    def class_counts(self) -> list[int]:
+        return self._facts["class_counts"]
+
+    @property
+    def class_names(self) -> list[str]:
+        return self._facts["class_names"]
+
+    @property
+    def groups(self) -> dict[str, list[int]]:
+        return self._facts["groups"]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the chosen images' indices and classes."""
+        return self._facts["fingerprint"]
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        return self._facts["provenance"]
+
+    @property
+    def parameters(self) -> int:
+        return self._facts["parameters"]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one image's forward pass."""
+        return self._facts["macs"]
+
+    @property
+    def seconds(self) -> float:
+        """Training and evaluation, summed over epochs."""
+        return float(self.history["seconds"].sum())
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """One row an epoch; the columns are listed in `ltlib.stages`."""
+        import pandas as pd
+
+        return pd.read_csv(io.StringIO(self._facts["history"]))
+
+    @cached_property
+    def predictions(self) -> dict[str, Predictions]:
+        """Test predictions by ``last`` and ``selected`` epoch."""
+        assert self._predictions is not None
+        if self.folder is not None:
+            targets = np.load(io.BytesIO(store.read_sealed(self.folder, "targets.npy")), allow_pickle=False)
+            return stage_predictions(self._predictions.parent, targets)
+        with np.load(self._predictions, allow_pickle=False) as file:
+            targets = file["targets"].astype(np.int64)
+            return {
+                name: Predictions(
+                    targets, file[f"{name}_predicted"].astype(np.int64), file[f"{name}_confidence"].astype(float)
+                )
+                for name in SELECTIONS
+            }
+
+    @cached_property
+    def metrics(self) -> dict[str, dict[str, Any]]:
+        """By ``last`` and ``selected``: `metrics.evaluate` with epoch, loss, nll, ece, mce and brier.
+
+        Recomputed from the logits while the run's folder is there; a committed record keeps those it was made with.
+        """
+        if self.folder is None:
+            return self._facts["metrics"]
+        return {
+            name: measure(self.predictions[name], len(self.class_counts), self.groups)
+            | {"epoch": self._facts["epochs"][name], "loss": self._loss_at(self._facts["epochs"][name])}
+            for name in SELECTIONS
+        }
+
+    def _loss_at(self, epoch: int) -> float | None:
+        """The test loss in the history, that is in the method's own loss."""
+        rows = self.history
+        rows = rows[rows["stage"] == rows["stage"].max()]
+        value = rows.loc[rows["epoch"] == epoch, "test_loss"]
+        return float(value.iloc[0]) if len(value) and value.notna().all() else None
+
+    def network(self, selection: str = "selected") -> Network:
+        """The trained network, on the CPU in evaluation mode.
+
+        Raises:
+            RunError: Only the record is there, which has no weights.
+        """
+        if self.folder is None:
+            raise RunError(f"the weights of run {self.id} are not here, only its record; ltlib train makes them again")
+        resolved = self.experiment.resolve()
+        network = stages.build_network(resolved, len(self.class_counts))
+        network.classifier_input = resolved.stages[-1].classifier_input
+        folder = self.folder.parent / "stages" / resolved.stage_id(len(resolved.stages) - 1)
+        chosen = folder / "selected.safetensors"
+        if selection == "last" or not chosen.is_file():
+            chosen = folder / "weights.safetensors"
+        network.load_state_dict(store.read_tensors(chosen))
+        return network.eval()
+
+    def record(self, folder: Path) -> Path:
+        """Write the small committed record: ``<id>.json`` and ``<id>.npz``, together under 100 KB."""
+        history = self.history.to_csv(index=False, lineterminator="\n", float_format=f"%.{_DIGITS}g")
+        facts = {**self._facts, "metrics": self.metrics, "history": history}
+        arrays: dict[str, np.ndarray] = {}
+        for name, found in self.predictions.items():
+            small = np.uint8 if len(self.class_counts) <= 256 else np.uint16
+            arrays["targets"] = found.targets.astype(small)
+            arrays[f"{name}_predicted"] = found.predicted.astype(small)
+            arrays[f"{name}_confidence"] = found.confidence.astype(np.float16)
+        packed = io.BytesIO()
+        np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]
+        write_bytes(folder / f"{self.id}.npz", packed.getvalue())
+        exact = {name: facts[name] for name in ("experiment", "identity")}
+        write_json(folder / f"{self.id}.json", _rounded(facts) | exact)
+        return folder / f"{self.id}.json"
+
+
+def stage_predictions(stage: Path, targets: np.ndarray) -> dict[str, Predictions]:
+    """Predictions by ``last`` and ``selected`` epoch from a finished stage's logits, compared with their digest."""
+    tensors = safetensors.torch.load(store.read_sealed(stage, "logits.safetensors"))
+    last = Predictions.from_logits(tensors["last"].numpy(), targets)
+    chosen = Predictions.from_logits(tensors["selected"].numpy(), targets) if "selected" in tensors else last
+    return {"last": last, "selected": chosen}
+
+
+def measure(found: Predictions, num_classes: int, groups: Mapping[str, list[int]]) -> dict[str, Any]:
+    """Every metric of a prediction: accuracy and its kin, calibration, per class and per group."""
+    values = metrics.evaluate(found.targets, found.predicted, num_classes, groups)
+    if found.logits is not None:
+        probabilities = calibration.probabilities(found.logits)
+        values["ece"] = calibration.expected_calibration_error(probabilities, found.targets)
+        values["mce"] = calibration.maximum_calibration_error(probabilities, found.targets)
+        values["brier"] = calibration.brier(probabilities, found.targets)
+        values["nll"] = calibration.negative_log_likelihood(probabilities, found.targets)
+    correct = found.predicted == found.targets
+    for name, error in calibration.group_errors(found.confidence, correct, found.targets, groups).items():
+        values["groups"][name]["ece"] = error
+    return values
+
+
+def _rounded(value: Any) -> Any:
+    """Numbers of a record to a few digits: small files, and more than any table prints."""
+    if isinstance(value, float):
+        return float(f"{value:.{_DIGITS}g}")
+    if isinstance(value, Mapping):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(item) for item in value]
+    return value
