@@ -12,12 +12,12 @@ from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
 
-from ltlib import datasets, methods, models, recipes
+from ltlib import datasets, loss_methods, methods, models, recipes, stage_methods  # noqa: F401 - two register methods
 from ltlib.errors import SettingError
 from ltlib.files import canonical_json, digest
 from ltlib.methods import Stage
 from ltlib.recipes import Recipe
-from ltlib.registry import Spec
+from ltlib.registry import Spec, Value, parse
 
 # Parts every run shares. Bump one when the same settings give other numbers than before.
 VERSIONS = {"subset": 1, "batches": 1, "sampling": 1, "training": 1}
@@ -168,8 +168,25 @@ class Resolved:
         return digest(canonical_json(self.identity(i + 1)))[:12]
 
     def epochs(self, i: int) -> int:
-        """Epochs of stage `i`: its share of the recipe's, at least one."""
-        return max(1, round(self.recipe.epochs * self.stages[i].epochs))
+        """Epochs of stage `i`: its share of the recipe's, at least one; none where the share is 0."""
+        share = self.stages[i].epochs
+        return max(1, round(self.recipe.epochs * share)) if share else 0
+
+    def stage_recipe(self, i: int) -> Recipe:
+        """The recipe with what stage `i` says otherwise."""
+        stage = self.stages[i]
+        changes: dict[str, Any] = {}
+        if stage.schedule is not None:
+            changes |= {"schedule": stage.schedule, "warmup_epochs": 0}
+        if stage.weight_decay is not None:
+            changes["weight_decay"] = stage.weight_decay
+        return replace(self.recipe, **changes)
+
+
+def _implied(recipe: Recipe, method: str) -> dict[str, Value]:
+    """The settings a recipe implies for a method."""
+    name = methods.METHODS.get(parse(method)[0]).name
+    return {setting: value for owner, setting, value in recipe.method_defaults if owner == name}
 
 
 @lru_cache(maxsize=4096)
@@ -178,7 +195,7 @@ def _resolve(exp: Experiment) -> Resolved:
     recipe = recipes.create(recipe_spec)
     if recipe.selection == "best_validation_loss" and exp.validation == "none":
         raise SettingError("selection best_validation_loss needs a validation set; set validation='subset'")
-    method = methods.spec(exp.method, **dict(recipe.method_defaults))
+    method = methods.spec(exp.method, **_implied(recipe, exp.method))
     data = {
         "dataset": exp.dataset if not exp.dataset.startswith("folder:") else "folder",
         "digest": datasets.info(exp.dataset).digest,

@@ -28,10 +28,21 @@ class Stage:
         sampler: Order of the training images.
         epochs: Share of the recipe's epochs.
         lr: Factor of the learning rate per part; a part that is not named is frozen.
-        classifier: ``keep`` the classifier or ``reset`` it to fresh weights before this stage.
+        classifier: ``keep`` the classifier, ``reset`` it to fresh weights before this stage, or ``lws`` /
+            ``lws_mislas``: put learnable scales on the one that is there. A first stage may name the classifier the
+            network is built with, ``cosine``.
         projection: Width of the projector; 0 for none.
         classifier_input: What the classifier reads, ``features`` or ``projection``.
-        batch_norm: ``train``, or ``eval`` for frozen statistics.
+        batch_norm: Statistics of frozen parts are left as they are; ``eval`` leaves all, ``shift`` lets frozen parts
+            learn theirs anew (shifted batch normalisation).
+        mix: Mixing of images and labels, or None.
+        network: ``plain``, or a network of several branches: ``bbn``, ``reslt``.
+        second_sampler: Order of a two-branch method's second stream.
+        schedule: Instead of the recipe's; its warm-up is then left out.
+        weight_decay: Instead of the recipe's.
+        max_norm: Cap on the norms of the classifier's rows after each step, or None.
+        finish: What is done to the network after the stage: ``tau_normalization``, ``nearest_class_mean``, or None.
+        beta: ResLT's weight of the branches' own losses.
     """
 
     loss: Spec | None = None
@@ -40,10 +51,18 @@ class Stage:
     sampler: Spec = field(default_factory=lambda: sampling.spec("instance_balanced"))
     epochs: float = 1.0
     lr: Mapping[str, float] = field(default_factory=lambda: dict(ALL_PARTS))
-    classifier: Literal["keep", "reset"] = "keep"
+    classifier: Literal["keep", "reset", "cosine", "lws", "lws_mislas"] = "keep"
     projection: int = 0
     classifier_input: Literal["features", "projection"] = "features"
-    batch_norm: Literal["train", "eval"] = "train"
+    batch_norm: Literal["train", "eval", "shift"] = "train"
+    mix: Spec | None = None
+    network: Literal["plain", "bbn", "reslt"] = "plain"
+    second_sampler: Spec | None = None
+    schedule: str | None = None
+    weight_decay: float | None = None
+    max_norm: float | None = None
+    finish: Spec | None = None
+    beta: float | None = None
 
     def __hash__(self) -> int:
         return hash(
@@ -64,8 +83,14 @@ class Stage:
             value = getattr(self, f.name)
             default = f.default if f.default_factory is MISSING else f.default_factory()
             if f.name not in values and value != default:
-                values[f.name] = dict(sorted(value.items())) if isinstance(value, Mapping) else value
+                values[f.name] = _plain(value)
         return values
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Spec):
+        return value.identity()
+    return dict(sorted(value.items())) if isinstance(value, Mapping) else value
 
 
 METHODS = Registry[tuple[Stage, ...]]("method")

@@ -3,18 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ltlib import losses
-from ltlib.losses import Loss
+from ltlib.errors import SettingError
+from ltlib.losses import BalancedContrastive, Loss
 from ltlib.methods import Stage
-from ltlib.models import Network
+from ltlib.models import Network, branches
+
+
+class Batch(NamedTuple):
+    """What an objective sees, on the device, already augmented and mixed.
+
+    Attributes:
+        images: float [V * B, 3, H, W], view after view.
+        targets: int64 [B].
+        partner_targets: int64 [B], classes of what was mixed in, where labels are mixed.
+        share: float [B], share of the own label, where labels are mixed.
+        second_images: float [B, 3, H, W], the second stream of a two-branch method.
+        second_targets: int64 [B].
+        noise: float [rows, columns], uniform.
+    """
+
+    images: Tensor
+    targets: Tensor
+    partner_targets: Tensor | None = None
+    share: Tensor | None = None
+    second_images: Tensor | None = None
+    second_targets: Tensor | None = None
+    noise: Tensor | None = None
 
 
 class Objective(nn.Module):
-    """Base: ``objective(network, images, targets)`` gives the scalar to minimise and the logits to count.
+    """Base: ``objective(network, batch)`` gives the scalar to minimise and the logits to count.
 
     Attributes:
         views: Augmented views of each image in a batch.
@@ -24,31 +49,41 @@ class Objective(nn.Module):
     views = 1
     loss: Loss | None
 
-    def forward(self, network: Network, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor | None]:
+    def forward(self, network: Network, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """One batch, without a host synchronisation.
 
         Args:
             network: In training mode.
-            images: float [V * B, 3, H, W], view after view.
-            targets: int64 [B].
+            batch: Images, classes and what goes with them.
 
         Returns:
             The scalar loss and the logits [B, K] of the first view, or None.
         """
         raise NotImplementedError
 
+    def set_epoch(self, epoch: int, epochs: int) -> None:
+        """Called before each epoch, from 1: deferred weights, BBN's alpha, TSC's assignment."""
+        if self.loss is not None:
+            self.loss.set_epoch(epoch, epochs)
+
+    def noise(self, num_classes: int) -> tuple[int, int] | None:
+        """Rows an image and columns of the uniform numbers a step needs; None for none."""
+        return (1, num_classes) if self.loss is not None and self.loss.noise else None
+
 
 class Supervised(Objective):
-    """A classification loss on one view: ``L = loss(f(x), y)``."""
+    """A classification loss on one view: ``L = loss(f(x), y)``, or both labels' of a mixed image."""
 
     def __init__(self, loss: Loss):
         super().__init__()
         self.loss = loss
 
-    def forward(self, network: Network, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor | None]:
-        logits = network(images).float()
+    def forward(self, network: Network, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        logits = network(batch.images).float()
         assert self.loss is not None
-        return self.loss(logits, targets), logits
+        if batch.share is None or batch.partner_targets is None:
+            return self.loss(logits, batch.targets, batch.noise), logits
+        return self.loss.mixed(logits, batch.targets, batch.partner_targets, batch.share, batch.noise), logits
 
 
 class Contrastive(Objective):
@@ -60,21 +95,73 @@ class Contrastive(Objective):
 
     views = 2
 
-    def __init__(self, contrastive: nn.Module, loss: Loss | None, weights: tuple[float, float]):
+    def __init__(self, contrastive: Loss, loss: Loss | None, weights: tuple[float, float]):
         super().__init__()
         self.contrastive, self.loss, self.weights = contrastive, loss, weights
-        self.instances = bool(getattr(contrastive, "instances", False))
 
-    def forward(self, network: Network, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor | None]:
-        batch = targets.shape[0]
-        features, projection = network.embed(images)
-        labels = torch.arange(batch, device=targets.device) if self.instances else targets
-        total = self.weights[0] * self.contrastive(projection, labels.repeat(self.views))
+    def forward(self, network: Network, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        size = batch.targets.shape[0]
+        features, projection = network.embed(batch.images)
+        labels = torch.arange(size, device=batch.targets.device) if self.contrastive.instances else batch.targets
+        extra = batch.noise if self.contrastive.noise else self._prototypes(network)
+        total = self.weights[0] * self.contrastive(projection, labels.repeat(self.views), extra)
         if self.loss is None:
             return total, None
-        first = None if projection is None else projection[:batch]
-        logits = network.classify(features[:batch], first).float()
-        return total + self.weights[1] * self.loss(logits, targets), logits
+        first = None if projection is None else projection[:size]
+        logits = network.classify(features[:size], first).float()
+        return total + self.weights[1] * self.loss(logits, batch.targets), logits
+
+    def _prototypes(self, network: Network) -> Tensor | None:
+        """BCL's class prototypes: the classifier's weights through the projector, as the reference code has them."""
+        if not isinstance(self.contrastive, BalancedContrastive) or network.classifier_input != "features":
+            return None
+        assert network.projector is not None
+        return F.normalize(network.projector(network.classifier.get_parameter("weight")), dim=1)
+
+    def set_epoch(self, epoch: int, epochs: int) -> None:
+        super().set_epoch(epoch, epochs)
+        self.contrastive.set_epoch(epoch, epochs)
+
+    def noise(self, num_classes: int) -> tuple[int, int] | None:
+        return (self.views, 1) if self.contrastive.noise else None
+
+
+class TwoBranch(Objective):
+    """BBN: ``L = alpha loss(z, y_c) + (1 - alpha) loss(z, y_r)``; see `ltlib.models.branches`."""
+
+    alpha: Tensor
+
+    def __init__(self, loss: Loss):
+        super().__init__()
+        self.loss = loss
+        self.register_buffer("alpha", torch.ones(()), persistent=False)
+
+    def forward(self, network: Network, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        assert self.loss is not None
+        assert batch.second_images is not None
+        assert batch.second_targets is not None
+        logits = cast(branches.BilateralNetwork, network).mixed(batch.images, batch.second_images, self.alpha).float()
+        own, other = self.loss(logits, batch.targets), self.loss(logits, batch.second_targets)
+        return self.alpha * own + (1 - self.alpha) * other, logits
+
+    def set_epoch(self, epoch: int, epochs: int) -> None:
+        super().set_epoch(epoch, epochs)
+        self.alpha.fill_(branches.bbn_alpha(epoch, epochs))
+
+
+class ResidualBranches(Objective):
+    """ResLT's loss on three branches' logits; see `ltlib.models.branches`."""
+
+    masks: Tensor
+
+    def __init__(self, loss: Loss, class_counts: Sequence[int], beta: float):
+        super().__init__()
+        self.loss, self.beta = loss, beta
+        self.register_buffer("masks", branches.reslt_masks(class_counts), persistent=False)
+
+    def forward(self, network: Network, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        logits = cast(branches.ResidualNetwork, network).branch_logits(batch.images).float()
+        return branches.reslt_loss(logits, batch.targets, self.masks, self.beta), logits.sum(1)
 
 
 def create(stage: Stage, class_counts: Sequence[int]) -> Objective:
@@ -83,10 +170,17 @@ def create(stage: Stage, class_counts: Sequence[int]) -> Objective:
     Args:
         stage: Names the losses and their settings.
         class_counts: Training images per class.
+
+    Raises:
+        SettingError: Mixed labels for a loss that has no meaning for them, or no loss at all.
     """
     loss = losses.create(stage.loss, class_counts) if stage.loss else None
     if stage.contrastive is not None:
         return Contrastive(losses.create(stage.contrastive, class_counts), loss, stage.weights)
     if loss is None:
-        raise ValueError("a stage needs a classification or a contrastive loss")
+        raise SettingError("a stage needs a classification or a contrastive loss")
+    if stage.network == "bbn":
+        return TwoBranch(loss)
+    if stage.network == "reslt":
+        return ResidualBranches(loss, class_counts, 0.99 if stage.beta is None else stage.beta)
     return Supervised(loss)

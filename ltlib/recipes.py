@@ -40,7 +40,7 @@ class Recipe:
         patience: Stop after this many epochs without a lower loss of the selection's set; 0 never stops.
         precision: ``float32`` or ``bf16`` (autocast, float32 weights and losses).
         evaluate_every: Epochs between evaluations; the last epoch is always evaluated.
-        method_defaults: Method settings this recipe implies where the experiment does not give them.
+        method_defaults: Settings this recipe implies where the experiment does not give them: method, setting, value.
     """
 
     epochs: int = 200
@@ -60,7 +60,7 @@ class Recipe:
     patience: int = 0
     precision: str = "float32"
     evaluate_every: int = 1
-    method_defaults: tuple[tuple[str, Value], ...] = field(default=(), repr=False)
+    method_defaults: tuple[tuple[str, str, Value], ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         for name in ("milestones", "augmentation"):  # one value in brackets is read as a number or a word
@@ -167,12 +167,23 @@ _CONVERGENT = {
     "selection": "best_test_loss",
     "patience": 10,
 }
+
+
+def _convergent_defaults(classifier_input: str) -> tuple[tuple[str, str, Value], ...]:
+    return (
+        ("focal", "gamma", 2.0),
+        ("focal", "alpha", "inverse_frequency"),
+        ("supcon_ce", "classifier_input", classifier_input),
+        ("simclr_ce", "classifier_input", classifier_input),
+    )
+
+
 _register(
     "convergent",
     "The `convergent` author's public code: batch 32, flips and rotation, best test loss, patience 10.",
     "github.com/Bish-Soli/MQP, March 2024",
     **_CONVERGENT,
-    method_defaults=(("gamma", 2.0), ("alpha", "inverse_frequency"), ("classifier_input", "projection")),
+    method_defaults=_convergent_defaults("projection"),
 )
 _register(
     "convergent_text",
@@ -180,7 +191,7 @@ _register(
     "convergent sections 5.4 and 5.7",
     **_CONVERGENT
     | {"warmup_epochs": 10, "warmup_start": 0.01, "augmentation": ("crop4", "flip"), "normalise": "mean_std"},
-    method_defaults=(("gamma", 2.0), ("alpha", "inverse_frequency"), ("classifier_input", "features")),
+    method_defaults=_convergent_defaults("features"),
 )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import safetensors.torch
 
-from ltlib import calibration, metrics, stages, store
+from ltlib import assembly, calibration, metrics, store
 from ltlib.errors import RunError
 from ltlib.experiment import Experiment
 from ltlib.files import write_bytes, write_json
@@ -165,8 +165,7 @@ class Run:
         if self.folder is None:
             raise RunError(f"the weights of run {self.id} are not here, only its record; ltlib train makes them again")
         resolved = self.experiment.resolve()
-        network = stages.build_network(resolved, len(self.class_counts))
-        network.classifier_input = resolved.stages[-1].classifier_input
+        network = assembly.assembled(resolved, len(self.class_counts))
         folder = self.folder.parent / "stages" / resolved.stage_id(len(resolved.stages) - 1)
         chosen = folder / "selected.safetensors"
         if selection == "last" or not chosen.is_file():

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ltlib import datasets, models, places, provenance, stages, store
+from ltlib import assembly, datasets, models, places, provenance, stages, store
 from ltlib.datasets import LongTailed
 from ltlib.errors import DataError, LtlibError, RunError
 from ltlib.experiment import Experiment, Resolved
@@ -142,7 +142,7 @@ def _train(resolved: Resolved, top: Path, report: stages.Report, stop: Callable[
     started = datetime.now(UTC)
     clock = time.monotonic()
     folders = stages.run_stages(resolved, data, top / "stages", report=report, stop=stop, target=target)
-    network = stages.build_network(resolved, data.num_classes)
+    network = assembly.assembled(resolved, data.num_classes)
     facts = {
         "id": resolved.run_id,
         "experiment": exp.settings(),

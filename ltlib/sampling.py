@@ -7,14 +7,15 @@ epoch. So the draws are the same on every device, in any packing of runs, and af
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from ltlib.augment import Augmentation
 from ltlib.files import digest
+from ltlib.mixing import Mixing
 from ltlib.registry import Spec
 from ltlib.samplers import SAMPLERS, Order
 
@@ -38,10 +39,16 @@ class Draw:
     Attributes:
         index: int64 [S, B], which images.
         views: Augmentation draws by name, each [S, V, B].
+        mix: What the mixing drew, by name: lam [S, B], box [S, B, 4], partner [S, B] in the batch.
+        second: A second image for each: what CMO pastes, or the other branch's.
+        noise: Uniform numbers for losses that need them, [S, rows, columns].
     """
 
     index: Tensor
     views: Mapping[str, Tensor]
+    mix: Mapping[str, Tensor] = field(default_factory=dict)
+    second: Draw | None = None
+    noise: Tensor | None = None
 
     @property
     def steps(self) -> int:
@@ -49,8 +56,20 @@ class Draw:
 
     def to(self, device: torch.device | str) -> Draw:
         """The draw on a device; one transfer a tensor, without waiting for it."""
-        views = {key: value.to(device, non_blocking=True) for key, value in self.views.items()}
-        return Draw(self.index.to(device, non_blocking=True), views)
+        return self._each(lambda value: value.to(device, non_blocking=True))
+
+    def part(self, start: int, stop: int) -> Draw:
+        """Some of its steps."""
+        return self._each(lambda value: value[start:stop])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Draw:
+        return Draw(
+            change(self.index),
+            {key: change(value) for key, value in self.views.items()},
+            {key: change(value) for key, value in self.mix.items()},
+            None if self.second is None else self.second._each(change),
+            None if self.noise is None else change(self.noise),
+        )
 
 
 def spec(text: str | Spec) -> Spec:
@@ -69,6 +88,10 @@ def epoch_draws(
     epochs: int,
     batch_size: int,
     views: int,
+    mixing: Mixing | None = None,
+    image_size: tuple[int, int] = (32, 32),
+    second: Order | None = None,
+    noise: tuple[int, int] | None = None,
 ) -> list[Draw]:
     """The draws of one epoch, on the CPU.
 
@@ -82,20 +105,55 @@ def epoch_draws(
         epochs: Epochs of the stage.
         batch_size: B.
         views: V, augmented views of each image.
+        mixing: Draws lambdas, boxes and partners.
+        image_size: Height and width, for the boxes.
+        second: Sampler of a second stream of images (a two-branch method's), cut or repeated to the first's length.
+        noise: Rows a view and columns of the uniform numbers a loss wants for each image.
 
     Returns:
         One Draw of floor(M / B) steps, and a second one for the rest of at least two images. A single image left over
         is dropped: batch normalisation cannot learn from one.
     """
-    index = order(targets, epoch, epochs, generator(seed, "order", stage, epoch))
-    draws = augmentation.draw(generator(seed, "augment", stage, epoch), (views, len(index)))
+
+    def numbers(purpose: str) -> torch.Generator:
+        return generator(seed, purpose, stage, epoch)
+
+    index = order(targets, epoch, epochs, numbers("order"))
+    draws = augmentation.draw(numbers("augment"), (views, len(index)))
+    mix_numbers, noise_numbers = numbers("mix"), numbers("noise")
+    other = None
+    if second is not None:
+        found = second(targets, epoch, epochs, numbers("second order"))
+        other = found.repeat(math.ceil(len(index) / len(found)))[: len(index)]
+    beside_draws: dict[str, Tensor] = {}
+    if second is not None or (mixing is not None and mixing.partners == "dataset"):
+        beside_draws = augmentation.draw(numbers("second augment"), (1, len(index)))
     full = len(index) // batch_size
     result = []
     for start, steps, size in ((0, full, batch_size), (full * batch_size, 1, len(index) - full * batch_size)):
-        if steps and size >= 2:
-            part = slice(start, start + steps * size)
-            pieces = {k: v[:, part].reshape(views, steps, size).transpose(0, 1).contiguous() for k, v in draws.items()}
-            result.append(Draw(index[part].reshape(steps, size), pieces))
+        if not steps or size < 2:
+            continue
+        part = slice(start, start + steps * size)
+
+        def pieces(values: Mapping[str, Tensor], part: slice = part, shape: tuple[int, int] = (steps, size)):
+            return {k: v[:, part].unflatten(1, shape).transpose(0, 1).contiguous() for k, v in values.items()}
+
+        mix: dict[str, Tensor] = {}
+        beside = None if other is None else other[part].reshape(steps, size)
+        if mixing is not None:
+            mix = mixing.draw(mix_numbers, (steps, size), image_size, targets=targets, epoch=epoch, epochs=epochs)
+            if mixing.partners == "dataset":
+                beside = mix.pop("partner")
+        rows = None if noise is None else (steps, noise[0] * size, noise[1])
+        result.append(
+            Draw(
+                index[part].reshape(steps, size),
+                pieces(draws),
+                mix,
+                None if beside is None else Draw(beside, pieces(beside_draws)),
+                None if rows is None else torch.rand(rows, generator=noise_numbers),
+            )
+        )
     return result
 
 

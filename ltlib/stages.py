@@ -18,15 +18,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ltlib import augment, models, objectives, sampling, steps, store, training
+from ltlib import assembly, augment, objectives, sampling, steps, store, training
+from ltlib import mixing as mixings
 from ltlib.datasets import ImageSet, LongTailed
-from ltlib.errors import RunError
+from ltlib.errors import RunError, SettingError
 from ltlib.experiment import Resolved
 from ltlib.files import new_folder, read_json, sweep, write_json, write_text
+from ltlib.losses import Loss
 from ltlib.meters import Meter
 from ltlib.methods import Stage
+from ltlib.mixing import Mixing
 from ltlib.models import Network
 from ltlib.objectives import Objective
+from ltlib.registry import Spec
 from ltlib.resident import Resident
 
 EVALUATION_BATCH = {"cpu": 125, "cuda": 2000}
@@ -38,19 +42,6 @@ Report = Callable[[Mapping[str, Any]], None]
 def device() -> torch.device:
     """Where to train: ``LTLIB_DEVICE``, else a CUDA device, else the CPU."""
     return torch.device(os.environ.get("LTLIB_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu"))
-
-
-def build_network(resolved: Resolved, num_classes: int) -> Network:
-    """The network of a run with its initial weights, on the CPU: parts that any stage needs, one seed for all."""
-    first = resolved.stages[0]
-    network = models.create(
-        resolved.model,
-        num_classes,
-        projector=max(stage.projection for stage in resolved.stages),
-        classifier_input=first.classifier_input,
-    )
-    models.initialise(network, sampling.derived_seed(resolved.seed, "weights"))
-    return network.to(memory_format=torch.channels_last)
 
 
 def resident(
@@ -72,12 +63,17 @@ def resident(
 def predict(network: Network, images: Resident, precision: str = "float32") -> Tensor:
     """Logits of every image in order, float32 [N, K] on the network's device; the network is put in evaluation mode."""
     network.eval()
-    place = images.targets.device
     logits = []
-    for index in torch.arange(len(images), device=place).split(EVALUATION_BATCH.get(place.type, 500)):
-        with steps.autocast(precision, place):
+    for index in _batches(images):
+        with steps.autocast(precision, index.device):
             logits.append(network(images.batch(index)).float())
     return torch.cat(logits)
+
+
+def _batches(images: Resident) -> tuple[Tensor, ...]:
+    """Numbers of all images in order, in evaluation batches."""
+    place = images.targets.device
+    return torch.arange(len(images), device=place).split(EVALUATION_BATCH.get(place.type, 500))
 
 
 def run_stages(
@@ -112,16 +108,19 @@ def run_stages(
     ready = next((i for i, place in enumerate(places) if not _whole(place)), len(places)) - 1
     if ready == len(places) - 1:
         return places
-    network = build_network(resolved, data.num_classes)
+    network = assembly.build(resolved, data.num_classes)
     padding = augment.create("+".join(resolved.recipe.augmentation) or "none").padding
     train = resident(data.train, data, resolved, target, padding)
     tests = {"test": resident(data.test, data, resolved, target)}
     if data.validation is not None:
         tests["validation"] = resident(data.validation, data, resolved, target)
-    if ready >= 0:
-        network.load_state_dict(store.read_tensors(places[ready] / "weights.safetensors"))
     network = network.to(target)
-    for i in range(ready + 1, len(places)):
+    for i in range(len(places)):
+        assembly.prepare(network, resolved, i)
+        if i <= ready:
+            if i == ready:
+                network.load_state_dict(store.read_tensors(places[i] / "weights.safetensors"))
+            continue
         with store.claim(folder / "locks" / f"{places[i].name}.lock", f"stage {places[i].name}", wait=True):
             if _whole(places[i]):  # somebody else trained it while we waited
                 network.load_state_dict(store.read_tensors(places[i] / "weights.safetensors"))
@@ -141,22 +140,59 @@ def _train_stage(
     report: Report,
     stop: Callable[[], bool],
 ) -> None:
-    stage, recipe, target = resolved.stages[i], resolved.recipe, train.targets.device
+    stage = resolved.stages[i]
     checkpoint = store.CheckpointFile(place.parent / "work" / place.name, place.name)
     sweep(place.parent)
     if checkpoint.folder.is_dir():
         sweep(checkpoint.folder, older_than=0)  # the stage's lock is held
-    network.classifier_input = stage.classifier_input
-    if stage.classifier == "reset":
-        models.initialise(network, sampling.derived_seed(resolved.seed, "classifier", i), parts=("classifier",))
-    objective = objectives.create(stage, data.class_counts).to(target)
+    objective = objectives.create(stage, data.class_counts).to(train.targets.device)
+    mixing = mixings.create(stage.mix) if stage.mix is not None else None
+    if mixing is not None and mixing.partners != "none" and objective.loss is not None and not objective.loss.mixable:
+        assert stage.mix is not None
+        raise SettingError(f"{stage.mix.name} mixes labels, which has no meaning for the loss {stage.loss.name}")  # type: ignore[union-attr]
+    started = time.monotonic()
+    outcome = training.Outcome([])
+    if resolved.epochs(i):
+        outcome = _fit(resolved, i, network, objective, mixing, data, train, tests, checkpoint, report, stop)
+    if stage.finish is not None:
+        _finish(stage.finish, network, objective, data, train, tests, resolved.precision, outcome)
+    facts = {"id": place.name, "epochs": outcome.epochs, "wall_seconds": time.monotonic() - started}
+    _write_stage(place, network, outcome, facts)
+    _remove(checkpoint.folder)
+
+
+def _fit(
+    resolved: Resolved,
+    i: int,
+    network: Network,
+    objective: Objective,
+    mixing: Mixing | None,
+    data: LongTailed,
+    train: Resident,
+    tests: Mapping[str, Resident],
+    checkpoint: training.Checkpoint,
+    report: Report,
+    stop: Callable[[], bool],
+) -> training.Outcome:
+    """Train the network for a stage's epochs."""
+    stage, recipe, target = resolved.stages[i], resolved.stage_recipe(i), train.targets.device
     meter = Meter(target)
     optimizer = steps.optimizer(network, recipe, stage.lr)
-    step = steps.EagerStep(network, objective, optimizer, train, meter, resolved.precision)
-    order = sampling.SAMPLERS.create(stage.sampler)
-    augmentation = augment.create("+".join(recipe.augmentation) or "none")
+    step = steps.EagerStep(
+        network,
+        objective,
+        optimizer,
+        train,
+        meter,
+        resolved.precision,
+        mixing=mixing,
+        class_counts=torch.as_tensor(data.class_counts),
+        max_norm=stage.max_norm,
+    )
     epochs = resolved.epochs(i)
-    targets = torch.as_tensor(data.train.targets)
+    second = sampling.SAMPLERS.create(stage.second_sampler) if stage.second_sampler is not None else None
+    order, targets = sampling.SAMPLERS.create(stage.sampler), torch.as_tensor(data.train.targets)
+    augmentation = augment.create("+".join(recipe.augmentation) or "none")
 
     def draws(epoch: int) -> list[sampling.Draw]:
         return sampling.epoch_draws(
@@ -169,10 +205,13 @@ def _train_stage(
             epochs=epochs,
             batch_size=recipe.batch_size,
             views=objective.views,
+            mixing=mixing,
+            image_size=(data.image_size, data.image_size),
+            second=second,
+            noise=objective.noise(data.num_classes),
         )
 
-    started = time.monotonic()
-    outcome = training.fit(
+    return training.fit(
         network,
         optimizer,
         step,
@@ -182,21 +221,44 @@ def _train_stage(
         epochs,
         evaluate=lambda: evaluate(network, objective, tests, resolved.precision),
         checkpoint=checkpoint,
-        selection=recipe.selection if stage.loss is not None else "last",
+        selection=recipe.selection if stage.loss is not None and stage.finish is None else "last",
         report=lambda row: report({"stage": i + 1, "epochs": epochs, **row}),
         stop=stop,
+        new_epoch=lambda epoch: objective.set_epoch(epoch, epochs),
         before_epoch=lambda: train_mode(network, stage),
+        objective=objective,
     )
-    facts = {"id": place.name, "epochs": outcome.epochs, "wall_seconds": time.monotonic() - started}
-    _write_stage(place, network, outcome, facts)
-    _remove(checkpoint.folder)
+
+
+def _finish(
+    finish: Spec,
+    network: Network,
+    objective: Objective,
+    data: LongTailed,
+    train: Resident,
+    tests: Mapping[str, Resident],
+    precision: str,
+    outcome: training.Outcome,
+) -> None:
+    """Change the network after its training, evaluate it anew, and add that as one more row of the history."""
+    network.eval()
+    with torch.no_grad():
+        features = torch.cat([network.backbone(train.batch(index)).float() for index in _batches(train)])
+    assembly.FINISHES.create(finish)(network, features, train.targets, data.class_counts)
+    columns, logits = evaluate(network, objective, tests, precision)
+    assert logits is not None
+    outcome.logits = {"last": logits}
+    epoch = len(outcome.history) + 1
+    outcome.history.append({"epoch": epoch, "lr": 0.0, "seconds": 0.0, **columns})
+    outcome.epochs = {"last": epoch, "selected": epoch}
+    outcome.weights = None
 
 
 def train_mode(network: Network, stage: Stage) -> None:
-    """Training mode, with the batch normalisation of frozen parts (or of all, if the stage says so) left as it is."""
+    """Training mode; frozen parts keep their batch statistics, all parts do for ``eval``, none does for ``shift``."""
     network.train()
     for name, part in network.parts.items():
-        if stage.batch_norm == "eval" or name not in stage.lr:
+        if stage.batch_norm == "eval" or (name not in stage.lr and stage.batch_norm != "shift"):
             part.eval()
 
 
@@ -213,13 +275,21 @@ def evaluate(
     columns: dict[str, float] = {}
     test = None
     for name, images in sets.items():
-        logits = predict(network, images, precision)
+        logits = objective.loss.adjust(predict(network, images, precision))
         meter = Meter(logits.device)
         with torch.no_grad():
-            meter.update(objective.loss.per_sample(logits, images.targets), logits, images.targets)
+            meter.update(_losses(objective.loss, logits, images.targets), logits, images.targets)
         columns |= {f"{name}_{key}": value for key, value in meter.result().items()}
         test = logits if name == "test" else test
     return columns, test
+
+
+def _losses(loss: Loss, logits: Tensor, targets: Tensor) -> Tensor:
+    """Each test image's loss; a loss with noise gets the same numbers at every evaluation."""
+    if not loss.noise:
+        return loss.per_sample(logits, targets)
+    noise = torch.rand(logits.shape, generator=sampling.generator(0, "evaluation")).to(logits.device)
+    return loss.per_sample(logits, targets, noise)  # type: ignore[call-arg]
 
 
 def _write_stage(place: Path, network: Network, outcome: training.Outcome, facts: dict[str, Any]) -> None:

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ltlib.meters import Meter
+from ltlib.mixing import Mixing
 from ltlib.models import Network
-from ltlib.objectives import Objective
+from ltlib.objectives import Batch, Objective
 from ltlib.recipes import Recipe
 from ltlib.resident import Resident
 from ltlib.sampling import Draw
@@ -42,8 +43,9 @@ def optimizer(network: Network, recipe: Recipe, factors: Mapping[str, float]) ->
     groups = []
     for name, part in network.parts.items():
         trained = name in factors
+        own = getattr(part, "train_parts", None)  # a classifier that keeps a piece of itself frozen
         part.requires_grad_(trained)
-        parameters = list(part.parameters())
+        parameters = list(part.parameters()) if own is None else own(trained)
         if trained and parameters:
             groups.append({"params": parameters, "factor": factors[name]})
     return torch.optim.SGD(
@@ -61,6 +63,9 @@ class EagerStep:
         data: Training images.
         meter: Counts what is trained on.
         precision: ``float32`` or ``bf16``.
+        mixing: Mixes images and labels.
+        class_counts: [K], for mixings that look at them.
+        max_norm: Cap on the norms of the classifier's rows after each step.
     """
 
     def __init__(
@@ -71,10 +76,16 @@ class EagerStep:
         data: Resident,
         meter: Meter,
         precision: str = "float32",
+        *,
+        mixing: Mixing | None = None,
+        class_counts: Tensor | None = None,
+        max_norm: float | None = None,
     ):
         self.network, self.objective, self.optimizer = network, objective, optimizer
         self.data, self.meter, self.precision = data, meter, precision
         self.device = data.targets.device
+        self.mixing, self.max_norm = mixing, max_norm
+        self.class_counts = None if class_counts is None else class_counts.to(self.device)
 
     def __call__(self, draw: Draw, lr: float) -> Tensor:
         for group in self.optimizer.param_groups:
@@ -82,14 +93,45 @@ class EagerStep:
         draw = draw.to(self.device)
         losses = torch.empty(draw.steps, device=self.device)
         for s in range(draw.steps):
-            index = draw.index[s]
-            images = self.data.batch(index.expand(self.objective.views, -1), {k: v[s] for k, v in draw.views.items()})
-            targets = self.data.targets[index]
+            batch = self.batch(draw, s)
             with autocast(self.precision, self.device):
-                loss, logits = self.objective(self.network, images, targets)
+                loss, logits = self.objective(self.network, batch)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()
             losses[s] = loss.detach()
-            self.meter.update(loss.detach(), None if logits is None else logits.detach(), targets)
+            self.meter.update(loss.detach(), None if logits is None else logits.detach(), batch.targets)
+            if self.max_norm is not None:
+                cap_norms(self.network.classifier, self.max_norm)
         return losses
+
+    def batch(self, draw: Draw, s: int) -> Batch:
+        """Step `s` of a draw on the device: images augmented and mixed, with their classes."""
+        index, views = draw.index[s], {key: value[s] for key, value in draw.views.items()}
+        images = self.data.batch(index.expand(self.objective.views, -1), views)
+        targets = self.data.targets[index]
+        noise = None if draw.noise is None else draw.noise[s]
+        second_images = second_targets = partner_targets = share = None
+        if draw.second is not None:
+            other = draw.second.index[s]
+            second_images = self.data.batch(other, {key: value[s, 0] for key, value in draw.second.views.items()})
+            second_targets = self.data.targets[other]
+        if self.mixing is not None:
+            mix = {key: value[s] for key, value in draw.mix.items()}
+            beside = second_images
+            if self.mixing.partners == "batch":
+                beside, second_targets = images[mix["partner"]], targets[mix["partner"]]
+            images = self.mixing.apply(images, beside, mix)
+            if self.mixing.partners != "none":
+                assert second_targets is not None
+                partner_targets = second_targets
+                share = self.mixing.label_share(mix["lam"], targets, partner_targets, self.class_counts)
+        return Batch(images, targets, partner_targets, share, second_images, second_targets, noise)
+
+
+@torch.no_grad()
+def cap_norms(classifier: nn.Module, cap: float) -> None:
+    """Scale the classifier's rows that are longer than `cap` down to it (max-norm, Alshammari et al. 2022)."""
+    weight = classifier.get_parameter("weight")
+    norms = weight.norm(dim=1, keepdim=True)
+    weight.mul_((cap / norms.clamp(min=1e-12)).clamp(max=1.0))

@@ -58,6 +58,7 @@ def fit(
     stop: Callable[[], bool] = lambda: False,
     new_epoch: Callable[[int], None] = lambda epoch: None,
     before_epoch: Callable[[], None] = lambda: None,
+    objective: nn.Module | None = None,
 ) -> Outcome:
     """Train for `epochs` epochs, or go on where a checkpoint ends.
 
@@ -76,6 +77,7 @@ def fit(
         stop: Asked between chunks of steps; True saves the state and raises `Stopped`.
         new_epoch: Called with the epoch's number before its steps (deferred re-weighting and the like).
         before_epoch: Puts the network in its training mode.
+        objective: Where it learns something of its own (class centres), that is kept and resumed too.
 
     Returns:
         History, test logits, selected weights.
@@ -84,7 +86,7 @@ def fit(
         DivergedError: A loss is NaN or infinite. The epoch is discarded; the last good epoch's state is kept.
         Stopped: `stop` said so.
     """
-    state = State(network, optimizer, meter)
+    state = State(network, optimizer, meter, objective)
     saved = checkpoint.load()
     if saved is not None:
         state.restore(*saved)
@@ -97,6 +99,8 @@ def fit(
         before_epoch()
         new_epoch(epoch)
         skip = state.steps_done
+        if skip:
+            state.restore_objective()
         losses = []
         for chunk in _chunks(draws(epoch), skip, lambda: state.seconds_per_step):
             chunk_started = time.monotonic()
@@ -145,8 +149,7 @@ def _chunks(draws: list[Draw], skip: int, seconds_per_step: Callable[[], float])
             pace = seconds_per_step()
             size = draw.steps if pace == 0 else max(1, int(CHUNK_SECONDS / pace))
             size = min(size if pace else 8, draw.steps - start)  # the first chunk finds the pace
-            part = slice(start, start + size)
-            yield Draw(draw.index[part], {key: value[part] for key, value in draw.views.items()})
+            yield draw.part(start, start + size)
             start += size
 
 

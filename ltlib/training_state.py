@@ -35,8 +35,11 @@ class Outcome:
 class State:
     """Everything a resumed run needs, as JSON-ready values and tensors."""
 
-    def __init__(self, network: nn.Module, optimizer: torch.optim.Optimizer, meter: Meter):
+    def __init__(
+        self, network: nn.Module, optimizer: torch.optim.Optimizer, meter: Meter, objective: nn.Module | None = None
+    ):
         self.network, self.optimizer, self.meter = network, optimizer, meter
+        self.objective = nn.Module() if objective is None else objective
         self.epoch = 0
         self.steps_done = 0
         self.seconds = 0.0
@@ -46,6 +49,7 @@ class State:
         self.best_epoch = 0
         self.logits: dict[str, Tensor] = {}
         self.best_weights: dict[str, Tensor] | None = None
+        self._objective: dict[str, Tensor] = {}
 
     def values(self) -> dict[str, Any]:
         clean = [{k: None if math.isnan(v) else v for k, v in row.items()} for row in self.history]
@@ -62,6 +66,7 @@ class State:
         """Copies of every tensor."""
         found = {f"network.{k}": v for k, v in self.network.state_dict().items()}
         found |= {f"meter.{k}": v for k, v in self.meter.state_dict().items()}
+        found |= {f"objective.{k}": v for k, v in self.objective.state_dict().items()}
         for i, parameter in enumerate(p for group in self.optimizer.param_groups for p in group["params"]):
             buffer = self.optimizer.state.get(parameter, {}).get("momentum_buffer")
             if buffer is not None:
@@ -86,6 +91,8 @@ class State:
             groups.setdefault(kind, {})[name] = tensor
         self.network.load_state_dict(groups["network"])
         self.meter.load_state_dict(groups["meter"])
+        self._objective = groups.get("objective", {})
+        self.restore_objective()
         for i, parameter in enumerate(p for group in self.optimizer.param_groups for p in group["params"]):
             buffer = groups.get("momentum", {}).get(str(i))
             if buffer is not None:
@@ -93,6 +100,10 @@ class State:
                 self.optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(buffer)
         self.logits = groups.get("logits", {})
         self.best_weights = groups.get("best")
+
+    def restore_objective(self) -> None:
+        """Put back what the objective had learnt by the middle of an epoch, after it was told that the epoch begins."""
+        self.objective.load_state_dict(self._objective)
 
     def finish_epoch(self, row: dict[str, float], logits: Tensor | None, selection: str) -> None:
         self.epoch += 1

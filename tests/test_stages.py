@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from ltlib import models, runs, stages, store
+from ltlib import assembly, models, runs, stages, store
 from ltlib.errors import RunError
 from ltlib.experiment import Experiment
 from ltlib.training import Stopped
@@ -128,10 +128,10 @@ def test_stopped_in_every_stage_and_gone_on(two: Experiment, tmp_path: Path) -> 
 
 
 def test_the_initial_weights_depend_on_the_seed_alone(two: Experiment) -> None:
-    first = stages.build_network(two.resolve(), 10).state_dict()
-    again = stages.build_network(two.replace(subset_seed=5).resolve(), 10).state_dict()
-    other = stages.build_network(two.replace(seed=1).resolve(), 10).state_dict()
-    plain = stages.build_network(two.replace(method="ce").resolve(), 10).state_dict()
+    first = assembly.build(two.resolve(), 10).state_dict()
+    again = assembly.build(two.replace(subset_seed=5).resolve(), 10).state_dict()
+    other = assembly.build(two.replace(seed=1).resolve(), 10).state_dict()
+    plain = assembly.build(two.replace(method="ce").resolve(), 10).state_dict()
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["classifier.weight"], other["classifier.weight"])
     assert all(torch.equal(first[name], plain[name]) for name in plain), "methods start from the same weights"

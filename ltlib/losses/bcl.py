@@ -86,8 +86,8 @@ class BalancedContrastive(Loss):
         positive = (targets[:, None] == labels[None, :]) & ~itself
         of_class = labels.new_zeros(self.num_classes).scatter_add_(0, labels, torch.ones_like(labels))
         # |A_j(i)|: the class's samples and prototype, without sample i in its own class
-        members = (of_class[labels] - positive.long()).clamp(min=1)
-        weighted = (similarity - members.to(similarity.dtype).log()).masked_fill(itself, torch.finfo(similarity.dtype).min)
+        members = (of_class[labels] - positive.long()).clamp(min=1).to(similarity.dtype)
+        weighted = (similarity - members.log()).masked_fill(itself, torch.finfo(similarity.dtype).min)
         log_probability = similarity - weighted.logsumexp(1, keepdim=True)
         total = log_probability.masked_fill(~positive, 0).sum(1)
         return -total / positive.sum(1).clamp(min=1)

@@ -102,4 +102,4 @@ class CutOut(Mixing):
         return {"box": draws["box"], "lam": torch.ones(asked.shape)}
 
     def apply(self, images: Tensor, partner_images: Tensor | None, draws: dict[str, Tensor]) -> Tensor:
-        return images.masked_fill(inside(draws["box"], images.shape[-2:]), 0.0)
+        return torch.where(inside(draws["box"], images.shape[-2:]), images.new_zeros(()), images)

@@ -55,7 +55,7 @@ class CutThumbnail(Mixing):
             sizes = [len(images), small.shape[1], small.shape[2], small.shape[3]]
             sizes[axis] = length
             small = small.gather(axis, place.view(view).expand(sizes))
-        return torch.where(inside(draws["box"], (height, width)), small, images)
+        return torch.where(~inside(draws["box"], (height, width)), images, small)
 
 
 @dataclass(frozen=True)

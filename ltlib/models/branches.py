@@ -5,8 +5,8 @@ as they are (conventional branch, f_c), one from reversed sampling (re-balancing
 shared. One linear classifier reads ``2 [alpha f_c, (1 - alpha) f_r]``, and the loss is
 ``alpha l(z, y_c) + (1 - alpha) l(z, y_r)`` with ``alpha = 1 - ((epoch - 1) / T)^2``. At test one image goes through
 both branches with alpha 1/2. As in the reference code each branch sees only its own images, in two passes, so that
-batch normalisation counts each sampler's images for itself. Its T is the number of epochs, but for 90 and 180 epochs, where
-it is 100 and 200; so here.
+batch normalisation counts each sampler's images for itself. Its T is the number of epochs, but for 90 and 180 epochs,
+where it is 100 and 200; so here.
 
 **ResLT** (Cui et al. 2022, arXiv 2101.10633). Three batch normalisations of the last feature map, pooled, feed the same
 linear classifier: logits of the head, medium and tail branch, whose sum is the prediction. The head branch learns from

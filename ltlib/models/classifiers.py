@@ -82,9 +82,15 @@ class ScaledLinear(nn.Module):
         super().__init__()
         if bias not in ("scaled", "kept"):
             raise SettingError(f"bias of lws must be scaled or kept, not {bias!r}")
-        self.linear, self.bias = linear, bias
+        self.linear, self.bias, self.trainable = linear, bias, trainable
         self.scales = nn.Parameter(torch.ones(linear.out_features, device=linear.weight.device))
         linear.requires_grad_(trainable)
+
+    def train_parts(self, trained: bool) -> list[nn.Parameter]:
+        """Switch gradients on for what is trained in this classifier, and list it."""
+        self.scales.requires_grad_(trained)
+        self.linear.requires_grad_(trained and self.trainable)
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits [N, K] of features [N, D]."""

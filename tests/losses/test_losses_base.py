@@ -41,6 +41,9 @@ GOLDEN = {
     ("ldam_drw", 1): 48.018853819118796,
     ("supcon", 1): 6.16334694724145,
     ("simclr", 1): 1.847203298061638,
+    ("bcl", 1): 4.134423593810693,
+    ("kcl", 1): 8.745879449297757,
+    ("tsc", 1): 8.530363282361169,
 }
 
 # Every classification loss, and each of its forms that computes something else.
