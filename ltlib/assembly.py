@@ -94,7 +94,7 @@ def nearest_class_mean() -> Finish:
         )
         means = features.new_zeros(len(class_counts), features.shape[1]).index_add_(0, targets, features)
         classifier = models.CLASSIFIERS.create("cosine", features.shape[1], len(class_counts)).to(features.device)
-        classifier.weight.copy_(F.normalize(means / counts[:, None].clamp(min=1), dim=1))
+        classifier.weight.copy_(F.normalize(means / counts[:, None].clamp(min=1), dim=1))  # type: ignore[operator]
         network.classifier = classifier
 
     return finish

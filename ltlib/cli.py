@@ -113,11 +113,13 @@ class Train:
         experiment: What to train.
         epochs: Epochs instead of the recipe's.
         profile: Train what this profile trains for the experiment.
+        weights: Train a run anew where only its record is there, which has no weights.
     """
 
     experiment: Annotated[Experiment, tyro.conf.arg(name="")] = field(default_factory=Experiment)
     epochs: int | None = None
     profile: str | None = None
+    weights: bool = False
 
     def run(self) -> int:
         from ltlib import cost, profiles, runs
@@ -133,11 +135,11 @@ class Train:
                 raise SettingError(mapped.reason)
             experiment = mapped
         run_id = experiment.run_id
-        if runs.load(run_id) is None:
+        if runs.load(run_id, records=not self.weights) is None:
             say(f"run {run_id}: about {duration(cost.estimate([experiment]))} of training (estimate, one thread)")
         with _graceful() as stop:
             try:
-                run = runs.run(experiment, report=_say_epoch, stop=stop.is_set)
+                run = runs.run(experiment, report=_say_epoch, stop=stop.is_set, weights=self.weights)
             except Stopped:
                 say(f"stopped; the state of run {run_id} is saved and the same command goes on from there")
                 return 128 + stop.signal  # type: ignore[attr-defined]

@@ -7,14 +7,15 @@ backward pass is three forward passes.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import torch
 from torch.nn import functional as F
 
-from ltlib import datasets, models, sampling, stages
+from ltlib import datasets, models, samplers, sampling, stages
+from ltlib.datasets import longtail
 from ltlib.experiment import Experiment
 from ltlib.objectives import Contrastive
 from ltlib.registry import Spec
@@ -54,19 +55,16 @@ def work(experiment: Experiment) -> Work:
     resolved = experiment.resolve()
     info = datasets.info(experiment.dataset)
     size = info.train_images / info.num_classes
-    if experiment.class_counts is not None:
-        images = sum(experiment.class_counts)
-    else:
-        images = sum(
-            datasets.long_tailed_counts(
-                max(1, round(size)), info.num_classes, experiment.imbalance_factor, experiment.imbalance_type
-            )
-        )
-    images = min(images, experiment.limit or images)
+    counts: Sequence[int] = experiment.class_counts or datasets.long_tailed_counts(
+        max(1, round(size)), info.num_classes, experiment.imbalance_factor, experiment.imbalance_type
+    )
+    if experiment.limit is not None and experiment.limit < sum(counts):
+        counts = longtail.limit_counts(counts, experiment.limit)
     forward = _forward(resolved.model, info.num_classes, info.image_size)
     steps, macs = 0, 0.0
     for i, stage in enumerate(resolved.stages):
         epochs = resolved.epochs(i)
+        images = samplers.epoch_length(stage.sampler, counts)
         views = Contrastive.views if stage.contrastive is not None else 1
         steps += epochs * sampling.steps_per_epoch(images, resolved.recipe.batch_size)
         macs += epochs * images * views * forward * (3 if "backbone" in stage.lr else 1)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal
 
-from ltlib import losses, sampling
+from ltlib import losses, mixing, sampling
 from ltlib.errors import SettingError
 from ltlib.registry import Registry, Spec
 
@@ -27,7 +27,8 @@ class Stage:
         weights: Factors of the contrastive and of the classification loss.
         sampler: Order of the training images.
         epochs: Share of the recipe's epochs.
-        lr: Factor of the learning rate per part; a part that is not named is frozen.
+        lr: Factor of the learning rate per part; a part that is not named is frozen. Learnable scales have the
+            classifier's, or their own under ``scales``.
         classifier: ``keep`` the classifier, ``reset`` it to fresh weights before this stage, or ``lws`` /
             ``lws_mislas``: put learnable scales on the one that is there. A first stage may name the classifier the
             network is built with, ``cosine``.
@@ -64,6 +65,24 @@ class Stage:
     finish: Spec | None = None
     beta: float | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what has no meaning, before any data is there.
+
+        Raises:
+            SettingError: Mixed labels for a loss without a meaning for them, or mixing where no single stream of images
+                is classified.
+        """
+        if self.mix is None:
+            return
+        if self.contrastive is not None or self.network != "plain":
+            other = self.network if self.contrastive is None else self.contrastive.name
+            raise SettingError(f"{self.mix.name} mixes one stream of images and cannot be combined with {other}")
+        if mixing.create(self.mix).partners != "none" and self.loss is not None and not _mixable(self.loss):
+            raise SettingError(
+                f"{self.mix.name} mixes labels, which has no meaning for the loss {self.loss.name}; "
+                "choose another loss or no mixing"
+            )
+
     def __hash__(self) -> int:
         return hash(
             (self.loss, self.contrastive, self.weights, self.sampler, self.epochs, tuple(sorted(self.lr.items())))
@@ -85,6 +104,12 @@ class Stage:
             if f.name not in values and value != default:
                 values[f.name] = _plain(value)
         return values
+
+
+def _mixable(loss: Spec) -> bool:
+    """Whether labels can be mixed under a loss; settings per class say how many classes it wants."""
+    classes = max((len(value) for value in loss.settings.values() if isinstance(value, tuple)), default=2)
+    return losses.create(loss, [1] * classes).mixable
 
 
 def _plain(value: Any) -> Any:

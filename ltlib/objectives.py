@@ -172,7 +172,7 @@ def create(stage: Stage, class_counts: Sequence[int]) -> Objective:
         class_counts: Training images per class.
 
     Raises:
-        SettingError: Mixed labels for a loss that has no meaning for them, or no loss at all.
+        SettingError: No loss at all.
     """
     loss = losses.create(stage.loss, class_counts) if stage.loss else None
     if stage.contrastive is not None:

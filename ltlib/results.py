@@ -163,7 +163,7 @@ class Run:
             RunError: Only the record is there, which has no weights.
         """
         if self.folder is None:
-            raise RunError(f"the weights of run {self.id} are not here, only its record; ltlib train makes them again")
+            raise RunError(f"run {self.id} is here only as a record, without weights; ltlib train --weights makes them")
         resolved = self.experiment.resolve()
         network = assembly.assembled(resolved, len(self.class_counts))
         folder = self.folder.parent / "stages" / resolved.stage_id(len(resolved.stages) - 1)

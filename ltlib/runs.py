@@ -40,6 +40,7 @@ def run(
     report: stages.Report = lambda row: None,
     stop: Callable[[], bool] = lambda: False,
     train: bool = True,
+    weights: bool = False,
 ) -> Run:
     """The finished run of an experiment: loaded if it is there, else trained.
 
@@ -48,12 +49,13 @@ def run(
         report: Called with each finished epoch's row.
         stop: True asks the training to save its state and stop.
         train: False refuses to train.
+        weights: Train it anew where only its record is there, which has no weights and no logits.
 
     Raises:
         LtlibError: Unknown names, wrong settings, missing data, a training that diverges or is claimed by another
             process.
     """
-    found = load(experiment.run_id)
+    found = load(experiment.run_id, records=not weights)
     if found is not None:
         return found
     if not train:
@@ -61,12 +63,16 @@ def run(
     resolved = experiment.resolve()
     top = places.runs_folder()
     with store.claim(top / "locks" / f"{resolved.run_id}.lock", f"run {resolved.run_id}"):
-        found = load(resolved.run_id)
+        found = load(resolved.run_id, records=not weights)
         return found if found is not None else _train(resolved, top, report, stop)
 
 
-def load(run_id: str) -> Run | None:
+def load(run_id: str, *, records: bool = True) -> Run | None:
     """A finished run by its id: the full folder, else a committed record, else None.
+
+    Args:
+        run_id: Twelve hexadecimal digits.
+        records: Whether a record will do.
 
     Raises:
         RunError: What is there under this id is damaged or another run.
@@ -77,10 +83,10 @@ def load(run_id: str) -> Run | None:
         logits = folder.parent / "stages" / facts["stages"][-1] / "logits.safetensors"
         if store.finished(logits.parent) and logits.is_file():
             return Run(facts, folder, None, logits)
-    for records in places.records_folders():
-        record, arrays = records / f"{run_id}.json", records / f"{run_id}.npz"
+    for folder in places.records_folders() if records else ():
+        record, arrays = folder / f"{run_id}.json", folder / f"{run_id}.npz"
         if record.is_file() and arrays.is_file():
-            return Run(_facts(record, run_id), None, records.parent.name, arrays)
+            return Run(_facts(record, run_id), None, folder.parent.name, arrays)
     return None
 
 

@@ -30,13 +30,13 @@ def _mix(name: str, **settings: Any) -> Spec:
     return mixings.spec(format_spec(name, settings))
 
 
-def _second(loss: Spec, epochs: float, lr: float = 1.0, **changes: Any) -> Stage:
+def _second(loss: Spec, epochs: float, **changes: Any) -> Stage:
     """Classifier only, class-balanced batches, cosine schedule."""
     stage = Stage(
         loss=loss,
         sampler=sampling.spec("class_balanced"),
         epochs=epochs,
-        lr={"classifier": lr},
+        lr={"classifier": 1.0},
         schedule="cosine",
     )
     return replace(stage, **changes)
@@ -149,8 +149,15 @@ def mislas(
     smoothing = _loss(
         "label_aware_smoothing", form=form, epsilon_head=epsilon_head, epsilon_tail=epsilon_tail, spread="all"
     )
-    second = _second(smoothing, epochs, lr, classifier="lws_mislas", batch_norm="shift" if shift else "train")
-    return mixup(alpha=alpha)[0], replace(second, sampler=sampling.spec("class_aware"))
+    second = _second(
+        smoothing,
+        epochs,
+        lr={"classifier": float(lr), "scales": 1.0},  # the code scales the rate of the classifier alone
+        classifier="lws_mislas",
+        batch_norm="shift" if shift else "train",
+        sampler=sampling.spec("class_aware"),
+    )
+    return mixup(alpha=alpha)[0], second
 
 
 _AWABS_MIX = {"cutout": "cutout", "cutmix": "cutmix", "cutthumbnail": "cut_thumbnail"}

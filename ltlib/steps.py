@@ -38,7 +38,7 @@ def optimizer(network: Network, recipe: Recipe, factors: Mapping[str, float]) ->
     Args:
         network: Its ``parts`` are the names `factors` uses.
         recipe: Momentum, Nesterov, weight decay.
-        factors: Learning rate factor per part.
+        factors: Learning rate factor per part; ``scales`` for a classifier's learnable scales, else the classifier's.
     """
     groups = []
     for name, part in network.parts.items():
@@ -46,8 +46,13 @@ def optimizer(network: Network, recipe: Recipe, factors: Mapping[str, float]) ->
         own = getattr(part, "train_parts", None)  # a classifier that keeps a piece of itself frozen
         part.requires_grad_(trained)
         parameters = list(part.parameters()) if own is None else own(trained)
-        if trained and parameters:
-            groups.append({"params": parameters, "factor": factors[name]})
+        scales = getattr(part, "scales", None) if "scales" in factors else None
+        for key, chosen in (
+            (name, [parameter for parameter in parameters if parameter is not scales]),
+            ("scales", [parameter for parameter in parameters if parameter is scales]),
+        ):
+            if trained and chosen:
+                groups.append({"params": chosen, "factor": factors[key]})
     return torch.optim.SGD(
         groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov, weight_decay=recipe.weight_decay
     )

@@ -95,8 +95,8 @@ def why_missing(experiment: Experiment) -> str:
     with contextlib.suppress(OSError):
         return _failure(experiment.run_id).read_text(encoding="utf-8").strip()
     if not datasets.available(experiment.dataset):
-        return f"its data is not here ({datasets.info(experiment.dataset).where})"
-    return "it is not trained yet"
+        return f"the images are not here ({datasets.info(experiment.dataset).where})"
+    return "not trained yet"
 
 
 def _failure(run_id: str) -> Path:

@@ -39,7 +39,7 @@ def _one_page(monkeypatch: pytest.MonkeyPatch) -> None:
 BAD = [
     (["train", "--dataset=cifar11"], "unknown dataset 'cifar11'; did you mean cifar10"),
     (["train", "--model=resnet31"], "unknown model 'resnet31'; did you mean resnet"),
-    (["train", "--method=focall"], "unknown method 'focall'; did you mean focal?"),
+    (["train", "--method=focall"], "unknown method 'focall'; did you mean focal or focal_sigmoid?"),
     (["train", "--method=focal[gama=1]"], "unknown setting of method focal: 'gama'; did you mean gamma?"),
     (["train", "--method=focal[gamma=high]"], "setting gamma of method focal must be a number"),
     (["train", "--method=focal[gamma"], "cannot read 'focal[gamma'"),

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from ltlib import losses, methods, objectives
+from ltlib import losses, methods, mixing, objectives
 from ltlib.errors import LtlibError, SettingError
 from ltlib.files import canonical_json
 from ltlib.methods import METHODS, Stage
@@ -22,7 +22,7 @@ def test_every_method_is_documented_and_its_stages_can_be_built(name: str) -> No
     for stage in found:
         objective = objectives.create(stage, [5, 3, 1])
         assert (objective.loss is None) == (stage.loss is None)
-        assert set(stage.lr) <= {"backbone", "projector", "classifier"}
+        assert set(stage.lr) <= {"backbone", "projector", "classifier", "scales"}
         canonical_json(stage.identity())
     assert found[-1].loss is not None, "the last stage must classify"
 
@@ -84,6 +84,14 @@ CHANGES = {
     "projection": 64,
     "classifier_input": "projection",
     "batch_norm": "eval",
+    "mix": mixing.spec("mixup"),
+    "network": "bbn",
+    "second_sampler": Spec("reversed", 1, {}),
+    "schedule": "cosine",
+    "weight_decay": 5e-3,
+    "max_norm": 1.0,
+    "finish": Spec("tau_normalization", 1, {"tau": 1.0}),
+    "beta": 0.99,
 }
 
 

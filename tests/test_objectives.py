@@ -26,7 +26,7 @@ def test_supervised(batch: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> N
     images, _, targets = batch
     objective = objectives.create(methods.stages("ce")[0], COUNTS)
     net = network()
-    value, logits = objective(net, images, targets)
+    value, logits = objective(net, objectives.Batch(images, targets))
     assert objective.views == 1
     torch.testing.assert_close(logits, net(images))
     torch.testing.assert_close(value, F.cross_entropy(net(images), targets))
@@ -41,7 +41,7 @@ def test_two_views_and_a_classification_loss(
     text = f"{name}_ce[contrastive_weight=0.3;ce_weight=2;temperature=0.1;classifier_input={classifier_input}]"
     objective = objectives.create(methods.stages(text)[0], COUNTS)
     net = network(classifier_input)
-    value, logits = objective(net, torch.cat([first, second]), targets)
+    value, logits = objective(net, objectives.Batch(torch.cat([first, second]), targets))
     z = torch.cat([net.embed(first)[1], net.embed(second)[1]])  # type: ignore[list-item]
     labels = targets if name == "supcon" else torch.arange(12)
     alike = torch.cat([labels, labels])
@@ -60,7 +60,7 @@ def test_contrastive_alone_classifies_nothing(batch: tuple[torch.Tensor, torch.T
     first, second, targets = batch
     objective = objectives.create(methods.stages("supcon")[0], COUNTS)
     net = network()
-    value, logits = objective(net, torch.cat([first, second]), targets)
+    value, logits = objective(net, objectives.Batch(torch.cat([first, second]), targets))
     z = torch.cat([net.embed(first)[1], net.embed(second)[1]])  # type: ignore[list-item]
     assert logits is None
     assert objective.loss is None

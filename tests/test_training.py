@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from ltlib import augment, methods, models, objectives, recipes, sampling, stages, steps, training
+from ltlib import assembly, augment, methods, mixing, objectives, recipes, sampling, stages, steps, training
 from ltlib.errors import DivergedError
 from ltlib.meters import Meter
 from ltlib.resident import Resident
 from ltlib.training import Outcome, Stopped
 
 CLASSES, IMAGES = 4, 48
+COUNTS = [24, 12, 8, 4]
+"""What the losses are told, so that their weights and margins differ."""
 State = tuple[dict[str, Any], dict[str, Tensor]]
 
 
@@ -47,12 +50,21 @@ class Training:
         images = (draw.integers(0, 200, (IMAGES, 8, 8, 3)) + targets[:, None, None, None] * 13).astype(np.uint8)
         self.data = Resident(images, targets, padding=1, mean=(0.5,) * 3, std=(0.2,) * 3)
         self.test = Resident(255 - images[::2], targets[::2], mean=(0.5,) * 3, std=(0.2,) * 3)
-        self.network = models.create("resnet8", CLASSES, projector=self.stage.projection, seed=1)
-        self.network.to(memory_format=torch.channels_last)
-        self.objective = objectives.create(self.stage, [IMAGES // CLASSES] * CLASSES)
+        what: Any = SimpleNamespace(stages=methods.stages(method), model="resnet8", seed=1)
+        self.network = assembly.build(what, CLASSES)
+        self.objective = objectives.create(self.stage, COUNTS)
+        self.mixing = None if self.stage.mix is None else mixing.create(self.stage.mix)
         self.optimizer = steps.optimizer(self.network, self.recipe, self.stage.lr)
         self.meter = Meter()
-        self.step: Any = steps.EagerStep(self.network, self.objective, self.optimizer, self.data, self.meter)
+        self.step: Any = steps.EagerStep(
+            self.network,
+            self.objective,
+            self.optimizer,
+            self.data,
+            self.meter,
+            mixing=self.mixing,
+            class_counts=torch.tensor(COUNTS),
+        )
         self.evaluations = 0
 
     def draws(self, epoch: int) -> list[sampling.Draw]:
@@ -66,6 +78,10 @@ class Training:
             epochs=self.recipe.epochs,
             batch_size=self.recipe.batch_size,
             views=self.objective.views,
+            mixing=self.mixing,
+            image_size=(8, 8),
+            second=None if self.stage.second_sampler is None else sampling.SAMPLERS.create(self.stage.second_sampler),
+            noise=self.objective.noise(CLASSES),
         )
 
     def evaluate(self) -> tuple[dict[str, float], Tensor | None]:
@@ -92,7 +108,9 @@ class Training:
             selection=self.recipe.selection if self.stage.loss is not None else "last",
             report=report,
             stop=stop,
+            new_epoch=lambda epoch: self.objective.set_epoch(epoch, self.recipe.epochs),
             before_epoch=lambda: stages.train_mode(self.network, self.stage),
+            objective=self.objective,
         )
 
 
@@ -174,13 +192,55 @@ def test_stopped_and_resumed_equals_run_through(monkeypatch: pytest.MonkeyPatch,
         assert differing(expected, found) == []
 
 
+WIRED = [
+    "equalization[threshold=0.3]",
+    "ldam_drw[start_share=0.5]",
+    "mixup",
+    "remix_drw[start_share=0.5]",
+    "cutmix",
+    "cmo[loss=balanced_softmax]",
+    "lade",
+    "kcl[k=2]",
+    "tsc[k=2;projection=16]",
+    "bcl",
+    "bbn",
+    "reslt",
+]
+"""Methods with noise, mixing, a second stream, weights that change, or a loss that learns."""
+
+
+@pytest.mark.parametrize("method", WIRED)
+def test_methods_with_more_than_a_loss_resume_bit_for_bit(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    monkeypatch.setattr(training, "_chunks", one_step_chunks)
+    torch.manual_seed(1)
+    expected = run_through("epochs=3", method)
+    torch.manual_seed(2)  # nothing may come from the global generator
+    assert differing(expected, run_through("epochs=3", method)) == []
+    per_epoch = IMAGES // 8 + 1
+    for places in ({3}, {per_epoch, 2 * per_epoch + 4}, {per_epoch + 2, 2 * per_epoch, 2 * per_epoch + 5}):
+        found, starts = stopped_at("epochs=3", method, places)
+        assert starts == 1 + len(places)
+        assert differing(expected, found) == []
+
+
+def test_a_loss_that_learns_is_in_the_checkpoint() -> None:
+    made, memory = Training("epochs=3", "tsc[k=2;projection=16]"), Memory()
+    made.fit(memory)
+    saved = {name for name in memory.saved[-1][1] if name.startswith("objective.")}
+    assert saved == {f"objective.contrastive.{name}" for name in ("points", "centres", "assignment")}
+    fresh = Training("epochs=3", "tsc[k=2;projection=16]").objective.state_dict()
+    centres = memory.saved[-1][1]["objective.contrastive.centres"]
+    assert not torch.equal(centres, fresh["contrastive.centres"])
+    torch.testing.assert_close(centres.norm(dim=1), torch.ones(CLASSES))
+
+
 def one_step_chunks(draws: list[sampling.Draw], skip: int, pace: Callable[[], float]) -> Any:
     for draw in draws:
         for s in range(draw.steps):
             if skip:
                 skip -= 1
                 continue
-            yield sampling.Draw(draw.index[s : s + 1], {key: value[s : s + 1] for key, value in draw.views.items()})
+            yield draw.part(s, s + 1)
 
 
 def test_chunks_cover_every_step_once_in_order() -> None:

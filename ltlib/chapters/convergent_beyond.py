@@ -32,7 +32,7 @@ def recipe_differences(dataset: str, profile: str) -> pd.DataFrame:
         for f in fields(one)
         if f.name != "method_defaults" and (a := getattr(one, f.name)) != (b := getattr(two, f.name))
     ]
-    first, second = ({f"{m} {key}": v for m, key, v in recipe.method_defaults} for recipe in (one, two))
+    first, second = ({key: value for _, key, value in recipe.method_defaults} for recipe in (one, two))
     rows += [
         {"setting": name.replace("_", " "), "author's code": _plain(first[name]), "report's text": _plain(second[name])}
         for name in first

@@ -104,7 +104,10 @@ def feature_spaces(page: Page, runs: Sequence[Run]) -> dict[str, Space]:
     spaces = separation.spaces(page, runs)
     if not spaces:
         command = f"ltlib reproduce --profile {page.profile} --grid {DOCUMENT}/separability"
-        page.say(f"No feature space can be made here: it needs the weights of these runs, which {command} trains.")
+        page.say(
+            "No feature space can be made here: it needs the weights of these runs, which are not committed. "
+            f"{command} trains runs without a record, ltlib train --weights those that have one."
+        )
         return {}
     run = next(iter(spaces.values())).run
     chart = embedding.scatter(
