@@ -64,11 +64,11 @@ def setup(name: str | None = None, profile: str = "quick", **parameters: Any) ->
         UnknownName: Unknown profile, notebook or variant.
     """
     from ltlib import profiles
-    from ltlib.plots import style
+    from ltlib.plots import palette
 
     profiles.get(profile)
     page = Page(_own_declaration(name, parameters), profile, parameters)
-    style.use_style()
+    palette.use_style()
     css = (resources.files("ltlib") / "templates" / "cells.css").read_text(encoding="utf-8")
     page.show(Shown(f"<style data-lt>{css}</style>{machine_card(page)}", _machine_text(page)))
     return page

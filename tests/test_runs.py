@@ -255,7 +255,7 @@ def test_a_record_gives_the_same_numbers(trained: Run, tiny: Experiment, reports
         assert np.array_equal(found.predictions[name].predicted, trained.predictions[name].predicted)
         np.testing.assert_allclose(found.predictions[name].confidence, trained.predictions[name].confidence, atol=1e-3)
         assert found.predictions[name].logits is None
-    with pytest.raises(RunError, match=f"the weights of run {tiny.run_id} are not here"):
+    with pytest.raises(RunError, match=f"run {tiny.run_id} is here only as a record"):
         found.network()
     assert runs.verify() == []
 

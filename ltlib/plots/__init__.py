@@ -19,7 +19,8 @@ from ltlib.plots import (
     style,
 )
 from ltlib.plots.export import save, svg
-from ltlib.plots.style import Chart, use_style
+from ltlib.plots.palette import use_style
+from ltlib.plots.style import Chart
 
 __all__ = [
     "Chart",

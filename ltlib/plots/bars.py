@@ -9,7 +9,8 @@ from matplotlib.patches import Patch
 
 from ltlib.errors import SettingError
 from ltlib.plots import alt
-from ltlib.plots.style import DOUBLE, INK, MUTED, Chart, chart, label, light_grid, method_looks, styled
+from ltlib.plots.palette import INK, MUTED
+from ltlib.plots.style import DOUBLE, Chart, chart, label, light_grid, method_looks, styled
 
 INTERVAL_FROM = 3
 """Runs from which an interval is drawn: two do not make one."""

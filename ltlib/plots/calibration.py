@@ -10,7 +10,8 @@ from matplotlib.patches import Patch
 
 from ltlib.errors import SettingError
 from ltlib.plots import alt
-from ltlib.plots.style import BLUE, DOUBLE, INK, MUTED, SKY, VERMILLION, Chart, Series, chart, label, light_grid, styled
+from ltlib.plots.palette import BLUE, INK, MUTED, SKY, VERMILLION
+from ltlib.plots.style import DOUBLE, Chart, Series, chart, label, light_grid, styled
 
 _COLUMNS = ("lower", "upper", "count", "confidence", "accuracy")
 

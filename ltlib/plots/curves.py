@@ -12,11 +12,10 @@ from matplotlib.ticker import MaxNLocator
 
 from ltlib.errors import SettingError
 from ltlib.plots import alt
+from ltlib.plots.palette import INK, MUTED
 from ltlib.plots.readings import Reading, parse_readings
 from ltlib.plots.style import (
     DOUBLE,
-    INK,
-    MUTED,
     ROUND,
     SPLIT_NAMES,
     SPLITS,

@@ -9,7 +9,8 @@ from typing import Any
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from ltlib.errors import SettingError, UnknownName
-from ltlib.plots.style import BLUE, DOUBLE, INK, MUTED, Chart, styled
+from ltlib.plots.palette import BLUE, INK, MUTED
+from ltlib.plots.style import DOUBLE, Chart, styled
 
 LONG_TAILED_SUBSET = (
     "input: images with classes 0 ... K-1, imbalance factor IF, imbalance type",

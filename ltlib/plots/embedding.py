@@ -11,7 +11,8 @@ from matplotlib.lines import Line2D
 
 from ltlib.errors import SettingError
 from ltlib.plots import alt
-from ltlib.plots.style import DOUBLE, INK, Chart, Look, chart, class_look, group_look, label, styled
+from ltlib.plots.palette import INK
+from ltlib.plots.style import DOUBLE, Chart, Look, chart, class_look, group_look, label, styled
 
 CROWDED = 1200
 """Points from which they become one picture inside the SVG: as shapes they would weigh 180 bytes each."""

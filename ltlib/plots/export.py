@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 
 from ltlib.files import digest, write_bytes
-from ltlib.plots.style import context
+from ltlib.plots.palette import context
 
 if TYPE_CHECKING:
     import pandas as pd

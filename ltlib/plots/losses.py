@@ -15,7 +15,8 @@ from matplotlib.axes import Axes
 from ltlib.errors import SettingError
 from ltlib.plots import alt
 from ltlib.plots.distribution import THOUSANDS
-from ltlib.plots.style import DOUBLE, INK, MUTED, Chart, chart, label, light_grid, method_looks, styled
+from ltlib.plots.palette import INK, MUTED
+from ltlib.plots.style import DOUBLE, Chart, chart, label, light_grid, method_looks, styled
 
 POINTS = 199
 """Probabilities of a curve: 0.005 ... 0.995."""

@@ -11,7 +11,8 @@ from matplotlib.colors import PowerNorm, TwoSlopeNorm
 
 from ltlib.errors import SettingError
 from ltlib.plots import alt
-from ltlib.plots.style import DOUBLE, INK, MUTED, SPLITS, Chart, chart, light_grid, styled
+from ltlib.plots.palette import INK, MUTED
+from ltlib.plots.style import DOUBLE, SPLITS, Chart, chart, light_grid, styled
 
 WITH_NUMBERS = 20  # classes up to which every cell shows its number
 

@@ -1,26 +1,32 @@
-"""How the figures look: one palette, one type size, two widths, and a fixed look for each method, group and split.
+"""How the figures look: two widths, and a fixed look for each method, group and split.
 
-Colours are the Okabe-Ito set (Okabe and Ito, 2008) as far as it has a contrast of 3:1 on white; its orange is darkened
-to brown and its light colours serve as fills with a dark edge only. Colour is never the only sign: a marker, a line
-style, a hatch or a label says the same.
+Colour is never the only sign: a marker, a line style, a hatch or a label says the same. The colours are those of
+`ltlib.plots.palette`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-import matplotlib
 import numpy as np
-from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ltlib.errors import SettingError, UnknownName
+from ltlib.plots.export import svg
+from ltlib.plots.palette import (
+    BLUE,
+    FILLS,
+    GREEN,
+    INKS,
+    PURPLE,
+    VERMILLION,
+    context,
+)
 from ltlib.registry import parse
 
 if TYPE_CHECKING:
@@ -32,73 +38,8 @@ R = TypeVar("R")
 SINGLE, DOUBLE = 3.5, 7.2
 """Widths of a figure in inches: one column of a two-column paper, and both."""
 
-BLUE, VERMILLION, GREEN, PURPLE, BLACK, BROWN = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#7A4E00"
-INKS = (BLUE, VERMILLION, GREEN, PURPLE, BROWN, BLACK)
-"""Colours for lines and text: 3:1 on white or more, told apart under each kind of colour-blindness."""
-
-SKY, ORANGE, YELLOW, SILVER = "#56B4E9", "#E69F00", "#F0E442", "#BFBFBF"
-FILLS = (SKY, ORANGE, YELLOW, SILVER)
-"""Lighter colours, for filled marks with a dark edge."""
-
-INK, MUTED, FAINT = "#1A1A1A", "#5F5F5F", "#D9D9D9"
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
-DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)))
-
-RC: Any = {
-    "figure.dpi": 100,
-    "figure.facecolor": "white",
-    "savefig.facecolor": "white",
-    "savefig.bbox": None,  # a tight box would make every figure another width
-    "font.family": ["sans-serif"],
-    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "sans-serif"],
-    "font.monospace": ["DejaVu Sans Mono", "Menlo", "Consolas", "monospace"],
-    "mathtext.fontset": "dejavusans",
-    "font.size": 8,
-    "axes.titlesize": 9,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.labelsize": 8,
-    "xtick.labelsize": 7.5,
-    "ytick.labelsize": 7.5,
-    "legend.fontsize": 7.5,
-    "legend.frameon": False,
-    "legend.handlelength": 2.6,
-    "legend.borderaxespad": 0.3,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": MUTED,
-    "axes.linewidth": 0.7,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": False,
-    "axes.axisbelow": True,
-    "grid.color": "#E6E6E6",
-    "grid.linewidth": 0.6,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "lines.linewidth": 1.5,
-    "lines.markersize": 4.5,
-    "hatch.linewidth": 0.6,
-    "image.interpolation": "none",
-    "axes.prop_cycle": cycler(color=list(INKS)),
-    "svg.hashsalt": "ltlib",
-    "svg.fonttype": "none",  # text stays text: searchable, small, and read aloud
-    "pdf.fonttype": 42,
-}
-
-
-def use_style() -> None:
-    """Make the workbook's look the default of this process, for figures drawn by hand beside ours."""
-    matplotlib.rcParams.update(RC)
-
-
-@contextlib.contextmanager
-def context() -> Iterator[None]:
-    """The workbook's look inside a block, whatever the process has set."""
-    with matplotlib.rc_context(RC):
-        yield
+DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (4, 1, 1, 1, 1, 1)))
 
 
 def styled(draw: Callable[P, R]) -> Callable[P, R]:
@@ -130,8 +71,6 @@ class Chart(Figure):
         return pd.DataFrame(self.data or {})
 
     def _repr_svg_(self) -> str:
-        from ltlib.plots.export import svg
-
         return svg(self)
 
 
@@ -273,7 +212,7 @@ def method_looks(names: Sequence[str]) -> dict[str, Look]:
 
 
 def _look(color: int, place: int, turn: int) -> Look:
-    hatches = ("", "////", "\\\\\\\\", "xxxx")
+    hatches = ("", "////", "\\\\\\\\", "xxxx", "....")
     turn %= len(DASHES)
     return Look(INKS[color % len(INKS)], MARKERS[place % len(MARKERS)], DASHES[turn], hatches[turn])
 

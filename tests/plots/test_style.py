@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ltlib.errors import SettingError, UnknownName
-from ltlib.plots import style
+from ltlib.plots import palette, style
 
 # Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB.
 SIGHT = {
@@ -56,7 +56,7 @@ def test_the_measure_itself() -> None:
 
 @pytest.mark.parametrize("sight", SIGHT)
 def test_inks_are_told_apart(sight: str) -> None:
-    assert nearest(style.INKS, sight) > 16
+    assert nearest(palette.INKS, sight) > 16
 
 
 @pytest.mark.parametrize("sight", SIGHT)
@@ -67,7 +67,7 @@ def test_groups_and_splits_are_told_apart(sight: str, looks: dict[str, style.Loo
 
 
 def test_everything_has_a_contrast_of_three_on_white() -> None:
-    for colour in {*style.INKS, style.INK, style.MUTED, *(look.color for look in style.GROUPS.values())}:
+    for colour in {*palette.INKS, palette.INK, palette.MUTED, *(look.color for look in style.GROUPS.values())}:
         assert contrast(colour) >= 3, colour
 
 
@@ -114,11 +114,11 @@ def test_label(name: str, text: str) -> None:
 
 def test_style_stays_inside_its_block_until_asked_for() -> None:
     before = dict(matplotlib.rcParams)
-    with style.context():
+    with palette.context():
         assert matplotlib.rcParams["svg.hashsalt"] == "ltlib"
     assert dict(matplotlib.rcParams) == before
     with matplotlib.rc_context():
-        style.use_style()
+        palette.use_style()
         assert matplotlib.rcParams["svg.hashsalt"] == "ltlib"
         assert matplotlib.rcParams["savefig.bbox"] is None
 
