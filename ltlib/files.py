@@ -101,30 +101,37 @@ def new_folder(place: Path) -> Iterator[Path]:
         temporary.chmod(0o777 & ~_umask())
     except OSError as error:
         raise RunError(f"cannot write in {place.parent}: {error.strerror or error}") from error
-    old = None
     try:
-        yield temporary
-        for file in temporary.rglob("*"):
-            if file.is_file():
-                with file.open("rb") as stream:
-                    os.fsync(stream.fileno())
-        _sync_folder(temporary)
-        if place.exists():
-            old = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=place.parent)) / "old"
-            place.rename(old)
+        yield temporary  # what goes wrong in the block is the block's to explain
         try:
-            temporary.rename(place)
-        except BaseException:
-            if old is not None:
-                old.rename(place)
-            raise
-        _sync_folder(place.parent)
-    except OSError as error:
-        raise RunError(f"cannot write {place}: {error.strerror or error}") from error
+            _put_in_place(temporary, place)
+        except OSError as error:
+            raise RunError(f"cannot write {place}: {error.strerror or error}") from error
     finally:  # gone already where all went well
         shutil.rmtree(temporary, ignore_errors=True)
-        if old is not None:
-            shutil.rmtree(old.parent, ignore_errors=True)
+
+
+def _put_in_place(temporary: Path, place: Path) -> None:
+    """Flush a finished folder to the disk and rename it; an older one of that name comes back if that fails."""
+    for file in temporary.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as stream:
+                os.fsync(stream.fileno())
+    _sync_folder(temporary)
+    if not place.exists():
+        temporary.rename(place)
+    else:
+        aside = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=place.parent))
+        try:
+            place.rename(aside / "old")
+            try:
+                temporary.rename(place)
+            except BaseException:
+                (aside / "old").rename(place)
+                raise
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+    _sync_folder(place.parent)
 
 
 def sweep(folder: Path, older_than: float = 3600.0) -> int:
