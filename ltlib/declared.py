@@ -465,12 +465,13 @@ def coverage(
         base = page.notebook or page.id
         for kind, numbers in (("table", page.tables), ("figure", page.figures)):
             for number in numbers:
-                if (
-                    page.document
-                    and "/" not in number
-                    and base not in owners.setdefault((page.document, kind, number), [])
-                ):
-                    owners[page.document, kind, number].append(base)
+                other, _, own = number.rpartition("/")  # another document's is declared as document/number
+                document = other or page.document
+                if document is None or document not in (tables if kind == "table" else figures):
+                    continue
+                names = owners.setdefault((document, kind, own), [])
+                if base not in names:
+                    names.append(base)
     wanted = {(doc, "table", n) for doc, numbers in tables.items() for n in numbers}
     wanted |= {(doc, "figure", n) for doc, numbers in figures.items() for n in numbers}
     problems = [f"{kind} {n} of {doc} is declared by no notebook" for doc, kind, n in sorted(wanted - owners.keys())]

@@ -316,6 +316,7 @@ class Page:
         answer: bool | None,
         evidence: str,
         printed: tuple[bool | None, str] | None = None,
+        everywhere: bool = False,
     ) -> None:
         """Judge a sentence of a document.
 
@@ -325,10 +326,11 @@ class Page:
             answer: True holds, False does not, None cannot be told from what was run.
             evidence: The numbers behind the answer.
             printed: Whether the document's own printed numbers support the sentence, and which numbers those are.
+            everywhere: The answer rests on a formula, not on runs, and so holds in every profile.
         """
         answer = None if answer is None else bool(answer)
         word, kind = _VERDICTS[answer]
-        if answer is not None and self.profile != "paper":
+        if answer is not None and self.profile != "paper" and not everywhere:
             word = f"{word} in {self.profile}"
         lines = [(f"Ours: {word}" if printed else word, kind, evidence)]
         if printed:

@@ -173,7 +173,9 @@ def _awabs(
     loss = _loss("awabs", form=form, epsilon_head=epsilon_head, epsilon_tail=epsilon_tail)
     if variant == "continue":
         return first, Stage(loss=loss, epochs=epochs, schedule="cosine", lr=dict.fromkeys(first.lr, 0.1))
-    return first, _second(loss, epochs, batch_norm="shift" if variant == "decoupled_shifted" else "train")
+    shift = "shift" if variant == "decoupled_shifted" else "train"
+    # the loss has the class prior in it: class-balanced batches would balance twice
+    return first, _second(loss, epochs, batch_norm=shift, sampler=sampling.spec("instance_balanced"))
 
 
 def _register_awabs(mix: str, number: int) -> None:

@@ -11,13 +11,15 @@ import pytest
 import torch
 
 from ltlib import bench
+from ltlib.bench import batches, common
+from ltlib.bench import losses as bench_losses
 from ltlib.errors import SettingError
 
 
 @pytest.fixture(scope="module")
 def result():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bench, "_SHORTEST", 0.1)
+        patch.setattr(common, "SHORTEST", 0.1)
         return bench.data(count=600, rounds=2, quiet=True)
 
 
@@ -45,7 +47,7 @@ def test_batched_augmentation_is_far_ahead_of_pillow(result):
 
 
 def test_text_names_every_arm_and_ratio(result):
-    text = bench._data_text(result)
+    text = batches._data_text(result)
     for name in [*result["arms"], *result["ratios"]]:
         assert name in text
     assert "600 images" in text
@@ -71,7 +73,7 @@ def test_ratio_is_the_median_of_the_rounds_not_the_ratio_of_medians():
 
 
 def test_arms_take_turns_and_keep_their_threads(monkeypatch):
-    monkeypatch.setattr(bench, "_SHORTEST", 0.0)
+    monkeypatch.setattr(common, "SHORTEST", 0.0)
     before, calls = torch.get_num_threads(), []
     arms = {
         name: bench.Arm(lambda name=name: calls.append((name, torch.get_num_threads())), 10, threads)
@@ -84,20 +86,20 @@ def test_arms_take_turns_and_keep_their_threads(monkeypatch):
 
 
 def test_cpu_time_of_children_counts():
-    before = bench._cpu_seconds()
+    before = common.cpu_seconds()
     subprocess.run([sys.executable, "-c", "sum(range(10_000_000))"], check=True)
-    assert bench._cpu_seconds() - before > 0.05
+    assert common.cpu_seconds() - before > 0.05
 
 
 def test_both_arms_see_every_image_once(monkeypatch):
     images = np.zeros((300, 32, 32, 3), np.uint8)
     targets = np.arange(300)
     for epoch in (
-        bench._ours(bench.Resident(images, targets, padding=4, mean=bench._MEAN, std=bench._STD), 0),
-        bench._peer(images, targets, workers=0, seed=0),
+        batches._ours(batches.Resident(images, targets, padding=4, mean=common.MEAN, std=common.STD), 0),
+        batches._peer(images, targets, workers=0, seed=0),
     ):
         seen: list[int] = []
-        monkeypatch.setattr(bench, "_use", lambda batch, classes, seen=seen: seen.extend(classes.tolist()))
+        monkeypatch.setattr(batches, "_use", lambda batch, classes, seen=seen: seen.extend(classes.tolist()))
         epoch()
         assert sorted(seen) == list(range(300))
         assert seen != list(range(300))
@@ -110,3 +112,72 @@ def test_nothing_heavy_is_imported_before_it_is_needed():
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
+
+
+# --- a whole step with each loss
+
+
+@pytest.fixture(scope="module")
+def stepped():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(common, "SHORTEST", 0.0)
+        patch.setenv("LTLIB_DEVICE", "cpu")
+        return bench.step(model="resnet8", batch=4, image_size=8, num_classes=10, steps=2, rounds=2, quiet=True)
+
+
+def test_every_classification_loss_is_stepped(stepped):
+    assert json.loads(json.dumps(stepped, allow_nan=False)) == stepped
+    assert list(stepped["losses"]) == bench_losses.names()
+    assert {"ce", "ldam", "lade", "equalization", "loss_equalised", "awabs", "ldam_drw"} <= set(stepped["losses"])
+    assert not {"supcon", "kcl", "tsc", "bcl", "simclr"} & set(stepped["losses"])
+    assert (stepped["bench"], stepped["batch"], stepped["rounds"], stepped["device"]) == ("step", 4, 2, "cpu")
+    for name, times in stepped["losses"].items():
+        assert min(times.values()) > 0
+        for kinds in stepped["ratios"][name].values():
+            assert 0 < kinds["low"] <= kinds["median"] <= kinds["high"]
+
+
+def test_a_slow_loss_is_named(monkeypatch):
+    """One that takes ten times as long in its turn, and cross-entropy beside it."""
+    real, calls = bench_losses._arm, []
+
+    def arm(name, **shape):
+        made = real(name, **shape)
+        calls.append(name)
+        times = 10 if name == "focal" else 1
+        return bench.Arm(lambda: [made.run() for _ in range(times)] and None, made.count, made.threads)
+
+    monkeypatch.setattr(common, "SHORTEST", 0.0)
+    monkeypatch.setattr(bench_losses, "_arm", arm)
+    found = bench.step(only=("focal",), model="resnet8", batch=8, image_size=8, num_classes=4, rounds=3, quiet=True)
+    assert calls == ["ce", "focal"]
+    assert found["slower"] == ["focal"]
+    assert 5 < found["ratios"]["focal"]["cpu"]["median"] < 20
+    text = bench_losses._text(found)
+    assert "more than 1.1 times cross-entropy: focal" in text
+    assert "batch 8, 8x8 pixels, 4 classes" in text
+
+
+def test_a_step_really_trains(monkeypatch):
+    seen = []
+    real = bench_losses._train
+
+    def watched(network, objective, resident, draw):
+        run, before = real(network, objective, resident, draw), network.classifier.weight.detach().clone()
+        seen.append((network, before, draw.steps))
+        return run
+
+    monkeypatch.setattr(bench_losses, "_train", watched)
+    arm = bench_losses._arm("ldam", "resnet8", 4, 8, 10, 3)
+    arm.run()
+    network, before, steps = seen[0]
+    assert (arm.count, steps) == (12, 3)
+    assert network.training
+    assert not torch.equal(network.classifier.weight, before)
+    assert not hasattr(network.classifier, "bias"), "cosines, as in a training with this loss"
+
+
+@pytest.mark.parametrize("settings", [{"steps": 0}, {"rounds": 0}, {"batch": 1}])
+def test_bad_settings_of_a_step_are_refused(settings):
+    with pytest.raises(SettingError, match="needs a step, a round and two images"):
+        bench.step(**settings)

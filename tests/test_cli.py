@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 from types import SimpleNamespace
@@ -212,3 +213,18 @@ def test_a_failed_run_fails_the_command(
     said = capsys.readouterr()
     assert f"run {tiny.run_id} failed: the disk is full" in said.out
     assert "1 runs failed" in said.err
+
+
+@pytest.mark.parametrize("what", ["data", "step"])
+def test_a_bench_is_measured_and_written(what: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from ltlib import bench
+
+    asked: list[tuple[str, int]] = []
+    for name in ("data", "step"):
+        monkeypatch.setattr(
+            bench, name, lambda *, rounds, name=name: asked.append((name, rounds)) or {"bench": name, "rounds": rounds}
+        )
+    out = tmp_path / "result.json"
+    assert cli.main(["bench", what, "--rounds=3", f"--out={out}"]) == 0
+    assert asked == [(what, 3)]
+    assert json.loads(out.read_text()) == {"bench": what, "rounds": 3}

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ltlib import augment, sampling
+from ltlib import augment, mixing, sampling
 from ltlib.sampling import Draw, derived_seed, epoch_draws, steps_per_epoch
 
 ORDER = sampling.SAMPLERS.create("instance_balanced")
@@ -90,3 +90,81 @@ def test_orders_are_uniform() -> None:
     first = [int(ORDER(targets, e, 1, sampling.generator(0, "order", 0, e))[0]) for e in range(2000)]
     counts = torch.bincount(torch.tensor(first), minlength=10).double()
     assert float(((counts - 200) ** 2 / 200).sum()) < 33.7
+
+
+# --- mixing, second streams, noise -----------------------------------------------------------------------------------
+
+
+def wired(count: int = 37, **changes: object) -> list[Draw]:
+    given: dict[str, object] = {"seed": 1, "stage": 0, "epoch": 2, "epochs": 4, "batch_size": 8, "views": 1} | changes
+    return epoch_draws(ORDER, CROP, torch.arange(count) % 5, **given)  # type: ignore[arg-type]
+
+
+REVERSED = sampling.SAMPLERS.create("reversed")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"mixing": mixing.create("mixup")},
+        {"mixing": mixing.create("cmo[first=0;last=0]")},
+        {"second": REVERSED},
+        {"noise": (1, 5)},
+        {"noise": (2, 1), "views": 2},
+    ],
+)
+def test_other_draws_leave_order_and_augmentation_as_they_are(more: dict[str, object]) -> None:
+    """So a method with mixing or noise sees the images of the plain one, and older runs keep their numbers."""
+    plain, found = wired(views=more.get("views", 1)), wired(**more)
+    assert flat(found) == flat(plain)
+    assert [draw.index.shape for draw in found] == [draw.index.shape for draw in plain]
+
+
+def everything(draw: Draw) -> list[torch.Tensor]:
+    found = [draw.index, *draw.views.values(), *draw.mix.values()]
+    found += [] if draw.noise is None else [draw.noise]
+    return found + ([] if draw.second is None else everything(draw.second))
+
+
+ALL: dict[str, object] = {"mixing": mixing.create("cmo[first=0;last=0]"), "noise": (1, 5)}
+
+
+@pytest.mark.parametrize("changed", [{"seed": 2}, {"stage": 1}, {"epoch": 3}])
+@pytest.mark.parametrize("more", [ALL, {"second": REVERSED}, {"mixing": mixing.create("mixup")}])
+def test_what_is_drawn_beside_depends_on_seed_stage_and_epoch(more: dict[str, object], changed: dict[str, int]) -> None:
+    first, again, other = wired(**more), wired(**more), wired(**more, **changed)
+    for one, same, another in zip(first, again, other, strict=True):
+        pairs = list(zip(everything(one), everything(same), everything(another), strict=True))
+        assert all(torch.equal(a, b) for a, b, _ in pairs)
+        varied = [not torch.equal(a, c) for a, _, c in pairs if a.unique().numel() > 2]
+        assert all(varied)
+        assert len(varied) >= 3
+
+
+def test_a_part_of_a_draw_is_cut_everywhere() -> None:
+    draw = wired(**ALL)[0]
+    assert draw.steps == 4
+    for whole, cut in zip(everything(draw), everything(draw.part(1, 3)), strict=True):
+        assert torch.equal(cut, whole[1:3])
+
+
+def test_a_second_stream_is_repeated_or_cut_to_the_firsts_length() -> None:
+    under = sampling.SAMPLERS.create("random_undersampling")
+    over = sampling.SAMPLERS.create("random_oversampling")
+    targets = torch.tensor([0] * 20 + [1] * 4)
+    given = {"seed": 0, "stage": 0, "epoch": 1, "epochs": 1, "batch_size": 8, "views": 1}
+    for second, kinds in ((under, 8), (over, 24)):
+        found = epoch_draws(ORDER, CROP, targets, second=second, **given)  # type: ignore[arg-type]
+        index = torch.cat([draw.second.index.flatten() for draw in found if draw.second is not None])
+        assert len(index) == 24
+        assert len(index.unique()) <= kinds
+        assert abs(int((targets[index] == 1).sum()) - 12) <= 6
+
+
+def test_noise_has_rows_for_every_view_of_every_image() -> None:
+    found = wired(views=2, noise=(2, 3))
+    assert [tuple(draw.noise.shape) for draw in found if draw.noise is not None] == [(4, 16, 3), (1, 10, 3)]
+    values = torch.cat([draw.noise.flatten() for draw in found if draw.noise is not None])
+    assert float(values.min()) >= 0
+    assert float(values.max()) < 1
+    assert len(values.unique()) > 0.99 * len(values)

@@ -213,12 +213,15 @@ WIRED = [
 def test_methods_with_more_than_a_loss_resume_bit_for_bit(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     monkeypatch.setattr(training, "_chunks", one_step_chunks)
     torch.manual_seed(1)
-    expected = run_through("epochs=3", method)
+    recipe = "epochs=8" if method.startswith("cmo") else "epochs=3"  # cmo pauses in the first and last three epochs
+    expected = run_through(recipe, method)
     torch.manual_seed(2)  # nothing may come from the global generator
-    assert differing(expected, run_through("epochs=3", method)) == []
+    assert differing(expected, run_through(recipe, method)) == []
     per_epoch = IMAGES // 8 + 1
+    late = 2 * per_epoch if recipe == "epochs=8" else 0
     for places in ({3}, {per_epoch, 2 * per_epoch + 4}, {per_epoch + 2, 2 * per_epoch, 2 * per_epoch + 5}):
-        found, starts = stopped_at("epochs=3", method, places)
+        places = {place + late for place in places}
+        found, starts = stopped_at(recipe, method, places)
         assert starts == 1 + len(places)
         assert differing(expected, found) == []
 
@@ -283,6 +286,21 @@ def test_a_state_without_a_part_would_be_noticed(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(training.State, "tensors", incomplete)
     found, _ = stopped_at(recipe, "ce", in_the_last_epoch)
+    assert differing(expected, results(found)) != []
+
+
+@pytest.mark.parametrize("left_out", ["centres", "assignment"])
+def test_a_state_without_what_a_loss_learnt_would_be_noticed(monkeypatch: pytest.MonkeyPatch, left_out: str) -> None:
+    monkeypatch.setattr(training, "_chunks", one_step_chunks)
+    method = "tsc[k=2;projection=16]"
+    expected = results(run_through("epochs=3", method))
+    complete = training.State.tensors
+
+    def incomplete(self: training.State) -> dict[str, Tensor]:
+        return {k: torch.zeros_like(v) if k.endswith(left_out) else v for k, v in complete(self).items()}
+
+    monkeypatch.setattr(training.State, "tensors", incomplete)
+    found, _ = stopped_at("epochs=3", method, {2 * 7 - 2})
     assert differing(expected, results(found)) != []
 
 

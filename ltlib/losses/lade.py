@@ -57,6 +57,8 @@ class LADE(Loss):
     pi: Tensor
     log_test: Tensor
 
+    mixable = False  # its second term is an estimate over the batch's own labels
+
     def __init__(
         self,
         class_counts: Sequence[int],

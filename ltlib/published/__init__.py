@@ -76,6 +76,26 @@ def protocols(document: str) -> pd.DataFrame:
     return _of_document("protocols", document)
 
 
+def methods(document: str | None = None) -> pd.DataFrame:
+    """Every method that a document describes, compares or names.
+
+    Args:
+        document: Only this document's; None for all.
+
+    Returns:
+        Columns ``document``, ``name`` (the document's), ``where`` (its sections and tables), ``id`` (ours, empty where
+        it is not built), ``kind`` of the id (method, mixing, sampler, resampling, augmentation, posthoc), ``module``
+        (under ``ltlib``, where its equation or code is), ``published`` (the ids in the document's result tables, a
+        tuple) and ``note`` (why not built, or a remark).
+
+    Raises:
+        UnknownName: No such document.
+    """
+    frame = _frame(_rows("methods", None if document is None else _known(document)))
+    frame["published"] = [tuple(text.split()) for text in frame["published"]]
+    return frame
+
+
 def datasets(document: str) -> pd.DataFrame:
     """Every class count and split size a document states."""
     return _of_document("datasets", document)

@@ -1,143 +1,19 @@
-"""How fast: each bench runs both arms in one process on the same cores, in turns, and returns ratios with their range.
-
-Seconds of different machines, or of one machine at different times, say nothing about a method; the ratio of two arms
-measured within the same few seconds does. So a bench repeats rounds, each round runs every arm once, and what counts is
-the median of the per-round ratios. Ratios of CPU time are given as well: on a busy machine they hold better.
-"""
+"""``ltlib bench data``: augmented batches of the resident set against the usual Pillow and `DataLoader` pipeline."""
 
 from __future__ import annotations
 
-import os
-import platform
-import statistics
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ltlib import augment, provenance
+from ltlib import augment
+from ltlib.bench.common import BATCH, MEAN, STD, Arm, interleave, machine, ratio, table
 from ltlib.errors import SettingError
 from ltlib.places import data_folder
 from ltlib.resident import Resident
-
-_BATCH = 128
-_SHORTEST = 0.25  # seconds an arm runs in a round: timers and schedulers are too coarse for less
-_MEAN, _STD = (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)  # of CIFAR-100's training images
-
-
-# --- what every bench uses -------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Arm:
-    """One of the things compared.
-
-    Attributes:
-        run: One pass over `count` things; everything it starts has ended when it returns.
-        threads: Of torch in this process while it runs.
-        wall: Seconds per thing, one entry a round.
-        cpu: CPU seconds per thing, child processes included, one entry a round.
-    """
-
-    run: Callable[[], None]
-    count: int
-    threads: int
-    wall: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
-
-    def measure(self) -> None:
-        """Run passes until enough time has gone by and note the time of one thing."""
-        with threads(self.threads):
-            passes, cpu, wall = 0, _cpu_seconds(), time.perf_counter()
-            while passes == 0 or time.perf_counter() - wall < _SHORTEST:
-                self.run()
-                passes += 1
-            self.wall.append((time.perf_counter() - wall) / (passes * self.count))
-            self.cpu.append((_cpu_seconds() - cpu) / (passes * self.count))
-
-    def summary(self) -> dict[str, Any]:
-        """Medians over the rounds."""
-        wall, cpu = statistics.median(self.wall), statistics.median(self.cpu)
-        return {
-            "threads": self.threads,
-            "images_per_second": 1 / wall,
-            "microseconds_per_image": 1e6 * wall,
-            "cpu_microseconds_per_image": 1e6 * cpu,
-        }
-
-
-def interleave(arms: Mapping[str, Arm], rounds: int) -> None:
-    """Warm every arm up once, then run them in turns, the order reversed every other round."""
-    for arm in arms.values():
-        with threads(arm.threads):
-            arm.run()
-    order = list(arms.values())
-    for _ in range(rounds):
-        for arm in order:
-            arm.measure()
-        order.reverse()
-
-
-def ratio(slow: Arm, fast: Arm) -> dict[str, Any]:
-    """How many times faster `fast` is: median and range over the rounds, in wall time and in CPU time."""
-
-    def of(mine: list[float], theirs: list[float]) -> dict[str, float]:
-        values = [a / b for a, b in zip(theirs, mine, strict=True)]
-        return {"median": statistics.median(values), "low": min(values), "high": max(values)}
-
-    return {"wall": of(fast.wall, slow.wall), "cpu": of(fast.cpu, slow.cpu)}
-
-
-def machine() -> dict[str, Any]:
-    """What the numbers were measured on."""
-    from importlib.metadata import version
-
-    return {
-        "cpu": provenance.processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "torchvision": version("torchvision"),
-        "pillow": version("pillow"),
-        "system": platform.platform(terse=True),
-    }
-
-
-def table(rows: Iterable[Iterable[str]]) -> str:
-    """Rows of text as aligned columns: the first to the left, the others to the right."""
-    cells = [list(row) for row in rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-    lines = (
-        [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))] for row in cells
-    )
-    return "\n".join("  ".join(line).rstrip() for line in lines)
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """torch limited to so many threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _cpu_seconds() -> float:
-    """CPU time of this process and of its children that have ended (on Windows without the children)."""
-    times = os.times()
-    return time.process_time() + times.children_user + times.children_system
-
-
-# --- bench data ------------------------------------------------------------------------------------------------------
 
 
 def data(*, count: int = 10_847, rounds: int = 7, seed: int = 0, quiet: bool = False) -> dict[str, Any]:
@@ -166,7 +42,7 @@ def data(*, count: int = 10_847, rounds: int = 7, seed: int = 0, quiet: bool = F
     if count < 1 or rounds < 1:
         raise SettingError(f"bench data needs at least one image and one round, not {count} and {rounds}")
     images, targets, source = _images(count, seed)
-    resident = Resident(images, targets, padding=4, mean=_MEAN, std=_STD)
+    resident = Resident(images, targets, padding=4, mean=MEAN, std=STD)
     ours = _ours(resident, seed)
     arms = {
         "resident, 1 thread": Arm(ours, count, threads=1),
@@ -185,7 +61,7 @@ def data(*, count: int = 10_847, rounds: int = 7, seed: int = 0, quiet: bool = F
         "bench": "data",
         "images": source,
         "count": count,
-        "batch": _BATCH,
+        "batch": BATCH,
         "rounds": rounds,
         "arms": {name: arm.summary() | {"workers": workers[name]} for name, arm in arms.items()},
         "ratios": ratios,
@@ -220,8 +96,8 @@ def _ours(resident: Resident, seed: int) -> Callable[[], None]:
     def epoch() -> None:
         order = torch.randperm(len(resident), generator=generator)
         draws = augmentation.draw(generator, order.shape)
-        for first in range(0, len(resident), _BATCH):
-            part = slice(first, first + _BATCH)
+        for first in range(0, len(resident), BATCH):
+            part = slice(first, first + BATCH)
             index = order[part]
             _use(resident.batch(index, {name: value[part] for name, value in draws.items()}), resident.targets[index])
 
@@ -251,11 +127,11 @@ def _peer(images: np.ndarray, targets: np.ndarray, workers: int, seed: int) -> C
         transforms.RandomCrop(images.shape[1:3], padding=4),
         transforms.RandomHorizontalFlip(),
         transforms.ToTensor(),
-        transforms.Normalize(_MEAN, _STD),
+        transforms.Normalize(MEAN, STD),
     ]
     loader = torch.utils.data.DataLoader(
         _PillowImages(images, targets.tolist(), transforms.Compose(steps)),
-        batch_size=_BATCH,
+        batch_size=BATCH,
         shuffle=True,
         num_workers=workers,
         generator=torch.Generator().manual_seed(seed),

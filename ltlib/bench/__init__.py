@@ -1,0 +1,14 @@
+"""How fast: each bench runs its arms in one process on the same cores, in turns, and returns ratios with their range.
+
+Seconds of different machines, or of one machine at different times, say nothing about a method; the ratio of two arms
+measured within the same few seconds does. So a bench repeats rounds, each round runs every arm once, and what counts is
+the median of the per-round ratios. Ratios of CPU time are given as well: on a busy machine they hold better.
+"""
+
+from __future__ import annotations
+
+from ltlib.bench.batches import data
+from ltlib.bench.common import Arm, interleave, machine, ratio, table
+from ltlib.bench.losses import step
+
+__all__ = ["Arm", "data", "interleave", "machine", "ratio", "step", "table"]
