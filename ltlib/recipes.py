@@ -122,9 +122,8 @@ class Recipe:
             epoch: From 1.
             epochs: How many the stage has.
         """
-        warmup = min(self.warmup_epochs, epochs)
-        if epoch <= warmup:
-            return self.warmup_start + (self.lr - self.warmup_start) * epoch / warmup
+        if epoch <= self.warmup_epochs:  # a shorter training ends within its warm-up, as in LDAM-DRW's code
+            return self.warmup_start + (self.lr - self.warmup_start) * epoch / self.warmup_epochs
         if self.schedule == "cosine":
             return self.lr * 0.5 * (1 + math.cos(math.pi * (epoch - 1) / epochs))
         if self.schedule == "constant":

@@ -49,9 +49,9 @@ def test_cosine() -> None:
     assert 0 < recipe.learning_rate(200, 200) < 1e-4
 
 
-def test_a_warm_up_longer_than_the_stage_ends_with_it() -> None:
+def test_a_stage_shorter_than_its_warm_up_ends_within_it() -> None:
     recipe = recipes.create("ldam")
-    assert [recipe.learning_rate(epoch, 2) for epoch in (1, 2)] == pytest.approx([0.05, 0.1])
+    assert [recipe.learning_rate(epoch, 2) for epoch in (1, 2)] == pytest.approx([0.02, 0.04])
 
 
 @pytest.mark.parametrize("name", recipes.RECIPES.names())
