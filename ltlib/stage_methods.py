@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ltlib import losses, sampling
+from ltlib import finishes, losses, sampling
 from ltlib import mixing as mixings
 from ltlib.errors import SettingError
 from ltlib.methods import METHODS, Stage
@@ -18,8 +18,6 @@ from ltlib.registry import Spec, format_spec
 
 SECOND = 0.05
 """Share of the epochs a second stage has."""
-
-FINISH_VERSIONS = {"tau_normalization": 1, "nearest_class_mean": 1}
 
 
 def _loss(name: str, **settings: Any) -> Spec:
@@ -120,18 +118,28 @@ def lws_mixup_shifted_bn(*, alpha: float = 1.0, form: str = "frozen", epochs: fl
     return mixup(alpha=alpha)[0], _second(_loss("ce"), epochs, classifier=_scales(form), batch_norm="shift")
 
 
+def _finished(finish: str, **settings: Any) -> tuple[Stage, ...]:
+    """Cross-entropy, then a change of the classifier without training."""
+    change = finishes.spec(format_spec(finish, settings))
+    return Stage(loss=_loss("ce")), Stage(loss=_loss("ce"), epochs=0.0, lr={}, finish=change)
+
+
 @METHODS.register("tau_norm", source="Kang et al. 2020, section 4.2")
 def tau_norm(*, tau: float = 1.0) -> tuple[Stage, ...]:
     """Cross-entropy, then each class's weights divided by their norm to the power tau."""
-    finish = Spec("tau_normalization", FINISH_VERSIONS["tau_normalization"], {"tau": float(tau)})
-    return Stage(loss=_loss("ce")), Stage(loss=_loss("ce"), epochs=0.0, lr={}, finish=finish)
+    return _finished("tau_normalization", tau=float(tau))
 
 
 @METHODS.register("ncm", source="Kang et al. 2020, section 4.2")
 def ncm() -> tuple[Stage, ...]:
     """Cross-entropy, then the class whose mean feature is nearest by cosine."""
-    finish = Spec("nearest_class_mean", FINISH_VERSIONS["nearest_class_mean"], {})
-    return Stage(loss=_loss("ce")), Stage(loss=_loss("ce"), epochs=0.0, lr={}, finish=finish)
+    return _finished("nearest_class_mean")
+
+
+@METHODS.register("weight_maximum", source="convergent section 4.2.2")
+def weight_maximum() -> tuple[Stage, ...]:
+    """Cross-entropy, then the classifier divided by its largest weight: other confidences, the same predictions."""
+    return _finished("division_by_maximum")
 
 
 @METHODS.register("mislas", source="Zhong et al. 2021; awabs Tables 4.6 to 4.8")

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ltlib import assembly, augment, objectives, sampling, steps, store, training
+from ltlib import assembly, augment, finishes, objectives, sampling, steps, store, training
 from ltlib import mixing as mixings
 from ltlib.datasets import ImageSet, LongTailed
 from ltlib.errors import RunError
@@ -242,7 +242,7 @@ def _finish(
     network.eval()
     with torch.no_grad():
         features = torch.cat([network.backbone(train.batch(index)).float() for index in _batches(train)])
-    assembly.FINISHES.create(finish)(network, features, train.targets, data.class_counts)
+    finishes.FINISHES.create(finish)(network, features, train.targets, data.class_counts)
     columns, logits = evaluate(network, objective, tests, precision)
     assert logits is not None
     outcome.logits = {"last": logits}

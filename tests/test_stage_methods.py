@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ltlib import assembly, cost, losses, methods, mixing, models, runs, samplers, sampling, stages, store
+from ltlib import assembly, cost, finishes, losses, methods, mixing, models, runs, samplers, sampling, stages, store
 from ltlib.errors import SettingError
 from ltlib.experiment import Experiment
 from ltlib.methods import METHODS, Stage
@@ -131,6 +131,17 @@ def features_of(exp: Experiment, weights: dict[str, Tensor]) -> tuple[Any, Tenso
         return data, *(network.backbone(part.batch(torch.arange(len(part)))) for part in (train, test))
 
 
+def test_division_by_the_maximum_changes_no_prediction(folder: Path) -> None:
+    (first, second), _rows = trained("weight_maximum", folder)
+    largest = first["classifier.weight"].abs().max()
+    assert second["classifier.weight"].abs().max() == pytest.approx(1.0)
+    torch.testing.assert_close(second["classifier.weight"] * largest, first["classifier.weight"])
+    torch.testing.assert_close(second["classifier.bias"] * largest, first["classifier.bias"])
+    features = torch.randn(50, first["classifier.weight"].shape[1])
+    before, after = (features @ w["classifier.weight"].T + w["classifier.bias"] for w in (first, second))
+    assert torch.equal(before.argmax(1), after.argmax(1))
+
+
 def test_tau_normalised_weights_have_length_one_and_no_bias(folder: Path) -> None:
     (first, second), _ = trained("tau_norm", folder)
     weight = second["classifier.weight"]
@@ -176,7 +187,7 @@ def test_the_last_stages_weights_fit_the_assembled_network(name: str) -> None:
         assembly.prepare(network, resolved, i)
         if stage.finish is not None:
             width = network.feature_dim
-            finish = assembly.FINISHES.create(stage.finish)
+            finish = finishes.FINISHES.create(stage.finish)
             finish(network, torch.randn(20, width), torch.arange(20) % 10, [2] * 10)
     again = assembly.assembled(resolved, 10)
     assert {k: v.shape for k, v in network.state_dict().items()} == {k: v.shape for k, v in again.state_dict().items()}
