@@ -334,20 +334,6 @@ def _export(
     exporter.write_page(_folder(profile) / f"{page.id}.{ending}", page, profile, current, outcome.notebook, order)
 
 
-def export_pages(profile: str, root: Path | None = None) -> list[PageState]:
-    """Write every page and the index anew from the executed copies, without executing anything."""
-    pages = plan(declared.all_pages(root))
-    exporter = report.Exporter()
-    for page in pages:
-        place = _folder(profile) / page.id
-        if _beside(place, "ipynb").is_file() and not _refresh(exporter, page, profile, pages):
-            notebook = declared.read_notebook(_beside(place, "ipynb"))
-            exporter.write_page(_beside(place, "html"), page, profile, state(page, profile), notebook, pages)
-    states = [state(page, profile) for page in pages]
-    report.write_index(_folder(profile), profile, states)
-    return states
-
-
 def require_complete(states: Iterable[PageState]) -> None:
     """Raise where a page of these is failed, stale or missing.
 

@@ -9,8 +9,10 @@ keys, so that two edits of one notebook differ only where they differ.
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import re
+import threading
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -205,9 +207,13 @@ def parameters(notebook: Mapping[str, Any]) -> dict[str, Any]:
         raise DataError(f"a notebook needs one cell tagged 'parameters'; this one has {len(cells)}")
     values: dict[str, Any] = {}
     lines = set()
-    for statement in ast.parse(cells[0]["source"]).body:
-        simple = isinstance(statement, ast.Assign) and len(statement.targets) == 1
-        if not simple or not isinstance(statement.targets[0], ast.Name) or statement.lineno in lines:
+    for statement in _parse(cells[0]["source"]).body:
+        if (
+            not isinstance(statement, ast.Assign)
+            or len(statement.targets) != 1
+            or not isinstance(statement.targets[0], ast.Name)
+            or statement.lineno in lines
+        ):
             raise DataError("the parameters cell holds one 'name = value' on each line and nothing else")
         try:
             values[statement.targets[0].id] = ast.literal_eval(statement.value)
@@ -255,6 +261,15 @@ def with_text(executed: Mapping[str, Any], notebook: Mapping[str, Any]) -> dict[
     return {**notebook, "cells": cells}
 
 
+_PARSING = threading.Lock()
+
+
+def _parse(source: str) -> ast.Module:
+    """`ast.parse`, one thread at a time: in Python 3.11 two at once can fail with a SystemError (cpython 106905)."""
+    with _PARSING:
+        return ast.parse(source)
+
+
 def code_digest(notebook: Mapping[str, Any]) -> str:
     """SHA-256 of what the code cells mean: comments, blank lines and layout do not count."""
     parts = []
@@ -262,16 +277,17 @@ def code_digest(notebook: Mapping[str, Any]) -> str:
         if cell["cell_type"] != "code":
             continue
         try:
-            parts.append(ast.dump(ast.parse(cell["source"])))
+            parts.append(ast.dump(_parse(cell["source"])))
         except SyntaxError:  # a magic, or a cell that will fail: its text counts
             parts.append(cell["source"])
     return files.digest("\n".join(parts))
 
 
+@functools.cache
 def chapters_digest() -> str:
     """Digest of the chapters' code without comments and layout: the notebooks' code, kept where tests reach it."""
     folder = Path(__file__).parent / "chapters"
-    trees = [ast.dump(ast.parse(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("*.py"))]
+    trees = [ast.dump(_parse(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("*.py"))]
     return files.digest("\n".join(trees))
 
 
@@ -442,7 +458,7 @@ def check(path: Path) -> list[str]:
 def _check_code(cell: Mapping[str, Any]) -> list[str]:
     problems = []
     try:
-        ast.parse(cell["source"])
+        _parse(cell["source"])
     except SyntaxError as error:
         problems.append(f"cell {cell['id']} is not Python: {error.msg}, line {error.lineno}")
     if cell["source"].count("\n") >= _LONG_CELL:

@@ -175,7 +175,7 @@ class Page:
         used = list(self._runs.values() if runs is None else runs)
         self.use(used)
         frame = tables.compare(used, document, table, self.profile)
-        key = str(table) if document == self.declared.document else f"{document}/{table}"
+        key = self._key(document, table)
         own = {run_id for ids in frame["run_ids"] for run_id in ids}
         self._show_table(key, frame, f"of {document}", [run for run in used if run.id in own])
 

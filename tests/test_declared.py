@@ -242,3 +242,28 @@ def test_every_published_table_and_figure_has_one_notebook():
     tables = {name: published.tables(name) for name in chapters}
     figures = {name: [str(number) for number in published.figures(name)["figure"]] for name in chapters}
     assert declared.coverage(pages, tables, figures) == []
+
+
+def test_threads_parse_one_after_another(monkeypatch):
+    import ast
+    import threading
+    import time
+    from concurrent.futures import ThreadPoolExecutor
+
+    parse, inside, most = ast.parse, [0], [0]
+    count = threading.Lock()
+
+    def slowly(source: str) -> ast.Module:
+        with count:
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+        time.sleep(0.01)
+        with count:
+            inside[0] -= 1
+        return parse(source)
+
+    monkeypatch.setattr(ast, "parse", slowly)
+    notebook = {"cells": [{"cell_type": "code", "source": "x = 1"}]}
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(lambda _: declared.code_digest(notebook), range(8)))) == 1
+    assert most == [1]
