@@ -128,8 +128,9 @@ def _recipe(experiment: Experiment, dataset: str, size: Profile) -> str:
         settings["epochs"] = epochs
         if full.warmup_epochs:
             settings["warmup_epochs"] = max(1, round(full.warmup_epochs * epochs / full.epochs))
-    if dataset != experiment.dataset and not datasets.info(dataset).flips:
-        settings["augmentation"] = "shift1"  # a mirrored 3 is no 3
+    if dataset != experiment.dataset and not datasets.info(dataset).flips:  # a mirrored 3 is no 3
+        moves = set(recipes.create(experiment.recipe).augmentation) - {"flip", "vflip"}
+        settings["augmentation"] = "shift1" if moves else "none"
     return format_spec(name, settings)
 
 

@@ -154,6 +154,12 @@ _register(
     "The field's standard for long-tailed CIFAR: 200 epochs, steps at 160 and 180, warm-up of 5.",
     "Cao et al. 2019, LDAM-DRW cifar_train.py",
 )
+_register(
+    "awabs",
+    "The `awabs` document's: as `ldam`, whose protocol it follows, but each step divides the rate by 10.",
+    "awabs section 4.1.2; epochs, rate, batch size, weight decay and warm-up, which it does not state, from Cao et al.",
+    decay=0.1,
+)
 _CONVERGENT = {
     "epochs": 100,
     "batch_size": 32,

@@ -50,9 +50,21 @@ def mixup(*, alpha: float = 1.0) -> tuple[Stage, ...]:
 
 
 @METHODS.register("cutmix", source="Yun et al. 2019; awabs section 2.3.3")
-def cutmix(*, alpha: float = 1.0, prob: float = 1.0) -> tuple[Stage, ...]:
-    """Cross-entropy with a rectangle of another image pasted in."""
-    return (Stage(loss=_loss("ce"), mix=_mix("cutmix", alpha=alpha, prob=prob)),)
+def cutmix(*, loss: str = "ce", alpha: float = 1.0, prob: float = 1.0) -> tuple[Stage, ...]:
+    """A rectangle of another image pasted in; with ``loss=balanced_softmax`` stage 1 of proposed method 2."""
+    return (Stage(loss=losses.spec(loss), mix=_mix("cutmix", alpha=alpha, prob=prob)),)
+
+
+@METHODS.register("cutout", source="DeVries and Taylor 2017; awabs section 2.3.2")
+def cutout(*, loss: str = "ce", scale: float = 0.5) -> tuple[Stage, ...]:
+    """A square of the mean colour in every image; with ``loss=balanced_softmax`` stage 1 of proposed method 1."""
+    return (Stage(loss=losses.spec(loss), mix=_mix("cutout", scale=scale)),)
+
+
+@METHODS.register("cutthumbnail", source="Xie et al. 2021; awabs section 2.3.4")
+def cutthumbnail(*, loss: str = "ce", scale: float = 0.5, prob: float = 0.8) -> tuple[Stage, ...]:
+    """The image, smaller, pasted into itself; with ``loss=balanced_softmax`` stage 1 of proposed method 3."""
+    return (Stage(loss=losses.spec(loss), mix=_mix("cut_thumbnail", scale=scale, prob=prob)),)
 
 
 @METHODS.register("cmo", source="Park et al. 2022; awabs section 2.3.5")
@@ -168,29 +180,34 @@ def mislas(
     return mixup(alpha=alpha)[0], second
 
 
-_AWABS_MIX = {"cutout": "cutout", "cutmix": "cutmix", "cutthumbnail": "cut_thumbnail"}
+@METHODS.register("mixup_cbce", source="Zhong et al. 2021, re-weighting in stage 2; awabs Table 4.2, row CBCE")
+def mixup_cbce(
+    *, alpha: float = 1.0, beta: float = 0.9999, lr: float = 0.5, shift: bool = False, epochs: float = SECOND
+) -> tuple[Stage, ...]:
+    """MiSLAS with class-balanced cross-entropy for its smoothing: re-weighting in stage 2.
+
+    Its batches are instance-balanced: the weights balance, and balanced batches would balance twice. No source says.
+    """
+    second = replace(
+        mislas(lr=lr, shift=shift, epochs=epochs)[1],
+        loss=_loss("class_balanced", beta=beta),
+        sampler=sampling.spec("instance_balanced"),
+    )
+    return mixup(alpha=alpha)[0], second
+
+
+_AWABS_MIX = {
+    "cutout": ("cutout", "Algorithm 1", "Proposed method 1: CutOut"),
+    "cutmix": ("cutmix", "Algorithm 2", "Proposed method 2: CutMix"),
+    "cutthumbnail": ("cut_thumbnail", "Algorithm 3", "Proposed method 3: Cut-Thumbnail"),
+    "mixed_thumbnail": ("mixed_thumbnail", "section 5.2.1", "Left to the future by the document: mixed Cut-Thumbnail"),
+}
 AWABS_VARIANTS = ("continue", "decoupled", "decoupled_shifted")
 
 
-def _awabs(
-    mix: str, variant: str, form: str, epsilon_head: float, epsilon_tail: float, epochs: float
-) -> tuple[Stage, ...]:
-    if variant not in AWABS_VARIANTS:
-        raise SettingError(f"variant of awabs must be one of {', '.join(AWABS_VARIANTS)}, not {variant!r}")
-    first = Stage(loss=_loss("balanced_softmax"), mix=mixings.spec(_AWABS_MIX[mix]))
-    loss = _loss("awabs", form=form, epsilon_head=epsilon_head, epsilon_tail=epsilon_tail)
-    if variant == "continue":
-        return first, Stage(loss=loss, epochs=epochs, schedule="cosine", lr=dict.fromkeys(first.lr, 0.1))
-    shift = "shift" if variant == "decoupled_shifted" else "train"
-    # the loss has the class prior in it: class-balanced batches would balance twice
-    return first, _second(loss, epochs, batch_norm=shift, sampler=sampling.spec("instance_balanced"))
-
-
-def _register_awabs(mix: str, number: int) -> None:
+def _register_awabs(name: str, mix: str, place: str, title: str) -> None:
     @METHODS.register(
-        f"awabs_{mix}",
-        source=f"awabs Algorithm {number} and Eq. 3.2",
-        summary=f"Proposed method {number}: {_AWABS_MIX[mix].replace('_', '-')} with balanced softmax, then AWABS.",
+        f"awabs_{name}", source=f"awabs {place} and Eq. 3.2", summary=f"{title} with balanced softmax, then AWABS."
     )
     def method(
         *,
@@ -198,13 +215,32 @@ def _register_awabs(mix: str, number: int) -> None:
         form: str = "concave",
         epsilon_head: float = 0.3,
         epsilon_tail: float = 0.0,
+        lr: float = 1.0,
+        sampler: str = "instance_balanced",
         epochs: float = SECOND,
     ) -> tuple[Stage, ...]:
-        return _awabs(mix, variant, form, epsilon_head, epsilon_tail, epochs)
+        """Stage 2 is under-determined: the algorithms freeze nothing and name no sampler (`AWABS_VARIANTS`).
+
+        ``continue`` trains all parts at a tenth of the rate, ``decoupled`` the classifier alone at `lr` times the rate,
+        ``decoupled_shifted`` beside it the batch statistics. Batches are instance-balanced unless `sampler` says
+        otherwise: the loss has the class prior in it, and balanced batches would balance twice.
+        """
+        if variant not in AWABS_VARIANTS:
+            raise SettingError(f"variant of awabs must be one of {', '.join(AWABS_VARIANTS)}, not {variant!r}")
+        first = Stage(loss=_loss("balanced_softmax"), mix=mixings.spec(mix))
+        loss = _loss("awabs", form=form, epsilon_head=epsilon_head, epsilon_tail=epsilon_tail)
+        if variant == "continue":
+            rates = dict.fromkeys(first.lr, 0.1)
+            second = Stage(loss=loss, epochs=epochs, schedule="cosine", lr=rates, sampler=sampling.spec(sampler))
+        else:
+            shift = "shift" if variant == "decoupled_shifted" else "train"
+            rates = {"classifier": float(lr)}
+            second = _second(loss, epochs, batch_norm=shift, sampler=sampling.spec(sampler), lr=rates)
+        return first, second
 
 
-for _number, _name in enumerate(_AWABS_MIX, 1):
-    _register_awabs(_name, _number)
+for _name, _parts in _AWABS_MIX.items():
+    _register_awabs(_name, *_parts)
 
 
 # --- branches, weights -----------------------------------------------------------------------------------------------

@@ -89,7 +89,7 @@ def compare(runs: Iterable[Any], document: str, table: str, profile: str = "pape
     rows = published.table(document, table)
     wanted = []
     for cell in grids.cells(document, str(table)):
-        mapped = profiles.resolve(cell.experiment, profile)
+        mapped = grids.trained(cell, profile)
         if isinstance(mapped, profiles.Impossible):
             wanted.append(Wanted(cell_key(cell.row), None, mapped.reason))
         else:

@@ -364,10 +364,12 @@ def test_compare_joins_grids_profiles_and_runs(monkeypatch):
             Impossible("not in quick") if experiment.method == "focal" else replace(experiment, imbalance_factor=20.0)
         )
 
-    grids = SimpleNamespace(cells=cells, command=lambda document, table, profile: f"fill {document} {table} {profile}")
-    profiles = SimpleNamespace(
-        Impossible=Impossible, resolve=resolve, differences=lambda asked, got: [f"IF {got.imbalance_factor:g}"]
+    grids = SimpleNamespace(
+        cells=cells,
+        trained=lambda cell, profile: resolve(cell.experiment, profile),
+        command=lambda document, table, profile: f"fill {document} {table} {profile}",
     )
+    profiles = SimpleNamespace(Impossible=Impossible, differences=lambda asked, got: [f"IF {got.imbalance_factor:g}"])
     for name, module in (("grids", grids), ("profiles", profiles)):
         monkeypatch.setitem(sys.modules, f"ltlib.{name}", module)
         monkeypatch.setattr(f"ltlib.{name}", module, raising=False)

@@ -40,7 +40,7 @@ def test_quick_uses_digits_only(no_data: Path) -> None:
     assert {exp.model for exp in found} == {"resnet8"}
     for exp in found:
         recipe = exp.resolve().recipe
-        assert recipe.augmentation == ("shift1",), "a mirrored 3 is no 3"
+        assert set(recipe.augmentation) <= {"shift1"}, "a mirrored 3 is no 3"
         assert recipe.epochs <= 30
 
 

@@ -1,0 +1,105 @@
+"""The documents' tables, and the workbook's own comparisons, as lists of experiments.
+
+A grid is named ``document/table`` (``convergent/1``) or ``document/word`` for what a notebook adds
+(``convergent/factors``). Notebooks name the grids they read; the chain trains their union.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ltlib import profiles, published
+from ltlib.errors import UnknownName
+from ltlib.experiment import Experiment
+from ltlib.grids.awabs import AWABS
+from ltlib.grids.base import Document
+from ltlib.grids.convergent import CONVERGENT, FACTORS
+from ltlib.profiles import Impossible
+
+__all__ = ["DOCUMENTS", "FACTORS", "Cell", "cells", "command", "experiments", "names", "trained"]
+
+ROW = ("dataset", "imbalance", "train_set", "model", "method", "stage", "split", "metric")
+DOCUMENTS: dict[str, Document] = {"convergent": CONVERGENT, "awabs": AWABS}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One printed number and the experiment that makes it."""
+
+    document: str
+    table: str
+    row: Mapping[str, Any]
+    experiment: Experiment
+
+
+def cells(document: str, table: str) -> list[Cell]:
+    """The printed cells of a table with their experiments, in the table's order.
+
+    Raises:
+        UnknownName: No such document or table, or one whose experiments are not described here.
+    """
+    if document not in DOCUMENTS:
+        raise UnknownName("document with grids", document, DOCUMENTS)
+    found = []
+    for _, printed in published.table(document, table).iterrows():
+        row = {key: printed[key] for key in ROW}
+        found.append(Cell(document, table, row, DOCUMENTS[document].experiment(row)))
+    return found
+
+
+def trained(cell: Cell, profile: str) -> Experiment | Impossible:
+    """What a profile trains for a cell, or why it trains nothing.
+
+    Raises:
+        UnknownName: No such profile.
+    """
+    profiles.get(profile)
+    left_out = DOCUMENTS[cell.document].represented(cell.row, profile)
+    return left_out or profiles.resolve(cell.experiment, profile)
+
+
+def names() -> list[str]:
+    """Every grid's name: the tables, then what the notebooks add."""
+    tables = [f"{document}/{table}" for document in DOCUMENTS for table in published.tables(document)]
+    return tables + [f"{document}/{word}" for document, own in DOCUMENTS.items() for word in own.extra]
+
+
+def experiments(name: str, profile: str) -> tuple[list[Experiment], dict[Experiment, Impossible]]:
+    """What a profile trains for a grid: the experiments, each with the profile's seeds, and what it does not train.
+
+    Raises:
+        UnknownName: No such grid or profile.
+    """
+    size = profiles.get(profile)
+    found: dict[Experiment, None] = {}
+    left_out: dict[Experiment, Impossible] = {}
+    for experiment, mapped in _wanted(name, profile):
+        if isinstance(mapped, Impossible):
+            left_out[experiment] = mapped
+        else:
+            found |= {mapped.replace(seed=seed): None for seed in range(size.seeds)}
+    return list(found), left_out
+
+
+def _wanted(name: str, profile: str) -> list[tuple[Experiment, Experiment | Impossible]]:
+    """The experiments of a grid beside what the profile makes of each."""
+    document, _, word = name.partition("/")
+    if name not in names():
+        raise UnknownName("grid", name, names())
+    own = DOCUMENTS[document]
+    if word not in own.extra:
+        return [(cell.experiment, trained(cell, profile)) for cell in cells(document, word)]
+    pairs = []
+    for experiment in own.extra[word](profile):
+        mapped = profiles.resolve(experiment, profile)
+        if word in own.keeps_factor and isinstance(mapped, Experiment):
+            mapped = mapped.replace(imbalance_factor=experiment.imbalance_factor)
+        pairs.append((experiment, mapped))
+    return pairs
+
+
+def command(document: str, table: str, profile: str = "paper") -> str:
+    """The command that fills a table's cells."""
+    return f"ltlib reproduce --profile {profile} --grid {document}/{table}"
