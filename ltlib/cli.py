@@ -38,7 +38,7 @@ class Reproduce:
     Attributes:
         profile: quick (embedded digits, minutes), laptop (real images, small network) or paper (one GPU).
         only: Notebooks or chapters, such as convergent or convergent/cifar10; all by default.
-        grid: Train these grids only, such as convergent/1, and execute no notebook.
+        grid: Train these grids only, such as convergent/1 or all of awabs, and execute no notebook.
         jobs: Training processes and notebooks at once; by default one a core.
         budget: Stop adding runs after this much estimated training, as 30m or 6h.
         dry_run: Print the plan and its cost; needs no data on disk.
@@ -54,7 +54,7 @@ class Reproduce:
     force: bool = False
 
     def run(self) -> int:
-        from ltlib import chain, declared, places, plan, profiles, runs, stages, sweep
+        from ltlib import chain, declared, grids, places, plan, profiles, runs, stages, sweep
 
         profiles.get(self.profile)
         if self.jobs is not None and self.jobs < 1:
@@ -62,10 +62,11 @@ class Reproduce:
         jobs = self.jobs or sweep.default_jobs()
         budget = plan.parse_budget(self.budget) if self.budget is not None else None
         pages = chain.select(declared.all_pages(), self.only or None) if self.only or not self.grid else []
-        names = self.grid or tuple(name for page in pages for name in page.grids)
+        names = grids.expand(self.grid) or tuple(name for page in pages for name in page.grids)
         work = plan.make(self.profile, names, budget)
         say(work.text(jobs))
         if self.dry_run:
+            say(work.account())
             return 0
         if self.profile == "paper" and stages.device().type == "cpu" and work.missing and not self.force:
             raise SettingError(
@@ -75,7 +76,8 @@ class Reproduce:
         failed: dict[str, str] = {}
 
         def train(experiments: Sequence[Experiment]) -> None:
-            chosen = [e for e in work.missing if e in set(experiments)]
+            wanted = {experiment.run_id for experiment in experiments}
+            chosen = [experiment for experiment in work.missing if experiment.run_id in wanted]
             found = sweep.run_all(chosen, jobs=jobs, label=f"{self.profile} runs", done=record)
             for run_id, reason in found.failures.items():
                 say(f"run {run_id} failed: {reason}")
@@ -86,8 +88,8 @@ class Reproduce:
             if self.profile != "quick" and not (records / f"{run.id}.json").is_file():
                 run.record(records)
 
-        done = set(work.experiments) - set(work.missing)
-        for run in (runs.load(e.run_id) for e in work.experiments if e in done):
+        todo = set(work.missing)
+        for run in (runs.load(e.run_id) for e in work.experiments if e not in todo):
             if run is not None and run.folder is not None:  # trained by hand, or killed before its record was written
                 record(run)
         if self.grid:
@@ -264,24 +266,46 @@ class Notebooks:
 
 @dataclass(frozen=True)
 class Bench:
-    """Measure ours beside the baseline, both arms interleaved in one run on this machine.
+    """Measure ours beside the baseline, all arms interleaved in one run on this machine.
 
     Attributes:
         what: data: crop, flip and normalise of 32x32 images, against PIL and DataLoader. step: a whole ResNet-32
-            optimizer step with each classification loss, against cross-entropy.
+            optimizer step with each classification loss, against cross-entropy. run: a whole training, against the
+            usual training loop and against a good engineer's. grid: several runs, one by one against side by side.
+            start: imports and a lean notebook, against import torch. embedding: principal components and t-SNE.
         rounds: Interleaved rounds; the median of their ratios is the result.
+        model: For run and grid: tiny (ResNet-8 on 8x8 digits) or a network on 32x32 images.
+        epochs: For run and grid: of each training.
+        images: For run and grid: training images of 32x32 pixels.
+        precision: For run and grid: float32 or bf16.
+        threads: For run: torch's threads.
+        count: For grid: runs a round.
+        jobs: For grid: processes side by side.
         out: Also write the result as JSON.
     """
 
-    what: Annotated[Literal["data", "step"], tyro.conf.Positional] = "data"
+    what: Annotated[Literal["data", "step", "run", "grid", "start", "embedding"], tyro.conf.Positional] = "data"
     rounds: int = 5
+    model: str | None = None
+    epochs: int | None = None
+    images: int | None = None
+    precision: str | None = None
+    threads: int | None = None
+    count: int | None = None
+    jobs: int | None = None
     out: Path | None = None
 
     def run(self) -> int:
         from ltlib import bench
         from ltlib.files import write_json
 
-        result = (bench.data if self.what == "data" else bench.step)(rounds=self.rounds)
+        shared = ("model", "epochs", "images", "precision")
+        taken = {"run": (*shared, "threads"), "grid": (*shared, "count", "jobs")}.get(self.what, ())
+        names = (*shared, "threads", "count", "jobs")
+        given = {name: value for name in names if (value := getattr(self, name)) is not None}
+        if unknown := [name for name in given if name not in taken]:
+            raise SettingError(f"bench {self.what} has no setting {', '.join(unknown)}")
+        result = getattr(bench, self.what)(rounds=self.rounds, **given)
         if self.out is not None:
             write_json(self.out, result)
         return 0

@@ -38,10 +38,13 @@ class Work:
     macs: float
     depth: int
 
+    def __add__(self, other: Work) -> Work:
+        return Work(self.steps + other.steps, self.macs + other.macs, max(self.depth, other.depth))
+
 
 @dataclass(frozen=True)
 class Pace:
-    """What this machine does: seconds of dispatch a step and layer, and multiply-accumulates a second."""
+    """What a machine does: seconds of dispatch a step and layer, and multiply-accumulates a second."""
 
     dispatch: float
     macs_per_second: float
@@ -50,8 +53,20 @@ class Pace:
         return work.steps * work.depth * self.dispatch + work.macs / self.macs_per_second
 
 
+REFERENCE_GPU = Pace(1e-5, 38.5e12)
+"""A GPU of the A100's class, for plans made where none is: 77 TFLOP/s is what a stock ResNet-18 reaches on CIFAR-10 by
+the figures of KellerJordan/cifar10-airbench (32.3 PFLOP in 7 minutes, one A100). The dispatch is that of captured
+steps, our estimate; nothing of it was measured here."""
+
+
 def work(experiment: Experiment) -> Work:
     """Steps and multiply-accumulates of a run; needs no data on disk. Early stopping is not foreseen."""
+    stages = stage_works(experiment)
+    return sum(stages[1:], stages[0])
+
+
+def stage_works(experiment: Experiment) -> list[Work]:
+    """`work` stage by stage: runs that start alike share their first stages."""
     resolved = experiment.resolve()
     info = datasets.info(experiment.dataset)
     size = info.train_images / info.num_classes
@@ -61,16 +76,34 @@ def work(experiment: Experiment) -> Work:
     if experiment.limit is not None and experiment.limit < sum(counts):
         counts = longtail.limit_counts(counts, experiment.limit)
     forward = _forward(resolved.model, info.num_classes, info.image_size)
-    steps, macs = 0, 0.0
+    found = []
     for i, stage in enumerate(resolved.stages):
         epochs = resolved.epochs(i)
         images = samplers.epoch_length(stage.sampler, counts)
         views = Contrastive.views if stage.contrastive is not None else 1
-        steps += epochs * sampling.steps_per_epoch(images, resolved.recipe.batch_size)
-        macs += epochs * images * views * forward * (3 if "backbone" in stage.lr else 1)
+        macs = epochs * images * views * forward * (3.0 if "backbone" in stage.lr else 1.0)
         if stage.loss is not None:
             macs += epochs / resolved.recipe.evaluate_every * info.test_images * forward
-    return Work(steps, macs, _depth(resolved.model.name))
+        steps = epochs * sampling.steps_per_epoch(images, resolved.recipe.batch_size)
+        found.append(Work(steps, macs, _depth(resolved.model.name)))
+    return found
+
+
+def stage_bytes(experiment: Experiment) -> int:
+    """Disk that a finished stage takes: weights and test logits, twice where another epoch than the last is chosen."""
+    resolved = experiment.resolve()
+    info = datasets.info(experiment.dataset)
+    kept = 1 if resolved.recipe.selection == "last" else 2
+    numbers = _parameters(resolved.model, info.num_classes) + info.test_images * info.num_classes
+    return 4 * kept * numbers
+
+
+@cache
+def _parameters(model: Spec, num_classes: int) -> int:
+    """Numbers a network holds, batch statistics included."""
+    with torch.device("meta"):
+        backbone = models.MODELS.create(model)
+    return sum(t.numel() for t in backbone.state_dict().values()) + (backbone.feature_dim + 1) * num_classes
 
 
 @cache

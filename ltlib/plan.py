@@ -1,12 +1,15 @@
-"""What a profile would train: the union of its grids, what is there already, and what the rest costs."""
+"""What a profile would train: the union of its grids, what is there already, and what the rest costs.
+
+Runs that start alike share their first stages, so costs are counted by stages: each once, and none that is finished.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
-from ltlib import cost, datasets, grids, sweep
+from ltlib import cost, datasets, grids, places, profiles, store, sweep
 from ltlib.errors import SettingError
 from ltlib.experiment import Experiment
 from ltlib.progress import duration
@@ -21,8 +24,10 @@ class Plan:
     experiments: Everything the grids ask for, each once.
     missing: Those without a finished run whose data can be had.
     no_data: Data sets that are not here, and how many runs wait for each.
-    seconds: Estimated cost of each missing run in one process, in the order of `missing`.
+    seconds: Estimated cost of each missing run in one process, in the order of `missing`: of the stages that no run
+        before it trains.
     left_out: Missing runs that the budget does not reach.
+    waiting: Runs whose data is not here.
     """
 
     profile: str
@@ -31,6 +36,7 @@ class Plan:
     no_data: dict[str, int]
     seconds: list[float]
     left_out: list[Experiment]
+    waiting: list[Experiment]
 
     def text(self, jobs: int = 1) -> str:
         """The plan in a few lines, as printed before anything starts."""
@@ -46,6 +52,28 @@ class Plan:
             lines.append(f"  {len(self.left_out)} runs are left for later by the budget")
         return "\n".join(lines)
 
+    def account(self) -> str:
+        """Everything that is not trained yet, whether its data is here or not: stages, time, disk."""
+        todo = [*self.missing, *self.left_out, *self.waiting]
+        if not todo:
+            return "  nothing is left to train"
+        stages = _stages(todo)
+        between = sum(len(experiment.resolve().stages) for experiment in todo)
+        shared = sum(len(owners) > 1 for owners in stages.values())
+        disk = sum(cost.stage_bytes(owners[0]) for owners in stages.values())
+        lines = [
+            f"  {len(todo)} runs have {between} stages between them: {len(stages)} different ones to train, of which "
+            f"{shared} serve several runs"
+        ]
+        if profiles.get(self.profile).network is None:
+            seconds = sum(_prices(todo, cost.REFERENCE_GPU))
+            lines.append(
+                f"  about {seconds:,.0f} GPU-seconds ({duration(seconds)}) on one GPU of the A100's class, one run at "
+                "a time (estimate from rates that others published; nothing measured here)"
+            )
+        lines.append(f"  about {disk / 1e9:.2f} GB of disk for weights and logits")
+        return "\n".join(lines)
+
 
 def make(profile: str, names: Iterable[str], budget: float | None = None) -> Plan:
     """Plan the runs of some grids.
@@ -56,36 +84,73 @@ def make(profile: str, names: Iterable[str], budget: float | None = None) -> Pla
         budget: Seconds of training; the runs that complete most table cells for their cost come first.
     """
     wanted: dict[Experiment, int] = {}
+    first: dict[str, Experiment] = {}  # however a run is spelled, it is one
     for name in dict.fromkeys(names):
         found, _ = grids.experiments(name, profile)
         for experiment in found:
-            wanted[experiment] = wanted.get(experiment, 0) + 1
-    todo = sweep.missing(wanted)
+            same = first.setdefault(experiment.run_id, experiment)
+            wanted[same] = wanted.get(same, 0) + 1
     no_data: dict[str, int] = {}
     here: list[Experiment] = []
-    for experiment in todo:
+    waiting: list[Experiment] = []
+    for experiment in sweep.missing(wanted):
         if datasets.available(experiment.dataset):
             here.append(experiment)
         else:
+            waiting.append(experiment)
             no_data[experiment.dataset] = no_data.get(experiment.dataset, 0) + 1
-    price = {experiment: cost.measure().seconds(cost.work(experiment)) for experiment in here}
     left_out: list[Experiment] = []
     if budget is not None:
-        chosen = _within(here, wanted, price, budget)
+        chosen = _within(here, wanted, budget)
         left_out = [experiment for experiment in here if experiment not in chosen]
         here = [experiment for experiment in here if experiment in chosen]
-    return Plan(profile, list(wanted), here, no_data, [price[e] for e in here], left_out)
+    seconds = _prices(here, cost.measure()) if here else []
+    return Plan(profile, list(wanted), here, no_data, seconds, left_out, waiting)
 
 
-def _within(
-    todo: Sequence[Experiment], cells: dict[Experiment, int], price: dict[Experiment, float], budget: float
-) -> set[Experiment]:
-    """Greedy: most tables served a second first; the first seed of every cell before anybody's second."""
-    order = sorted(todo, key=lambda e: (e.seed, price[e] / cells[e]))
-    chosen: set[Experiment] = set()
-    for experiment in order:
-        if price[experiment] <= budget:
-            budget -= price[experiment]
+def _stages(experiments: Iterable[Experiment]) -> dict[str, list[Experiment]]:
+    """The stages still to be trained, by id, and whose they are."""
+    top = places.runs_folder() / "stages"
+    owners: dict[str, list[Experiment]] = {}
+    for experiment in experiments:
+        resolved = experiment.resolve()
+        for i in range(len(resolved.stages)):
+            owners.setdefault(resolved.stage_id(i), []).append(experiment)
+    return {name: own for name, own in owners.items() if not store.finished(top / name)}
+
+
+def _prices(experiments: Sequence[Experiment], pace: cost.Pace) -> list[float]:
+    """Seconds of each run's own stages: those that are not finished and that no run before it trains."""
+    todo, prices = set(_stages(experiments)), []
+    for experiment in experiments:
+        own = _own(experiment, todo)
+        prices.append(sum(pace.seconds(work) for work in own.values()))
+        todo -= own.keys()
+    return prices
+
+
+def _own(experiment: Experiment, todo: Container[str]) -> dict[str, cost.Work]:
+    """The work of those of a run's stages that are in `todo`."""
+    resolved = experiment.resolve()
+    names = [resolved.stage_id(i) for i in range(len(resolved.stages))]
+    return {name: work for name, work in zip(names, cost.stage_works(experiment), strict=True) if name in todo}
+
+
+def _within(todo: Sequence[Experiment], cells: dict[Experiment, int], budget: float) -> set[Experiment]:
+    """Greedy: most tables served a second first; the first seed of every cell before anybody's second.
+
+    What an earlier choice trains already costs a later one nothing.
+    """
+    pace, stages = cost.measure(), set(_stages(todo))
+
+    def price(experiment: Experiment) -> float:
+        return sum(pace.seconds(work) for work in _own(experiment, stages).values())
+
+    chosen = set()
+    for experiment in sorted(todo, key=lambda e: (e.seed, price(e) / cells[e])):
+        if (spent := price(experiment)) <= budget:
+            budget -= spent
+            stages -= _own(experiment, stages).keys()
             chosen.add(experiment)
     return chosen
 

@@ -120,6 +120,46 @@ def test_wrong_budgets(text: str) -> None:
         plan.parse_budget(text)
 
 
+def test_a_stage_that_runs_share_is_counted_once(no_data: Path, reports: Path) -> None:
+    """ce, cRT and LWS start alike: three first stages between them, one to train."""
+    works = {name: cost.stage_works(PLAIN.replace(method=name)) for name in ("ce", "crt", "lws")}
+    assert works["crt"][0] == works["lws"][0] == works["ce"][0]
+    assert cost.work(PLAIN.replace(method="crt")) == works["crt"][0] + works["crt"][1]
+    pace = cost.measure()
+    alone = {name: [pace.seconds(work) for work in own] for name, own in works.items()}
+    found = plan._prices([PLAIN, PLAIN.replace(method="crt"), PLAIN.replace(method="lws")], pace)
+    assert found == pytest.approx([alone["ce"][0], alone["crt"][1], alone["lws"][1]])
+
+
+def test_the_account_needs_no_data_and_names_stages_time_and_disk(no_data: Path, reports: Path) -> None:
+    found = plan.make("paper", grids.expand(["awabs"]))
+    text = found.account()
+    assert f"{len(found.experiments)} runs have" in text
+    stages = {e.resolve().stage_id(i) for e in found.experiments for i in range(len(e.resolve().stages))}
+    assert f"{len(stages)} different ones to train" in text
+    assert "GPU-seconds" in text
+    assert "nothing measured here" in text
+    assert "GB of disk" in text
+    assert not reports.exists()
+    assert plan.make("laptop", ["convergent/1"]).account().count("GPU") == 0
+
+
+def test_disk_is_what_a_stage_writes(trained: Run) -> None:
+    folder = trained.folder
+    assert folder is not None
+    stage = folder.parent / "stages" / trained.experiment.resolve().stage_id(0)
+    written = sum(file.stat().st_size for file in stage.glob("*.safetensors"))
+    asked = cost.stage_bytes(trained.experiment)
+    assert asked / 2.5 < written < 1.5 * asked + 20_000
+
+
+def test_a_document_stands_for_all_its_grids() -> None:
+    assert grids.expand(["awabs"]) == [name for name in grids.names() if name.startswith("awabs/")]
+    assert grids.expand(["awabs/4.6", "awabs/4.6", "convergent/1"]) == ["awabs/4.6", "convergent/1"]
+    with pytest.raises(UnknownName, match="awabs"):
+        grids.expand(["awab"])
+
+
 def test_unknown_grids_and_profiles() -> None:
     with pytest.raises(UnknownName, match="unknown grid 'convergent/99'"):
         plan.make("quick", ["convergent/99"])

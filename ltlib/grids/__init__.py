@@ -6,7 +6,7 @@ A grid is named ``document/table`` (``convergent/1``) or ``document/word`` for w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from ltlib.grids.base import Document
 from ltlib.grids.convergent import CONVERGENT, FACTORS
 from ltlib.profiles import Impossible
 
-__all__ = ["DOCUMENTS", "FACTORS", "Cell", "cells", "command", "experiments", "names", "trained"]
+__all__ = ["DOCUMENTS", "FACTORS", "Cell", "cells", "command", "expand", "experiments", "names", "trained"]
 
 ROW = ("dataset", "imbalance", "train_set", "model", "method", "stage", "split", "metric")
 DOCUMENTS: dict[str, Document] = {"convergent": CONVERGENT, "awabs": AWABS}
@@ -64,6 +64,21 @@ def names() -> list[str]:
     """Every grid's name: the tables, then what the notebooks add."""
     tables = [f"{document}/{table}" for document in DOCUMENTS for table in published.tables(document)]
     return tables + [f"{document}/{word}" for document, own in DOCUMENTS.items() for word in own.extra]
+
+
+def expand(given: Iterable[str]) -> list[str]:
+    """Grids' names, where a document's name means all its grids.
+
+    Raises:
+        UnknownName: Neither a grid nor a document.
+    """
+    found: list[str] = []
+    for name in given:
+        own = [grid for grid in names() if name in (grid, grid.partition("/")[0])]
+        if not own:
+            raise UnknownName("grid", name, [*DOCUMENTS, *names()])
+        found += own
+    return list(dict.fromkeys(found))
 
 
 def experiments(name: str, profile: str) -> tuple[list[Experiment], dict[Experiment, Impossible]]:

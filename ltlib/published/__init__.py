@@ -67,8 +67,14 @@ def results(document: str) -> pd.DataFrame:
 
 
 def figures(document: str) -> pd.DataFrame:
-    """A document's figures: what each shows, the data it needs, its kind, the values the text gives."""
-    return _of_document("figures", document)
+    """A document's figures: what each shows, the data it needs, its kind, the values the text gives.
+
+    A figure that the text refers to but the document does not contain is named by its section, ``Section 4.2``.
+    """
+    frame = _of_document("figures", document)
+    missing = frame["figure"] == "(none)"
+    frame.loc[missing, "figure"] = "Section " + frame.loc[missing, "section"]
+    return frame
 
 
 def protocols(document: str) -> pd.DataFrame:
