@@ -40,6 +40,7 @@ class Reproduce:
         only: Notebooks or chapters, such as convergent or convergent/cifar10; all by default.
         grid: Train these grids only, such as convergent/1 or all of awabs, and execute no notebook.
         jobs: Training processes and notebooks at once; by default one a core.
+        streams: Runs at once in each training process; by default 4 on a GPU, where their kernels run side by side.
         budget: Stop adding runs after this much estimated training, as 30m or 6h.
         dry_run: Print the plan and its cost; needs no data on disk.
         force: Execute fresh pages again, and allow the paper profile without a GPU.
@@ -49,6 +50,7 @@ class Reproduce:
     only: tuple[str, ...] = ()
     grid: tuple[str, ...] = ()
     jobs: int | None = None
+    streams: int | None = None
     budget: str | None = None
     dry_run: bool = False
     force: bool = False
@@ -57,8 +59,9 @@ class Reproduce:
         from ltlib import chain, declared, grids, places, plan, profiles, runs, stages, sweep
 
         profiles.get(self.profile)
-        if self.jobs is not None and self.jobs < 1:
-            raise SettingError(f"jobs must be at least 1, not {self.jobs}")
+        for name, value in (("jobs", self.jobs), ("streams", self.streams)):
+            if value is not None and value < 1:
+                raise SettingError(f"{name} must be at least 1, not {value}")
         jobs = self.jobs or sweep.default_jobs()
         budget = plan.parse_budget(self.budget) if self.budget is not None else None
         pages = chain.select(declared.all_pages(), self.only or None) if self.only or not self.grid else []
@@ -78,7 +81,7 @@ class Reproduce:
         def train(experiments: Sequence[Experiment]) -> None:
             wanted = {experiment.run_id for experiment in experiments}
             chosen = [experiment for experiment in work.missing if experiment.run_id in wanted]
-            found = sweep.run_all(chosen, jobs=jobs, label=f"{self.profile} runs", done=record)
+            found = sweep.run_all(chosen, jobs=jobs, streams=self.streams, label=f"{self.profile} runs", done=record)
             for run_id, reason in found.failures.items():
                 say(f"run {run_id} failed: {reason}")
             failed.update(found.failures)
@@ -278,7 +281,7 @@ class Bench:
         epochs: For run and grid: of each training.
         images: For run and grid: training images of 32x32 pixels.
         precision: For run and grid: float32 or bf16.
-        threads: For run: torch's threads.
+        threads: For run and grid: torch's threads in this process.
         count: For grid: runs a round.
         jobs: For grid: processes side by side.
         out: Also write the result as JSON.
@@ -300,7 +303,7 @@ class Bench:
         from ltlib.files import write_json
 
         shared = ("model", "epochs", "images", "precision")
-        taken = {"run": (*shared, "threads"), "grid": (*shared, "count", "jobs")}.get(self.what, ())
+        taken = {"run": (*shared, "threads"), "grid": (*shared, "threads", "count", "jobs")}.get(self.what, ())
         names = (*shared, "threads", "count", "jobs")
         given = {name: value for name in names if (value := getattr(self, name)) is not None}
         if unknown := [name for name in given if name not in taken]:

@@ -3,7 +3,7 @@
 z are the logits of N images, [N, K]; pi the training prior; T > 0 a temperature; w_c the classifier's row of class c:
 
 - Logit adjustment: ``z - tau log pi`` (Menon et al. 2021, arXiv 2007.07314; at tau = 1 what LADE's authors call
-  PC-softmax).
+  PC-softmax). `fit_adjustment` chooses tau, and a temperature with it.
 - Temperature scaling: ``z / T`` with the T of the smallest cross-entropy on held-out images (Guo et al. 2017, arXiv
   1706.04599, section 4.2). No predicted class changes.
 - Isotonic regression: per class a rising step function from its probability to how often it is right on held-out
@@ -12,12 +12,17 @@ z are the logits of N images, [N, K]; pi the training prior; T > 0 a temperature
 
 tau and T are chosen on held-out training images (``validation="subset"``), never on the test set; the script of
 classifier-balancing scans the test set for tau.
+
+Held-out images have the training set's long tail, the test set has as many of each class. A plain mean over them fits
+the head: it answers "calibrated on more images like the training set's". With ``balanced=True`` every class has the
+same weight (1 over its held-out images: importance weights for a balanced test set, if the images of a class are alike
+in both; Alexandari et al. 2020 on label shift), at the price that a few tail images weigh as much as hundreds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +34,13 @@ from ltlib.metrics import checked_scores, class_numbers
 Weight = TypeVar("Weight", bound=Any)
 LOG_TEMPERATURE = (-7.0, 7.0)
 """Where the logarithm of the temperature is sought: T from about 0.001 to 1,100."""
+
+
+class Adjustment(NamedTuple):
+    """A fitted logit adjustment, ``(z - tau log pi) / temperature``; only tau changes predicted classes."""
+
+    tau: float
+    temperature: float
 
 
 def logit_adjustment(logits: npt.ArrayLike, class_counts: Sequence[int], tau: float = 1.0) -> np.ndarray:
@@ -53,7 +65,7 @@ def logit_adjustment(logits: npt.ArrayLike, class_counts: Sequence[int], tau: fl
     return scores - tau * np.log(counts / counts.sum())
 
 
-def fit_temperature(logits: npt.ArrayLike, targets: npt.ArrayLike) -> float:
+def fit_temperature(logits: npt.ArrayLike, targets: npt.ArrayLike, balanced: bool = False) -> float:
     """The temperature of the smallest cross-entropy ``mean(-log softmax(z / T)_y)``.
 
     It is convex in 1 / T, so there is one minimum. Where it falls to the end of the range, as it does for images that
@@ -62,6 +74,7 @@ def fit_temperature(logits: npt.ArrayLike, targets: npt.ArrayLike) -> float:
     Args:
         logits: Of held-out images, [N, K].
         targets: Their classes, [N].
+        balanced: Whether each class among them has the same weight, instead of each image.
 
     Raises:
         SettingError: Logits that are not finite, lengths that differ, a target that is no class.
@@ -70,14 +83,65 @@ def fit_temperature(logits: npt.ArrayLike, targets: npt.ArrayLike) -> float:
 
     scores, actual = _held_out(logits, targets)
     scores = scores - scores.max(axis=1, keepdims=True)
-    rows = np.arange(len(actual))
+    rows, weights = np.arange(len(actual)), _weights(actual, balanced)
 
     def cross_entropy(log_temperature: float) -> float:
         z = scores * np.exp(-log_temperature)
-        return float((np.log(np.exp(z).sum(axis=1)) - z[rows, actual]).mean())
+        return float(weights @ (np.log(np.exp(z).sum(axis=1)) - z[rows, actual]))
 
     found = minimize_scalar(cross_entropy, bounds=LOG_TEMPERATURE, method="bounded", options={"xatol": 1e-8})
     return float(np.exp(min((*LOG_TEMPERATURE, float(found.x)), key=cross_entropy)))
+
+
+def fit_adjustment(logits: npt.ArrayLike, targets: npt.ArrayLike, class_counts: Sequence[int]) -> Adjustment:
+    """tau and T of ``(z - tau log pi) / T`` with the smallest class-balanced cross-entropy on held-out images.
+
+    Why not the tau of the best balanced held-out accuracy: that is a step function of tau which hangs on single images
+    where a class has one to five of them, so many taus tie and the best one is luck. The cross-entropy uses every
+    image's margin and is convex in (1 / T, tau / T), so there is one minimum. Why T as well: an over-confident network
+    pays for its errors, most of them in the tail, and tau alone would be stretched to pay less; and for logits that are
+    s times too large the right tau is s (Menon et al. on tau and temperature scaling). T changes no predicted class.
+
+    tau = 0 says that the logits have no prior left in them, as after balanced softmax. With equal class counts tau has
+    no effect and stays 1.
+
+    Args:
+        logits: Of held-out images, [N, K].
+        targets: Their classes, [N]; a class without any has no say.
+        class_counts: Training images per class, each at least 1.
+
+    Raises:
+        SettingError: As in `logit_adjustment` and `fit_temperature`.
+    """
+    from scipy.optimize import minimize
+
+    scores, actual = _held_out(logits, targets)
+    prior = logit_adjustment(np.zeros((1, scores.shape[1])), class_counts, -1.0)[0]  # log pi
+    rows, weights = np.arange(len(actual)), _weights(actual, balanced=True)
+    scale = max(float(scores.std()), 1e-12)  # of the two unknowns, 1 / T and tau / T, both should be near 1
+    z, own = scores / scale, scores[rows, actual] / scale
+
+    def cross_entropy(unknowns: np.ndarray) -> tuple[float, np.ndarray]:
+        adjusted = unknowns[0] * z - unknowns[1] * prior
+        adjusted -= adjusted.max(axis=1, keepdims=True)
+        powers = np.exp(adjusted)
+        total = powers.sum(axis=1)
+        expected = powers / total[:, None]
+        slope = weights @ ((expected * z).sum(axis=1) - own), weights @ (prior[actual] - expected @ prior)
+        return float(weights @ (np.log(total) - adjusted[rows, actual])), np.array(slope)
+
+    steepest, flattest = np.exp(-np.array(LOG_TEMPERATURE)) * scale
+    start = scale / fit_temperature(scores, actual, balanced=True)
+    found = minimize(
+        cross_entropy,
+        np.array([start, start / scale]),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(flattest, steepest), (None, None)],
+        options={"ftol": 1e-14, "gtol": 1e-9, "maxiter": 1000},
+    )
+    temperature = scale / float(found.x[0])
+    return Adjustment(float(found.x[1]) * temperature, temperature)
 
 
 def apply_temperature(logits: npt.ArrayLike, temperature: float) -> np.ndarray:
@@ -139,6 +203,14 @@ def tau_normalise(weight: Weight, tau: float) -> Weight:
         raise SettingError(f"tau must be finite, not {tau}")
     length = (weight * weight).sum(1) ** 0.5
     return weight / ((length + (length == 0)) ** tau)[:, None]
+
+
+def _weights(targets: np.ndarray, balanced: bool) -> np.ndarray:
+    """Weights of images that sum to 1: the same for each, or the same for each class among them."""
+    if not balanced:
+        return np.full(len(targets), 1 / len(targets))
+    weights = 1 / np.bincount(targets)[targets]
+    return weights / weights.sum()
 
 
 def _held_out(logits: npt.ArrayLike, targets: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:

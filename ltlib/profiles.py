@@ -126,8 +126,9 @@ def _recipe(experiment: Experiment, dataset: str, size: Profile) -> str:
         full = recipes.create(experiment.recipe)
         epochs = min(size.epochs, full.epochs)
         settings["epochs"] = epochs
-        if full.warmup_epochs:
-            settings["warmup_epochs"] = max(1, round(full.warmup_epochs * epochs / full.epochs))
+        for length, least in (("warmup_epochs", 0), ("evaluate_every", 1)):
+            if (value := getattr(full, length)) > least:
+                settings[length] = max(1, round(value * epochs / full.epochs))
     if dataset != experiment.dataset and not datasets.info(dataset).flips:  # a mirrored 3 is no 3
         moves = set(recipes.create(experiment.recipe).augmentation) - {"flip", "vflip"}
         settings["augmentation"] = "shift1" if moves else "none"
@@ -137,7 +138,7 @@ def _recipe(experiment: Experiment, dataset: str, size: Profile) -> str:
 def differences(experiment: Experiment, trained: Experiment) -> list[str]:
     """The settings that make a trained run incomparable with the document's, as "this instead of that".
 
-    Precision and seeds are no such settings.
+    Precision and seeds are no such settings; nor is how often a training is evaluated that reports its last epoch.
     """
     found = []
     same_method = experiment.resolve().method == trained.resolve().method  # however it is spelled
@@ -149,7 +150,8 @@ def differences(experiment: Experiment, trained: Experiment) -> list[str]:
     asked_recipe, got_recipe = recipes.create(experiment.recipe), recipes.create(trained.recipe)
     for f in fields(asked_recipe):
         asked, got = getattr(asked_recipe, f.name), getattr(got_recipe, f.name)
-        if asked != got and f.name not in ("precision", "method_defaults"):
+        looks = f.name == "evaluate_every" and got_recipe.selection == "last"
+        if asked != got and not looks and f.name not in ("precision", "method_defaults"):
             found.append(f"{f.name.replace('_', ' ')} {format_value(got)} instead of {format_value(asked)}")
     return found
 

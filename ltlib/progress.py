@@ -6,7 +6,10 @@ In a notebook the line is one display that is updated in place; in an executed c
 from __future__ import annotations
 
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 QUIET_SECONDS = 30.0
@@ -74,6 +77,29 @@ class Progress:
         elif last or now - self._shown > QUIET_SECONDS:
             self._shown = now
             print(self.line(detail), file=sys.stderr, flush=True)
+
+    @contextmanager
+    def waiting(self, detail: str = "", every: float = 2.0) -> Iterator[None]:
+        """Show the line now and then while one long call, that says nothing itself, runs in this block.
+
+        Args:
+            detail: After the count, such as how long it may take.
+            every: Seconds between two looks at whether it is time to.
+        """
+        over = threading.Event()
+
+        def beat() -> None:
+            while not over.wait(every):
+                self.show(detail)
+
+        self.show(detail)
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
     def _show_in_kernel(self, line: str) -> None:
         from IPython.display import display

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,21 +14,23 @@ import numpy as np
 import safetensors.torch
 
 from ltlib import assembly, calibration, metrics, store
+from ltlib.before_after import before_and_after, scores
 from ltlib.errors import RunError
 from ltlib.experiment import Experiment
-from ltlib.files import write_bytes, write_json
+from ltlib.files import write_bytes, write_text
 from ltlib.models import Network
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SELECTIONS = ("last", "selected")
+HELD_OUT = "held_out.safetensors"
 _DIGITS = 7  # of a number in a record
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a network says of the test images.
+    """What a network says of some images, those of the test set or the held-out ones.
 
     Attributes:
         targets: int64 [N], the classes.
@@ -136,18 +139,47 @@ class Run:
             }
 
     @cached_property
-    def metrics(self) -> dict[str, dict[str, Any]]:
-        """By ``last`` and ``selected``: `metrics.evaluate` with epoch, loss, nll, ece, mce and brier.
+    def held_out(self) -> dict[str, Predictions] | None:
+        """Predictions for the held-out training images by ``last`` and ``selected`` epoch.
 
-        Recomputed from the logits while the run's folder is there; a committed record keeps those it was made with.
+        None for a run without ``validation="subset"``, for one trained before these were kept, and for a record, whose
+        metrics have under ``posthoc`` what was made of them.
+        """
+        if self.folder is None or self._predictions is None:
+            return None
+        stage = self._predictions.parent
+        if not (stage / HELD_OUT).is_file():
+            return None
+        tensors = safetensors.torch.load(store.read_sealed(stage, HELD_OUT))
+        return _by_selection(tensors, tensors["targets"].numpy())
+
+    @cached_property
+    def metrics(self) -> dict[str, dict[str, Any]]:
+        """By ``last`` and ``selected``: `measure` with epoch and loss, and `before_and_after` as ``posthoc``.
+
+        Recomputed from the logits while the run's folder is there; a committed record keeps those it was made with, so
+        an older one lacks the keys that came later. ``posthoc`` is there where `held_out` is.
         """
         if self.folder is None:
             return self._facts["metrics"]
-        return {
-            name: measure(self.predictions[name], len(self.class_counts), self.groups)
-            | {"epoch": self._facts["epochs"][name], "loss": self._loss_at(self._facts["epochs"][name])}
-            for name in SELECTIONS
-        }
+        found: dict[str, dict[str, Any]] = {}
+        for name in SELECTIONS:
+            same = found and self.predictions[name] is self.predictions[SELECTIONS[0]]
+            values = dict(found[SELECTIONS[0]]) if same else self._measured(name)
+            epoch = self._facts["epochs"][name]
+            found[name] = values | {"epoch": epoch, "loss": self._loss_at(epoch)}
+        return found
+
+    def _measured(self, selection: str) -> dict[str, Any]:
+        said = self.predictions[selection]
+        values = measure(said, len(self.class_counts), self.groups)
+        if self.held_out is not None and said.logits is not None:
+            held = self.held_out[selection]
+            assert held.logits is not None
+            values["posthoc"] = before_and_after(
+                said.logits, said.targets, held.logits, held.targets, self.class_counts, self.groups
+            )
+        return values
 
     def _loss_at(self, epoch: int) -> float | None:
         """The test loss in the history, that is in the method's own loss."""
@@ -187,27 +219,27 @@ class Run:
         np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]
         write_bytes(folder / f"{self.id}.npz", packed.getvalue())
         exact = {name: facts[name] for name in ("experiment", "identity")}
-        write_json(folder / f"{self.id}.json", _rounded(facts) | exact)
+        write_text(folder / f"{self.id}.json", _json(_rounded(facts) | exact) + "\n")
         return folder / f"{self.id}.json"
 
 
 def stage_predictions(stage: Path, targets: np.ndarray) -> dict[str, Predictions]:
     """Predictions by ``last`` and ``selected`` epoch from a finished stage's logits, compared with their digest."""
-    tensors = safetensors.torch.load(store.read_sealed(stage, "logits.safetensors"))
+    return _by_selection(safetensors.torch.load(store.read_sealed(stage, "logits.safetensors")), targets)
+
+
+def _by_selection(tensors: Mapping[str, Any], targets: np.ndarray) -> dict[str, Predictions]:
+    """Predictions from stored logits; one object for both where the selected epoch is the last."""
     last = Predictions.from_logits(tensors["last"].numpy(), targets)
     chosen = Predictions.from_logits(tensors["selected"].numpy(), targets) if "selected" in tensors else last
     return {"last": last, "selected": chosen}
 
 
 def measure(found: Predictions, num_classes: int, groups: Mapping[str, list[int]]) -> dict[str, Any]:
-    """Every metric of a prediction: accuracy and its kin, calibration, per class and per group."""
+    """Every metric of a prediction: `metrics.evaluate`, each group's ``ece``, and from logits `before_after.scores`."""
     values = metrics.evaluate(found.targets, found.predicted, num_classes, groups)
     if found.logits is not None:
-        probabilities = calibration.probabilities(found.logits)
-        values["ece"] = calibration.expected_calibration_error(probabilities, found.targets)
-        values["mce"] = calibration.maximum_calibration_error(probabilities, found.targets)
-        values["brier"] = calibration.brier(probabilities, found.targets)
-        values["nll"] = calibration.negative_log_likelihood(probabilities, found.targets)
+        values |= scores(calibration.probabilities(found.logits), found.targets)
     correct = found.predicted == found.targets
     for name, error in calibration.group_errors(found.confidence, correct, found.targets, groups).items():
         values["groups"][name]["ece"] = error
@@ -223,3 +255,13 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_rounded(item) for item in value]
     return value
+
+
+def _json(value: Any, indent: str = "") -> str:
+    """JSON with a line for each key and lists on one line: a record has a thousand numbers in lists."""
+    if not isinstance(value, Mapping) or not value:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    lines = (
+        f"{indent} {json.dumps(key, ensure_ascii=False)}: {_json(item, indent + ' ')}" for key, item in value.items()
+    )
+    return "{\n" + ",\n".join(lines) + f"\n{indent}}}"

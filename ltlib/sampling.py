@@ -56,18 +56,19 @@ class Draw:
 
     def to(self, device: torch.device | str) -> Draw:
         """The draw on a device; one transfer a tensor, without waiting for it."""
-        return self._each(lambda value: value.to(device, non_blocking=True))
+        return self.each(lambda value: value.to(device, non_blocking=True))
 
     def part(self, start: int, stop: int) -> Draw:
         """Some of its steps."""
-        return self._each(lambda value: value[start:stop])
+        return self.each(lambda value: value[start:stop])
 
-    def _each(self, change: Callable[[Tensor], Tensor]) -> Draw:
+    def each(self, change: Callable[[Tensor], Tensor]) -> Draw:
+        """The draw with every tensor changed."""
         return Draw(
             change(self.index),
             {key: change(value) for key, value in self.views.items()},
             {key: change(value) for key, value in self.mix.items()},
-            None if self.second is None else self.second._each(change),
+            None if self.second is None else self.second.each(change),
             None if self.noise is None else change(self.noise),
         )
 

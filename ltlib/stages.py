@@ -6,10 +6,12 @@ it and a killed run goes on with the stage it was in.
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ltlib import assembly, augment, finishes, objectives, sampling, steps, store, training
+from ltlib import accelerator, assembly, augment, capture, finishes, objectives, sampling, steps, store, training
 from ltlib import mixing as mixings
 from ltlib.datasets import ImageSet, LongTailed
 from ltlib.errors import RunError
@@ -45,9 +47,14 @@ def device() -> torch.device:
 
 
 def resident(
-    images: ImageSet, data: LongTailed, resolved: Resolved, target: torch.device, padding: int = 0
+    images: ImageSet,
+    data: LongTailed,
+    resolved: Resolved,
+    target: torch.device,
+    padding: int = 0,
+    max_bytes: int | None = None,
 ) -> Resident:
-    """An image set on the device, normalised as the recipe says."""
+    """An image set on the device, normalised as the recipe says; streamed where it takes more than `max_bytes`."""
     return Resident(
         images.images,
         images.targets,
@@ -56,7 +63,27 @@ def resident(
         std=data.std,
         normalise=resolved.recipe.normalise,
         device=target,
+        max_bytes=max_bytes,
     )
+
+
+def residents(data: LongTailed, resolved: Resolved, target: torch.device, padding: int) -> dict[str, Resident]:
+    """The sets of a run, ``train`` first: on the device while the memory budget lasts, the rest streamed.
+
+    What is taken is said beforehand, on standard error, where it is much or not all of it is.
+    """
+    parts = {"train": data.train, "test": data.test}
+    if data.validation is not None:
+        parts["validation"] = data.validation
+    pads = {name: padding if name == "train" else 0 for name in parts}
+    needed = {name: Resident.required_bytes(part.images.shape, pads[name]) for name, part in parts.items()}
+    kept, note = accelerator.plan_memory(needed, target)
+    if note:
+        sys.stderr.write(f"ltlib: {note}\n")
+    return {
+        name: resident(part, data, resolved, target, pads[name], None if name in kept else 0)
+        for name, part in parts.items()
+    }
 
 
 @torch.no_grad()
@@ -65,15 +92,16 @@ def predict(network: Network, images: Resident, precision: str = "float32") -> T
     network.eval()
     logits = []
     for index in _batches(images):
-        with steps.autocast(precision, index.device):
+        with steps.autocast(precision, images.targets.device):
             logits.append(network(images.batch(index)).float())
     return torch.cat(logits)
 
 
 def _batches(images: Resident) -> tuple[Tensor, ...]:
-    """Numbers of all images in order, in evaluation batches."""
+    """Numbers of all images in order, in evaluation batches; where the images are."""
     place = images.targets.device
-    return torch.arange(len(images), device=place).split(EVALUATION_BATCH.get(place.type, 500))
+    index = torch.arange(len(images), device="cpu" if images.streaming else place)
+    return index.split(EVALUATION_BATCH.get(place.type, 500))
 
 
 def run_stages(
@@ -108,12 +136,11 @@ def run_stages(
     ready = next((i for i, place in enumerate(places) if not _whole(place)), len(places)) - 1
     if ready == len(places) - 1:
         return places
+    accelerator.prepare(target)
     network = assembly.build(resolved, data.num_classes)
     padding = augment.create("+".join(resolved.recipe.augmentation) or "none").padding
-    train = resident(data.train, data, resolved, target, padding)
-    tests = {"test": resident(data.test, data, resolved, target)}
-    if data.validation is not None:
-        tests["validation"] = resident(data.validation, data, resolved, target)
+    tests = residents(data, resolved, target, padding)
+    train = tests.pop("train")
     network = network.to(target)
     for i in range(len(places)):
         assembly.prepare(network, resolved, i)
@@ -154,8 +181,9 @@ def _train_stage(
         outcome = _fit(resolved, i, network, objective, mixing, data, train, tests, checkpoint, report, stop)
     if stage.finish is not None:
         _finish(stage.finish, network, objective, data, train, tests, resolved.precision, outcome)
+    held_out = _held_out(network, objective, tests, resolved.precision, outcome.weights)
     facts = {"id": place.name, "epochs": outcome.epochs, "wall_seconds": time.monotonic() - started}
-    _write_stage(place, network, outcome, facts)
+    _write_stage(place, network, outcome, held_out, facts)
     _remove(checkpoint.folder)
 
 
@@ -212,7 +240,7 @@ def _fit(
     return training.fit(
         network,
         optimizer,
-        step,
+        capture.captured(step, target),
         meter,
         draws,
         recipe,
@@ -282,6 +310,27 @@ def evaluate(
     return columns, test
 
 
+def _held_out(
+    network: Network,
+    objective: Objective,
+    sets: Mapping[str, Resident],
+    precision: str,
+    selected: Mapping[str, Tensor] | None,
+) -> dict[str, Tensor]:
+    """What post-hoc methods are fitted on: logits [M, K] of the held-out images with the last weights, and with the
+    selected ones where those are others, and the images' classes. Empty without a validation set or a classification.
+    """
+    if objective.loss is None or "validation" not in sets:
+        return {}
+    images = sets["validation"]
+    found = {"targets": images.targets, "last": objective.loss.adjust(predict(network, images, precision))}
+    if selected is not None:
+        chosen = copy.deepcopy(network)
+        chosen.load_state_dict(selected)
+        found["selected"] = objective.loss.adjust(predict(chosen, images, precision))
+    return found
+
+
 def _losses(loss: Loss, logits: Tensor, targets: Tensor) -> Tensor:
     """Each test image's loss; a loss with noise gets the same numbers at every evaluation."""
     if not loss.noise:
@@ -290,13 +339,17 @@ def _losses(loss: Loss, logits: Tensor, targets: Tensor) -> Tensor:
     return loss.per_sample(logits, targets, noise)  # type: ignore[call-arg]
 
 
-def _write_stage(place: Path, network: Network, outcome: training.Outcome, facts: dict[str, Any]) -> None:
+def _write_stage(
+    place: Path, network: Network, outcome: training.Outcome, held_out: dict[str, Tensor], facts: dict[str, Any]
+) -> None:
     with new_folder(place) as folder:
         store.write_tensors(folder / "weights.safetensors", network.state_dict())
         if outcome.weights is not None:
             store.write_tensors(folder / "selected.safetensors", outcome.weights)
         if outcome.logits:
             store.write_tensors(folder / "logits.safetensors", outcome.logits)
+        if held_out:
+            store.write_tensors(folder / "held_out.safetensors", held_out)
         write_text(folder / "history.csv", history_csv(outcome.history))
         write_json(folder / "outcome.json", facts)
         store.seal(folder)

@@ -1,4 +1,8 @@
-"""The optimizer's steps over a draw, eagerly: batch, forward, backward, SGD, count. No host synchronisation."""
+"""The optimizer's steps over a draw, eagerly: batch, forward, backward, SGD, count. No host synchronisation.
+
+`ltlib.capture` records the same step as a CUDA graph. On CUDA both use torch's fused SGD with learning rates in tensors
+on the device: numbers would be frozen in a recording, and in any other form of SGD a tensor is read by the host.
+"""
 
 from __future__ import annotations
 
@@ -53,9 +57,42 @@ def optimizer(network: Network, recipe: Recipe, factors: Mapping[str, float]) ->
         ):
             if trained and chosen:
                 groups.append({"params": chosen, "factor": factors[key]})
-    return torch.optim.SGD(
-        groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov, weight_decay=recipe.weight_decay
+    cuda = any(parameter.is_cuda for parameter in network.parameters())
+    fused = {"fused": True} if cuda else {}  # elsewhere torch's choice
+    made = torch.optim.SGD(
+        groups,
+        lr=recipe.lr,
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov,
+        weight_decay=recipe.weight_decay,
+        **fused,
     )
+    if cuda:
+        rates_on_device(made)
+    return made
+
+
+def rates_on_device(optimizer: torch.optim.Optimizer) -> None:
+    """Keep each group's learning rate in a tensor beside its parameters; only for fused optimizers."""
+    for group in optimizer.param_groups:
+        group["lr"] = torch.tensor(float(group["lr"]), device=group["params"][0].device)
+
+
+def set_rates(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Each group's learning rate: `lr` times its factor, written in place where it is a tensor."""
+    for group in optimizer.param_groups:
+        rate = lr * group["factor"]
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
+def send(value: Tensor, device: torch.device) -> Tensor:
+    """A tensor on the device; from pinned memory to CUDA, the only way in which the host need not wait."""
+    if device.type == "cuda" and value.device.type == "cpu":
+        value = value.pin_memory()
+    return value.to(device, non_blocking=True)
 
 
 class EagerStep:
@@ -93,34 +130,45 @@ class EagerStep:
         self.class_counts = None if class_counts is None else class_counts.to(self.device)
 
     def __call__(self, draw: Draw, lr: float) -> Tensor:
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr * group["factor"]
-        draw = draw.to(self.device)
+        set_rates(self.optimizer, lr)
+        here = draw.each(lambda value: send(value, self.device))
         losses = torch.empty(draw.steps, device=self.device)
         for s in range(draw.steps):
-            batch = self.batch(draw, s)
-            with autocast(self.precision, self.device):
-                loss, logits = self.objective(self.network, batch)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            self.optimizer.step()
-            losses[s] = loss.detach()
-            self.meter.update(loss.detach(), None if logits is None else logits.detach(), batch.targets)
-            if self.max_norm is not None:
-                cap_norms(self.network.classifier, self.max_norm)
+            losses[s] = self.one(here, s, draw)
         return losses
 
-    def batch(self, draw: Draw, s: int) -> Batch:
+    def one(self, draw: Draw, s: int, host: Draw | None = None) -> Tensor:
+        """Train on step `s` of a draw on the device, at the rates that are set; returns the loss, a scalar.
+
+        Args:
+            draw: On the device.
+            s: From 0.
+            host: The same draw on the host; a streamed set reads there which images to send.
+        """
+        batch = self.batch(draw, s, host)
+        with autocast(self.precision, self.device):
+            loss, logits = self.objective(self.network, batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self.meter.update(loss.detach(), None if logits is None else logits.detach(), batch.targets)
+        if self.max_norm is not None:
+            cap_norms(self.network.classifier, self.max_norm)
+        return loss.detach()
+
+    def batch(self, draw: Draw, s: int, host: Draw | None = None) -> Batch:
         """Step `s` of a draw on the device: images augmented and mixed, with their classes."""
         index, views = draw.index[s], {key: value[s] for key, value in draw.views.items()}
-        images = self.data.batch(index.expand(self.objective.views, -1), views)
+        numbers = host if host is not None and self.data.streaming else draw
+        images = self.data.batch(numbers.index[s].expand(self.objective.views, -1), views)
         targets = self.data.targets[index]
         noise = None if draw.noise is None else draw.noise[s]
         second_images = second_targets = partner_targets = share = None
         if draw.second is not None:
-            other = draw.second.index[s]
-            second_images = self.data.batch(other, {key: value[s, 0] for key, value in draw.second.views.items()})
-            second_targets = self.data.targets[other]
+            assert numbers.second is not None
+            own = {key: value[s, 0] for key, value in draw.second.views.items()}
+            second_images = self.data.batch(numbers.second.index[s], own)
+            second_targets = self.data.targets[draw.second.index[s]]
         if self.mixing is not None:
             mix = {key: value[s] for key, value in draw.mix.items()}
             beside = second_images

@@ -1,24 +1,26 @@
-"""Many runs: those that are finished are loaded, the rest are trained side by side in processes of one thread each."""
+"""Many runs: those that are finished are loaded, the rest are trained side by side.
+
+On a CPU in processes of one thread each; on a GPU in one process that keeps several runs going (`ltlib.packing`), or in
+several such processes.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import queue
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-from ltlib import datasets, places, runs
+from ltlib import datasets, places, runs, store
 from ltlib.errors import LtlibError, RunError
 from ltlib.experiment import Experiment
 from ltlib.files import write_text
 from ltlib.progress import Progress
 from ltlib.runs import Run
+from ltlib.worker import Worker
 
 
 class RunList(list[Run]):
@@ -51,6 +53,7 @@ def run_all(
     experiments: Sequence[Experiment],
     *,
     jobs: int | None = None,
+    streams: int | None = None,
     show: bool = True,
     label: str = "runs",
     done: Callable[[Run], None] = lambda run: None,
@@ -60,8 +63,10 @@ def run_all(
 
     Args:
         experiments: Duplicates are trained once.
-        jobs: Training processes, each with one thread; by default one a core, at most one for each missing run. On a
-            GPU, one.
+        jobs: Training processes; by default one a core with one thread each, on a GPU one in all. Never more than
+            there are missing runs.
+        streams: Runs at once in each process; by default ``LTLIB_STREAMS``, else 4 on a GPU (not measured) and 1 on a
+            CPU.
         show: Show progress.
         label: The progress line's first words.
         done: Called with each run as it is finished.
@@ -75,8 +80,9 @@ def run_all(
     if todo and not train:
         failures = {exp.run_id: why_missing(exp) for exp in todo}
     elif todo:
-        workers = min(jobs or default_jobs(), len(todo))
-        failures = _Sweep(todo, workers, Progress(len(todo), label, enabled=show), done).go()
+        lanes = streams or default_streams()
+        progress = Progress(len(todo), label, enabled=show)
+        failures = _Sweep(todo, jobs or default_jobs(), lanes, progress, done).go()
     found = [run for exp in experiments if (run := _load(exp.run_id)) is not None]
     return RunList(found, failures)
 
@@ -88,6 +94,13 @@ def default_jobs() -> int:
     if stages.device().type != "cpu":
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def default_streams() -> int:
+    """Runs at once in each process; see `packing.default_streams`."""
+    from ltlib import packing, stages
+
+    return packing.default_streams(stages.device())
 
 
 def why_missing(experiment: Experiment) -> str:
@@ -103,21 +116,74 @@ def _failure(run_id: str) -> Path:
     return places.runs_folder() / "failures" / f"{run_id}.txt"
 
 
-class _Sweep:
-    """A queue of experiments and the processes that empty it."""
+class _Todo:
+    """Experiments that wait. One whose next stage is being trained for another is passed over while others are left."""
 
-    def __init__(self, todo: Sequence[Experiment], workers: int, progress: Progress, done: Callable[[Run], None]):
-        self.todo: queue.SimpleQueue[Experiment] = queue.SimpleQueue()
-        for experiment in todo:
-            self.todo.put(experiment)
-        self.workers, self.progress, self.done = workers, progress, done
+    def __init__(self, experiments: Iterable[Experiment]):
+        self.waiting = list(experiments)
+        self.busy: dict[str, list[str]] = {}
+        self.lock = threading.Lock()
+
+    def take(self) -> Experiment | None:
+        """The next experiment, None where none is left."""
+        with self.lock:
+            if not self.waiting:
+                return None
+            taken = {name for names in self.busy.values() for name in names}
+            free = (e for e in self.waiting if taken.isdisjoint(self._unfinished(e)))
+            chosen = next(free, self.waiting[0])
+            self.waiting.remove(chosen)
+            self.busy[chosen.run_id] = self._unfinished(chosen)
+            return chosen
+
+    def finish(self, experiment: Experiment) -> None:
+        """Nobody is at this one any more."""
+        with self.lock:
+            self.busy.pop(experiment.run_id, None)
+
+    @staticmethod
+    def _unfinished(experiment: Experiment) -> list[str]:
+        resolved, top = experiment.resolve(), places.runs_folder() / "stages"
+        names = [resolved.stage_id(i) for i in range(len(resolved.stages))]
+        return [name for name in names if not store.finished(top / name)]
+
+
+class _Seat:
+    """A place for one process, which several lanes share; a process that ended is replaced by a new one."""
+
+    def __init__(self, lanes: int):
+        self.lanes = lanes
+        self.lock = threading.Lock()
+        self.worker: Worker | None = None
+
+
+class _Sweep:
+    """A queue of experiments and the processes that empty it, each with `streams` lanes."""
+
+    def __init__(
+        self,
+        todo: Sequence[Experiment],
+        jobs: int,
+        streams: int,
+        progress: Progress,
+        done: Callable[[Run], None],
+    ):
+        self.todo = _Todo(todo)
+        self.progress, self.done = progress, done
+        jobs = min(jobs, len(todo))
+        self.streams = min(streams, -(-len(todo) // jobs))
+        self.seats = [_Seat(self.streams) for _ in range(jobs)]
         self.failures: dict[str, str] = {}
         self.lock = threading.Lock()
         self.processes: list[subprocess.Popen[str]] = []
         self.stopping = False
 
     def go(self) -> dict[str, str]:
-        threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(self.workers)]
+        threads = [
+            threading.Thread(target=self._serve, args=(seat,), daemon=True)
+            for _ in range(self.streams)
+            for seat in self.seats
+        ]
         for thread in threads:
             thread.start()
         try:
@@ -132,23 +198,17 @@ class _Sweep:
             raise
         return self.failures
 
-    def _serve(self) -> None:
-        process = None
-        while not self.stopping:
-            try:
-                experiment = self.todo.get_nowait()
-            except queue.Empty:
-                break
+    def _serve(self, seat: _Seat) -> None:
+        while not self.stopping and (experiment := self.todo.take()) is not None:
             error: str | None
             try:
-                if process is None or process.poll() is not None:
-                    process = self._start()
-                error = self._train(process, experiment)
+                error = self._train(self._worker(seat), experiment)
                 if error is None and (run := runs.load(experiment.run_id)) is not None:
                     with self.lock:
                         self.done(run)
             except (LtlibError, OSError) as problem:  # no process to start, no disk to write its record
                 error = str(problem)
+            self.todo.finish(experiment)
             with contextlib.suppress(LtlibError, OSError):
                 if error is None:
                     _failure(experiment.run_id).unlink(missing_ok=True)
@@ -158,35 +218,32 @@ class _Sweep:
                 if error is not None:
                     self.failures[experiment.run_id] = error
                 self.progress.step(_describe(experiment) + (f" failed: {error}" if error else ""))
-        if process is not None:
-            assert process.stdin is not None
-            with contextlib.suppress(BrokenPipeError):  # what a dead one has not read
-                process.stdin.close()
-            process.wait()
+        with seat.lock:
+            seat.lanes -= 1
+            if seat.lanes or seat.worker is None:
+                return
+        seat.worker.close()
+        seat.worker.process.wait()
+
+    def _worker(self, seat: _Seat) -> Worker:
+        """The seat's process, started where there is none or it has ended."""
+        with seat.lock:
+            if seat.worker is None or not seat.worker.usable:
+                seat.worker = Worker(self._start())
+            return seat.worker
 
     def _start(self) -> subprocess.Popen[str]:
-        env = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        env = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "LTLIB_STREAMS": str(self.streams)}
         process = subprocess.Popen(
             [sys.executable, "-m", "ltlib.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env
         )
         self.processes.append(process)
         return process
 
-    def _train(self, process: subprocess.Popen[str], experiment: Experiment) -> str | None:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            process.stdin.write(json.dumps(experiment.settings()) + "\n")
-            process.stdin.flush()
-        except BrokenPipeError:
-            pass  # the loop below finds it dead
-        for line in process.stdout:
-            try:
-                message: dict[str, Any] = json.loads(line)
-            except ValueError:  # it died in the middle of a line
-                break
+    def _train(self, worker: Worker, experiment: Experiment) -> str | None:
+        for message in worker.ask(experiment):
             if "stopped" in message:
-                process.wait()
+                worker.close()
                 return message["stopped"]
             if "done" in message:
                 return None
@@ -195,7 +252,7 @@ class _Sweep:
             row = message["row"]
             with self.lock:
                 self.progress.show(f"{_describe(experiment)}, epoch {row['epoch']}/{row['epochs']}")
-        code = process.wait()
+        code = worker.process.wait()
         return f"its process ended with code {code}; start again and it goes on from its last checkpoint"
 
 

@@ -1,18 +1,79 @@
-"""One training process of a sweep: reads experiments as JSON lines, trains them, writes what happens as JSON lines.
+"""One training process of a sweep, and its parent's end of the line.
 
-Run as ``python -m ltlib.worker``. It outlives its runs, so imports and warm-up are paid once; when it dies, only the
-run it was at is lost, and that goes on from its checkpoint.
+The process, ``python -m ltlib.worker``, reads experiments as JSON lines, trains them and writes what happens. It
+outlives its runs, so imports and warm-up are paid once; with ``LTLIB_STREAMS`` it trains several at a time
+(`ltlib.packing`). When it dies, only the runs it was at are lost, and those go on from their checkpoints.
+
+A line in: ``{"run": id, "experiment": settings}``. Lines out: ``{"run": id, ...}`` with ``row`` for an epoch, and at
+last ``done``, ``error`` or ``stopped``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import queue
 import signal
+import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from ltlib.errors import LtlibError
+
+if TYPE_CHECKING:
+    from ltlib.experiment import Experiment
+
+
+class Worker:
+    """A training process and the runs under way in it."""
+
+    def __init__(self, process: subprocess.Popen[str]):
+        self.process = process
+        self.usable = True
+        self._answers: dict[str, queue.SimpleQueue[dict[str, Any] | None]] = {}
+        self._lock = threading.Lock()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def ask(self, experiment: Experiment) -> Iterator[dict[str, Any]]:
+        """Have a run trained: what is said about it, until it or the process ends."""
+        answers: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        request = {"run": experiment.run_id, "experiment": experiment.settings()}
+        with self._lock:
+            self._answers[experiment.run_id] = answers
+            if not self.usable:
+                answers.put(None)
+            with contextlib.suppress(BrokenPipeError, ValueError):  # dead or closed: it will be heard below
+                assert self.process.stdin is not None
+                self.process.stdin.write(json.dumps(request) + "\n")
+                self.process.stdin.flush()
+        while (message := answers.get()) is not None:
+            yield message
+
+    def close(self) -> None:
+        """No more runs: it ends when it has finished those it has."""
+        with self._lock:
+            self.usable = False
+            with contextlib.suppress(OSError):  # what a dead one has not read
+                assert self.process.stdin is not None
+                self.process.stdin.close()
+
+    def _listen(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            try:
+                message = json.loads(line)
+                answers = self._answers[message["run"]]
+            except (ValueError, KeyError, TypeError):  # it died in the middle of a line
+                break
+            answers.put(message)
+        self.process.wait()
+        with self._lock:
+            self.usable = False
+            for answers in self._answers.values():
+                answers.put(None)
 
 
 def main() -> None:
@@ -25,34 +86,47 @@ def main() -> None:
 
     import torch
 
-    from ltlib import runs
+    from ltlib import packing, stages
     from ltlib.experiment import Experiment
-    from ltlib.training import Stopped
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    parent, writing = os.getppid(), threading.Lock()
 
-    def say(**message: object) -> None:
-        out.write(json.dumps(message) + "\n")
+    def say(run: str, **message: object) -> None:
+        try:
+            with writing:
+                out.write(json.dumps({"run": run} | message) + "\n")
+        except BrokenPipeError:  # nobody reads any more
+            stopping.set()
 
-    parent = os.getppid()
-
-    def stop() -> bool:  # also where the parent was killed: nobody waits for this run, and it must not stay claimed
+    def stop() -> bool:  # also where the parent was killed: nobody waits for these runs, and they must not stay claimed
         return stopping.is_set() or os.getppid() != parent
 
-    for line in sys.stdin:
+    def train(line: str) -> None:
+        asked: dict[str, Any] = json.loads(line)
+        run = asked["run"]
         try:
-            experiment = Experiment.from_settings(json.loads(line))
-            found = runs.run(experiment, report=lambda row: say(row=row), stop=stop)
-            say(done=found.id)
-        except Stopped:
-            say(stopped="stopped; its state is saved and the next start goes on from there")
+            experiment = Experiment.from_settings(asked["experiment"])
+        except Exception as error:  # settings that are none of an experiment
+            say(run, error=str(error) if isinstance(error, LtlibError) else f"{type(error).__name__}: {error}")
             return
-        except BrokenPipeError:  # nobody reads any more
+        found, failure = packing.attempt(experiment, lambda row: say(run, row=row), stop)
+        if found is not None:
+            say(run, done=found.id)
+        elif failure == packing.STOPPED:
+            say(run, stopped=failure)
+        else:
+            say(run, error=failure)
+
+    device = stages.device()
+    streams = packing.default_streams(device)
+    if streams > 1:
+        packing.serve(sys.stdin, train, streams, device)
+        return
+    for line in sys.stdin:
+        train(line)
+        if stop():
             return
-        except LtlibError as error:
-            say(error=str(error))
-        except Exception as error:
-            say(error=f"{type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from ltlib import calibration
+from ltlib import calibration, statistics
 from ltlib.errors import SettingError
 
 
@@ -177,3 +177,169 @@ def test_bad_confidences_are_refused():
         calibration.from_confidence([], [])
     with pytest.raises(SettingError, match="not finite"):
         calibration.probabilities([[float("inf"), 0.0]])
+
+
+# equal-mass bins
+
+
+def slow_equal_mass(confidence, correct, bins):
+    """Sort, cut into equally many, and let equal confidences that a cut parts fall into the lower part."""
+    order = sorted(range(len(confidence)), key=lambda k: float(confidence[k]))
+    parts, start = [], 0
+    for b in range(bins):
+        size = len(order) // bins + (1 if b < len(order) % bins else 0)
+        parts.append(order[start : start + size])
+        start += size
+    parts = [part for part in parts if part]
+    for low, part in enumerate(parts):
+        for high in range(low + 1, len(parts)):
+            same = [k for k in parts[high] if part and confidence[k] == confidence[part[-1]]]
+            part += same
+            parts[high] = [k for k in parts[high] if k not in same]
+    gaps = [sum(float(correct[k]) - float(confidence[k]) for k in part) for part in parts]
+    return sum(abs(gap) for gap in gaps) / len(confidence)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("bins", [1, 7, 15])
+def test_equal_mass_equals_the_slow_loop(seed, bins):
+    logits, targets = random_case(seed, images=213)
+    rows = calibration.probabilities(logits)
+    expected = slow_equal_mass(rows.max(1), rows.argmax(1) == targets, bins)
+    assert calibration.adaptive_calibration_error(rows, targets, bins) == pytest.approx(expected, abs=1e-12)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=1, max_size=40),
+    st.sampled_from([1, 4, 15]),
+    st.randoms(),
+)
+def test_equal_mass_with_ties_does_not_depend_on_the_order(pairs, bins, random):
+    confidence, correct = np.array([c / 6 for c, _ in pairs]), np.array([right for _, right in pairs])
+    expected = slow_equal_mass(confidence, correct, bins)
+    assert calibration.adaptive_from_confidence(confidence, correct, bins) == pytest.approx(expected, abs=1e-12)
+    order = list(range(len(pairs)))
+    random.shuffle(order)
+    again = calibration.adaptive_from_confidence(confidence[order], correct[order], bins)
+    assert again == pytest.approx(expected, abs=1e-12)
+
+
+def test_equal_mass_by_hand():
+    """Six images, three bins of two: gaps 0.5 - 0.15, 0.5 - 0.35 and 1 - 0.95. Equal width sees two bins instead."""
+    confidence = np.array([0.1, 0.2, 0.3, 0.4, 0.9, 1.0])
+    correct = np.array([True, False, False, True, True, True])
+    assert calibration.adaptive_from_confidence(confidence, correct, 3) == pytest.approx((0.35 + 0.15 + 0.05) / 3)
+    assert calibration.adaptive_from_confidence([1.0] * 9, [True] * 6 + [False] * 3, 15) == pytest.approx(1 / 3)
+    assert calibration.adaptive_from_confidence([0.7], [True]) == pytest.approx(0.3)
+
+
+def test_equal_mass_of_a_record_is_near_that_of_the_logits():
+    logits, targets = random_case(3, images=4000)
+    rows = calibration.probabilities(logits)
+    confidence, correct = calibration.confidence_and_correct(rows, targets)
+    recorded = calibration.adaptive_from_confidence(confidence.astype(np.float16), correct)
+    assert recorded == pytest.approx(calibration.adaptive_calibration_error(rows, targets), abs=2e-3)
+
+
+def test_groups_by_another_error():
+    logits, targets = random_case(2)
+    confidence, correct = calibration.confidence_and_correct(calibration.probabilities(logits), targets)
+    found = calibration.group_errors(
+        confidence, correct, targets, {"tail": (8, 9)}, error=calibration.adaptive_from_confidence
+    )
+    tail = np.isin(targets, (8, 9))
+    assert found["tail"] == pytest.approx(slow_equal_mass(confidence[tail], correct[tail], 15), abs=1e-12)
+
+
+# classwise
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_classwise_equals_the_slow_loop(seed):
+    """Per class the binary error of "is it class c?", over all images; then the mean over the classes."""
+    logits, targets = random_case(seed, images=150, classes=6)
+    targets[targets == 5] = 0  # no image of the last class
+    rows = calibration.probabilities(logits)
+    for equal_mass, slow in ((False, lambda p, y, b: slow_errors(p, y, b)[0]), (True, slow_equal_mass)):
+        expected = [slow(rows[:, c], targets == c, 15) for c in range(6)]
+        found = calibration.classwise_errors(rows, targets, equal_mass=equal_mass)
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+        mean = calibration.classwise_calibration_error(rows, targets, equal_mass=equal_mass)
+        assert mean == pytest.approx(np.mean(expected), abs=1e-12)
+
+
+def test_classwise_equals_torchmetrics_of_each_class():
+    from torchmetrics.functional.classification import binary_calibration_error
+
+    logits, targets = random_case(4)
+    rows = calibration.probabilities(logits)
+    found = calibration.classwise_errors(rows, targets)
+    for c in range(10):
+        theirs = binary_calibration_error(torch.tensor(rows[:, c]), torch.tensor(targets == c).long(), n_bins=15)
+        assert found[c] == pytest.approx(float(theirs), abs=1e-6)
+
+
+def test_classwise_sees_what_the_predicted_class_hides():
+    """Always 60% and right in 60%: perfect by ECE; but of the other classes only the last ever occurs, not as said."""
+    rows = np.tile([0.6, 0.3, 0.1], (10, 1))
+    targets = [0] * 6 + [2] * 4
+    assert calibration.expected_calibration_error(rows, targets) == pytest.approx(0, abs=1e-12)
+    np.testing.assert_allclose(calibration.classwise_errors(rows, targets), [0, 0.3, 0.3], atol=1e-12)
+    assert calibration.classwise_calibration_error(rows, targets) == pytest.approx(0.2)
+
+
+# intervals
+
+
+def drawn(seed, images, shift):
+    """Confidences, mostly high, and answers that are right that often minus a share."""
+    generator = np.random.default_rng(seed)
+    confidence = 0.1 + 0.9 * generator.beta(4, 1.2, images)
+    return confidence, generator.random(images) < confidence * (1 - shift)
+
+
+def test_interval_equals_the_resampled_metric_and_its_reflection():
+    confidence, correct = drawn(0, 500, 0.1)
+    slow = statistics.bootstrap_interval(calibration.from_confidence, confidence, correct, resamples=200, seed=3)
+    fast = calibration.ece_interval(confidence, correct, kind="percentile", resamples=200, seed=3)
+    np.testing.assert_allclose(fast, slow, atol=1e-12)
+    basic = calibration.ece_interval(confidence, correct, resamples=200, seed=3)
+    assert (basic.low, basic.high) == pytest.approx((2 * slow.mean - slow.high, 2 * slow.mean - slow.low))
+    assert basic == calibration.ece_interval(confidence, correct, resamples=200, seed=3)
+    assert basic != calibration.ece_interval(confidence, correct, resamples=200, seed=4)
+
+
+def test_interval_of_a_calibrated_classifier():
+    """True error 0: the percentile interval lies above it and above the estimate's middle, the basic one reaches 0."""
+    confidence, correct = drawn(1, 3000, 0.0)
+    percentile = calibration.ece_interval(confidence, correct, kind="percentile", resamples=300)
+    assert percentile.low > 0
+    assert percentile.high - percentile.mean > percentile.mean - percentile.low
+    basic = calibration.ece_interval(confidence, correct, resamples=300)
+    assert 0 <= basic.low < basic.high < 0.03
+    assert calibration.ece_interval([1.0] * 50, [True] * 50)[:3] == (0, 0, 0)
+
+
+def test_intervals_hold_the_true_error_about_as_often_as_they_say():
+    """A true ECE of 0.12 and 60 test sets: 95% intervals miss it in 0 to 9 of them with probability 0.999."""
+    wide = drawn(2, 2_000_000, 0.15)
+    true = calibration.from_confidence(*wide)
+    held = 0
+    for seed in range(60):
+        found = calibration.ece_interval(*drawn(100 + seed, 1500, 0.15), resamples=200, seed=seed)
+        held += found.low <= true <= found.high
+    assert held >= 51
+
+
+def test_intervals_in_strata_and_of_other_metrics():
+    logits, targets = random_case(5)
+    rows = calibration.probabilities(logits)
+    confidence, correct = calibration.confidence_and_correct(rows, targets)
+    found = calibration.ece_interval(confidence.astype(np.float16), correct, strata=targets, resamples=100)
+    assert found.low < found.mean < found.high
+    assert found.n == 400
+    other = statistics.bootstrap_interval(calibration.brier, rows, targets, resamples=100)
+    assert other.low < calibration.brier(rows, targets) < other.high
+    with pytest.raises(SettingError, match="basic or percentile"):
+        calibration.ece_interval(confidence, correct, kind="normal")

@@ -21,11 +21,11 @@ def _known_pace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_work_by_hand(no_data: Path) -> None:
-    """12,406 images (CIFAR-10, IF 100), 200 epochs in batches of 128; three forward passes a step, one to evaluate."""
+    """12,406 images (CIFAR-10, IF 100), 200 epochs in batches of 128; three forward passes a step, 20 evaluations."""
     found = cost.work(PLAIN)
     forward = models.macs("resnet32", 10, 32)
     assert found.steps == 200 * 97
-    assert found.macs == pytest.approx(200 * forward * (3 * 12_406 + 10_000))
+    assert found.macs == pytest.approx(forward * (200 * 3 * 12_406 + 20 * 10_000))
     assert found.depth == 32
     assert Pace(1e-3, 1e9).seconds(Work(10, 5e9, 8)) == pytest.approx(10 * 8 * 1e-3 + 5)
 
@@ -47,7 +47,7 @@ def test_the_estimate_grows_with_the_work(more: dict[str, object], no_data: Path
 
 
 @pytest.mark.parametrize(
-    "less", [{"limit": 100}, {"recipe": "ldam[evaluate_every=10]"}, {"method": "supcon[probe_epochs=0.1]"}]
+    "less", [{"limit": 100}, {"recipe": "ldam[evaluate_every=20]"}, {"method": "supcon[probe_epochs=0.1]"}]
 )
 def test_and_shrinks_with_it(less: dict[str, object], no_data: Path) -> None:
     base = PLAIN.replace(method="supcon") if "method" in less else PLAIN
@@ -105,6 +105,14 @@ def test_a_budget_serves_most_cells_first_and_first_seeds_before_second(
     assert within(price[short] + price[long]) == [long, short]
     assert within(sum(price.values()) * 1.01) == [long, short, second]
     assert "1 runs are left for later" in plan.make("quick", "abcd", price[short] + price[long]).text()
+
+
+@pytest.mark.parametrize(("every", "least", "most"), [(1, 0.2, 0.3), (10, 0.0, 0.05)])
+def test_what_evaluation_costs(every: int, least: float, most: float, no_data: Path) -> None:
+    """Where the last epoch counts, a twentieth of the work; where a rule asks for every epoch, a quarter."""
+    found = cost.work(PLAIN.replace(recipe=f"ldam[evaluate_every={every}]"))
+    evaluation = 200 / every * 10_000 * models.macs("resnet32", 10, 32)
+    assert least < evaluation / found.macs < most
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_two_spellings_are_one_run(other: Experiment) -> None:
 def test_a_recipe_is_its_values_not_its_name() -> None:
     spelled = (
         "ldam[epochs=100;batch_size=32;weight_decay=0.0001;milestones=7.0+8.0+9.0;decay=0.1;warmup_epochs=0;"
-        "augmentation=flip+vflip+rotate10;normalise=unit_twice;selection=best_test_loss;patience=10]"
+        "augmentation=flip+vflip+rotate10;normalise=unit_twice;selection=best_test_loss;patience=10;evaluate_every=1]"
     )
     assert PLAIN.replace(method="ce", recipe=spelled).run_id == PLAIN.replace(method="ce", recipe="convergent").run_id
 

@@ -76,6 +76,96 @@ def test_temperature_at_the_ends_of_the_range():
     assert np.isfinite(huge)
 
 
+def long_tailed(seed, images, classes=6, factor=50.0, scale=1.0):
+    """Logits ``scale * log p(class | image)`` of a long-tailed set drawn from known densities, classes, counts."""
+    generator = np.random.default_rng(seed)
+    share = factor ** (-np.arange(classes) / (classes - 1))
+    counts = np.maximum(1, images * share / share.sum()).astype(int)
+    centres = np.random.default_rng(99).standard_normal((classes, 4))
+    targets = np.repeat(np.arange(classes), counts)
+    points = centres[targets] + generator.standard_normal((len(targets), 4))
+    density = -0.5 * ((points[:, None] - centres) ** 2).sum(2)
+    return scale * (density + np.log(counts / counts.sum())), targets, counts.tolist()
+
+
+def balanced_cross_entropy(logits, targets):
+    return np.mean([cross_entropy(logits[targets == c], targets[targets == c]) for c in np.unique(targets)])
+
+
+def test_balanced_temperature_is_that_of_a_set_with_as_many_of_each_class():
+    """Weights do what repeating the images of the smaller classes does."""
+    logits, targets, _ = long_tailed(0, 400)
+    size = np.bincount(targets)
+    times = np.lcm.reduce(size) // size
+    repeated = np.concatenate([np.tile(np.flatnonzero(targets == c), min(times[c], 10**4)) for c in range(2)])
+    few = np.isin(targets, (0, 1))
+    expected = posthoc.fit_temperature(logits[repeated], targets[repeated])
+    assert posthoc.fit_temperature(logits[few], targets[few], balanced=True) == pytest.approx(expected, rel=1e-5)
+    found = posthoc.fit_temperature(logits, targets, balanced=True)
+    for other in (0.99 * found, 1.01 * found):
+        assert balanced_cross_entropy(logits / found, targets) < balanced_cross_entropy(logits / other, targets)
+    assert posthoc.fit_temperature(logits, targets) == pytest.approx(1.0, rel=0.1)
+    assert found > 1.2, "confident of the head because there is more of it: too confident where there is not"
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 3.0])
+def test_planted_adjustment_is_found(scale):
+    """Logits s times too large need tau = s and T = s: (z - s log pi) / s is the balanced posterior."""
+    logits, targets, counts = long_tailed(1, 30_000, scale=scale)
+    found = posthoc.fit_adjustment(logits, targets, counts)
+    assert found.tau == pytest.approx(scale, rel=0.1)
+    assert found.temperature == pytest.approx(scale, rel=0.1)
+
+
+def test_adjustment_is_the_smallest_balanced_cross_entropy():
+    logits, targets, counts = long_tailed(2, 600, scale=2.0)
+    tau, temperature = posthoc.fit_adjustment(logits, targets, counts)
+
+    def value(tau, temperature):
+        return balanced_cross_entropy(posthoc.logit_adjustment(logits, counts, tau) / temperature, targets)
+
+    best = value(tau, temperature)
+    for other in (
+        (tau + 0.02, temperature),
+        (tau - 0.02, temperature),
+        (tau, 0.98 * temperature),
+        (tau, 1.02 * temperature),
+    ):
+        assert best < value(*other)
+    grid = [value(a, b) for a in np.linspace(0, 4, 21) for b in np.linspace(0.5, 5, 21)]
+    assert best <= min(grid)
+
+
+def test_adjustment_where_there_is_nothing_to_adjust():
+    logits, targets, counts = long_tailed(3, 20_000)
+    balanced = posthoc.logit_adjustment(logits, counts)
+    assert posthoc.fit_adjustment(balanced, targets, counts).tau == pytest.approx(0, abs=0.08)
+    even = posthoc.fit_adjustment(logits, targets, [10] * 6)
+    assert even.tau == pytest.approx(1), "equal counts: tau has no effect"
+    assert even.temperature == pytest.approx(posthoc.fit_temperature(logits, targets, balanced=True), rel=1e-3)
+    sure = posthoc.fit_adjustment(
+        np.array([[3.0, 0.0], [0.0, 2.0]]), [0, 1], [5, 1]
+    )  # all right: any sharpness will do
+    assert np.isfinite(sure).all()
+    constant = posthoc.fit_adjustment(np.zeros((4, 2)), [0, 0, 0, 1], [3, 1])
+    assert np.isfinite(constant).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_isotonic_regression_equals_scikit_learn_class_by_class(seed):
+    from sklearn.isotonic import isotonic_regression
+
+    logits, targets = planted(seed, images=300, classes=4)
+    rows = probabilities(logits)
+    fitted = np.empty_like(rows)
+    for c in range(4):  # on the held-out images themselves: the fitted steps at the sorted probabilities
+        order = np.argsort(rows[:, c])
+        fitted[order, c] = isotonic_regression((targets == c)[order].astype(float), y_min=0, y_max=1)
+    total = fitted.sum(1, keepdims=True)
+    expected = np.where(total > 0, fitted / np.where(total > 0, total, 1), rows)
+    np.testing.assert_allclose(posthoc.isotonic_probabilities(logits, logits, targets), expected, atol=1e-12)
+
+
 def test_isotonic_regression_calibrates_what_no_temperature_can():
     logits, targets = planted(1, classes=2)
     bent = logits + np.array([1.5, 0.0])  # a class favoured throughout, as a long tail does
@@ -126,6 +216,8 @@ def test_tau_normalisation_of_arrays_and_tensors():
         (lambda: posthoc.fit_temperature([[1.0, 2.0]], [0, 1]), "targets"),
         (lambda: posthoc.fit_temperature([[1.0, 2.0]], [2]), "class 2"),
         (lambda: posthoc.apply_temperature([[1.0, 2.0]], 0.0), "temperature"),
+        (lambda: posthoc.fit_adjustment([[1.0, 2.0]], [0], [3, 0]), "class_counts"),
+        (lambda: posthoc.fit_adjustment([[1.0, 2.0]], [2], [3, 1]), "class 2"),
         (lambda: posthoc.isotonic_probabilities([[1.0]], [[1.0, 2.0]], [0]), "classes"),
         (lambda: posthoc.tau_normalise(np.ones(3), 1.0), "matrix"),
         (lambda: posthoc.tau_normalise(np.ones((3, 2)), np.inf), "tau"),

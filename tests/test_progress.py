@@ -51,3 +51,16 @@ def test_silent_progress_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_no_kernel_here() -> None:
     assert not progress.in_kernel()
+
+
+def test_a_long_call_is_seen_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Progress(1, "map")
+    seen: list[str] = []
+    monkeypatch.setattr(line, "show", lambda detail="": seen.append(detail))
+    with line.waiting("about 3 s", every=0.01):
+        time.sleep(0.2)
+    count = len(seen)
+    assert count >= 3
+    assert set(seen) == {"about 3 s"}
+    time.sleep(0.05)
+    assert len(seen) == count, "it ends with the block"

@@ -106,9 +106,9 @@ def test_single_values_of_tuples() -> None:
 
 
 def test_identity_says_values_not_names_and_leaves_out_defaults() -> None:
-    assert recipes.create("ldam").identity() == {}
-    assert recipes.create("ldam[epochs=100]").identity() == {"epochs": 100}
-    assert recipes.create("ldam[precision=bf16]").identity() == {}
+    assert recipes.create("ldam[evaluate_every=1]").identity() == {}
+    assert recipes.create("ldam[epochs=100]").identity() == {"epochs": 100, "evaluate_every": 10}
+    assert recipes.create("ldam[precision=bf16]").identity() == recipes.create("ldam").identity()
     full = recipes.create("convergent").identity()
     assert Recipe(**full).identity() == full
     assert "method_defaults" not in full

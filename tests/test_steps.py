@@ -16,14 +16,22 @@ from ltlib.meters import Meter
 from ltlib.methods import METHODS, Stage
 from ltlib.resident import Resident
 
-WAITS = ("_local_scalar_dense", "nonzero", "masked_select", "item", "is_nonzero", "equal", "_to_cpu")
+WAITS = (
+    *("_local_scalar_dense", "nonzero", "masked_select", "item", "is_nonzero", "equal", "_to_cpu", "_unique2"),
+    *("one_hot", "bincount", "repeat_interleave", "histc", "multinomial"),
+)
 
 
 class Watch(TorchDispatchMode):
-    """Collects operations for which a GPU would have to be waited for."""
+    """Collects operations for which a GPU would have to be waited for, or whose shapes depend on values.
 
-    def __init__(self) -> None:
+    Args:
+        constants: Also tensors made of Python numbers: each is a transfer from the host.
+    """
+
+    def __init__(self, constants: bool = False) -> None:
         super().__init__()
+        self.names = (*WAITS, "lift_fresh") if constants else WAITS
         self.waits: list[str] = []
         self.count = 0
 
@@ -36,12 +44,14 @@ class Watch(TorchDispatchMode):
             if isinstance(a, (list, tuple))
             for i in a
         )
-        if name in WAITS or indexed:
+        if name in self.names or indexed:
             self.waits.append(name)
         return func(*args, **(kwargs or {}))
 
 
-def made(text: str, index: int = 0) -> tuple[Stage, models.Network, steps.EagerStep, list[sampling.Draw]]:
+def made(
+    text: str, index: int = 0, device: torch.device | str = "cpu"
+) -> tuple[Stage, models.Network, steps.EagerStep, list[sampling.Draw]]:
     found = methods.stages(text)
     what: Any = SimpleNamespace(stages=found, model="resnet8", seed=3)
     stage, counts = found[index], [16, 12, 8, 4]
@@ -52,15 +62,16 @@ def made(text: str, index: int = 0) -> tuple[Stage, models.Network, steps.EagerS
     network = assembly.build(what, 4)
     for i in range(index + 1):
         assembly.prepare(network, what, i)
-    data = Resident(images, targets, padding=1, mean=(0.5,) * 3, std=(0.2,) * 3)
-    objective = objectives.create(stage, counts)
+    network = network.to(device)
+    data = Resident(images, targets, padding=1, mean=(0.5,) * 3, std=(0.2,) * 3, device=device)
+    objective = objectives.create(stage, counts).to(device)
     mixes = None if stage.mix is None else mixing.create(stage.mix)
     step = steps.EagerStep(
         network,
         objective,
         steps.optimizer(network, recipe, stage.lr),
         data,
-        Meter(),
+        Meter(device),
         mixing=mixes,
         class_counts=torch.tensor(counts),
         max_norm=stage.max_norm,
@@ -68,7 +79,7 @@ def made(text: str, index: int = 0) -> tuple[Stage, models.Network, steps.EagerS
     draws = sampling.epoch_draws(
         sampling.SAMPLERS.create(stage.sampler),
         augment.create("crop1+flip"),
-        data.targets,
+        data.targets.cpu(),
         seed=0,
         stage=0,
         epoch=8,

@@ -16,6 +16,7 @@ import pytest
 from ltlib import places, runs, store, sweep
 from ltlib.errors import RunError, UnknownName
 from ltlib.experiment import Experiment
+from ltlib.progress import Progress
 from ltlib.runs import Run
 
 pytestmark = pytest.mark.xdist_group("processes")
@@ -72,8 +73,9 @@ class Fake:
 
     def __init__(self, lines: list[str], code: int = 1):
         body = (
-            "import sys, time; sys.stdin.readline(); "
-            f"[print(line, flush=True) for line in {lines!r}]; time.sleep({0.3 if lines else 0}); sys.exit({code})"
+            "import json, sys, time; run = json.loads(sys.stdin.readline())['run']; "
+            f"[print(line.replace('{{', '{{\"run\": \"' + run + '\", ', 1), flush=True) for line in {lines!r}]; "
+            f"time.sleep({0.3 if lines else 0}); sys.exit({code})"
         )
         self.arguments = [sys.executable, "-S", "-c", body]
 
@@ -140,3 +142,45 @@ def test_a_damaged_run_is_a_missing_one(trained: Run, tiny: Experiment) -> None:
     assert trained.folder is not None
     (trained.folder / "run.json").write_text(json.dumps({"id": "x"}))
     assert sweep.missing([tiny]) == [tiny]
+
+
+def test_on_a_gpu_one_process_has_several_lanes(tiny: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (sweep.default_streams(), sweep.default_jobs()) == (1, len(os.sched_getaffinity(0)))
+    monkeypatch.setenv("LTLIB_DEVICE", "cuda")
+    assert (sweep.default_streams(), sweep.default_jobs()) == (4, 1)
+    monkeypatch.setenv("LTLIB_STREAMS", "6")
+    assert sweep.default_streams() == 6
+    asked: dict[str, str] = {}
+
+    def popen(arguments: object, env: dict[str, str], **more: object) -> None:
+        asked.update(env)
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    for jobs, streams, runs_, seats, lanes in ((1, 4, 9, 1, 4), (1, 4, 3, 1, 3), (2, 4, 5, 2, 3), (3, 1, 2, 2, 1)):
+        made = sweep._Sweep([tiny] * runs_, jobs, streams, Progress(runs_, "runs", enabled=False), lambda run: None)
+        assert (len(made.seats), made.streams, made.seats[0].lanes) == (seats, lanes, lanes)
+        made._start()
+        assert asked["LTLIB_STREAMS"] == str(lanes)
+
+
+def test_runs_that_wait_for_a_stage_under_way_let_others_go_first(
+    tiny: Experiment, reports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, crt, lws, mixup = (tiny.replace(method=name) for name in ("ce", "crt", "lws", "mixup"))
+    todo = sweep._Todo([base, crt, lws, mixup])
+    assert todo.take() == base
+    assert todo.take() == mixup, "crt and lws begin with the stage that ce is at"
+    assert todo.take() == crt, "nothing else is left"
+    done = base.resolve().stage_id(0)
+    monkeypatch.setattr(sweep.store, "finished", lambda place: place.name == done)
+    todo.finish(base)
+    assert todo.take() == lws, "what is finished keeps nobody waiting"
+    assert todo.take() is None
+
+
+def test_finished_first_stages_do_not_put_runs_in_a_row(tiny: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    crt, lws = tiny.replace(method="crt"), tiny.replace(method="lws")
+    shared = crt.resolve().stage_id(0)
+    monkeypatch.setattr(sweep.store, "finished", lambda place: place.name == shared)
+    todo = sweep._Todo([crt, lws])
+    assert (todo.take(), todo.take()) == (crt, lws)

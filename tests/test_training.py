@@ -43,7 +43,8 @@ class Training:
 
     def __init__(self, recipe: str = "epochs=3", method: str = "ce", stage: int = 0) -> None:
         self.stage = methods.stages(method)[stage]
-        text = f"ldam[batch_size=8;augmentation=crop1+flip;warmup_epochs=0;milestones=0.4;{recipe}]"
+        every = "" if "evaluate_every" in recipe else "evaluate_every=1;"
+        text = f"ldam[batch_size=8;augmentation=crop1+flip;warmup_epochs=0;milestones=0.4;{every}{recipe}]"
         self.recipe = recipes.create(text)
         draw = np.random.default_rng(0)
         targets = np.arange(IMAGES) % CLASSES

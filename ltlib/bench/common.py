@@ -6,7 +6,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from ltlib import provenance
+from ltlib.bench.clocks import ALLOWED, ENOUGH, Foreign, cpu_seconds
 
 BATCH = 128
 SHORTEST = 0.25
@@ -31,6 +32,7 @@ class Arm:
         threads: Of torch in this process while it runs.
         wall: Seconds per thing, one entry a round.
         cpu: CPU seconds per thing, child processes included, one entry a round.
+        foreign: Cores' worth of CPU time that other processes used meanwhile, one entry a round; None if unknown.
     """
 
     run: Callable[[], None]
@@ -38,20 +40,22 @@ class Arm:
     threads: int
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
+    foreign: list[float | None] = field(default_factory=list)
 
     def measure(self) -> None:
         """Run passes until enough time has gone by and note the time of one thing."""
         with threads(self.threads):
-            passes, cpu, wall = 0, cpu_seconds(), time.perf_counter()
+            others, passes, cpu, wall = Foreign(), 0, cpu_seconds(), time.perf_counter()
             while passes == 0 or time.perf_counter() - wall < SHORTEST:
                 self.run()
                 passes += 1
             self.wall.append((time.perf_counter() - wall) / (passes * self.count))
             self.cpu.append((cpu_seconds() - cpu) / (passes * self.count))
+            self.foreign.append(others.share())
 
-    def summary(self) -> dict[str, Any]:
-        """Medians over the rounds."""
-        wall, cpu = statistics.median(self.wall), statistics.median(self.cpu)
+    def summary(self, rounds: Sequence[int] | None = None) -> dict[str, Any]:
+        """Medians over the rounds, or over some of them."""
+        wall, cpu = (statistics.median(chosen(values, rounds)) for values in (self.wall, self.cpu))
         return {
             "threads": self.threads,
             "images_per_second": 1 / wall,
@@ -61,25 +65,79 @@ class Arm:
 
 
 def interleave(arms: Mapping[str, Arm], rounds: int) -> None:
-    """Warm every arm up once, then run them in turns, the order reversed every other round."""
-    for arm in arms.values():
+    """Warm every arm up once, then let them take turns."""
+    warm_up(arms)
+    take_turns(arms, rounds)
+
+
+def warm_up(arms: Mapping[str, Arm], done: Callable[[str], None] = lambda name: None) -> None:
+    """Run every arm once, unmeasured; `done` hears of each."""
+    for name, arm in arms.items():
         with threads(arm.threads):
             arm.run()
-    order = list(arms.values())
+        done(f"{name}, warm-up")
+
+
+def take_turns(arms: Mapping[str, Arm], rounds: int, done: Callable[[str], None] = lambda name: None) -> None:
+    """Measure every arm once a round, the order reversed every other round; `done` hears of each."""
+    order = list(arms.items())
     for _ in range(rounds):
-        for arm in order:
+        for name, arm in order:
             arm.measure()
+            done(name)
         order.reverse()
 
 
-def ratio(slow: Arm, fast: Arm) -> dict[str, Any]:
-    """How many times faster `fast` is: median and range over the rounds, in wall time and in CPU time."""
+def ratio(slow: Arm, fast: Arm, rounds: Sequence[int] | None = None) -> dict[str, Any]:
+    """How many times faster `fast` is: median and range over the rounds (or some), in wall time and in CPU time."""
 
     def of(mine: list[float], theirs: list[float]) -> dict[str, float]:
-        values = [a / b for a, b in zip(theirs, mine, strict=True)]
+        values = [a / b for a, b in zip(chosen(theirs, rounds), chosen(mine, rounds), strict=True)]
         return {"median": statistics.median(values), "low": min(values), "high": max(values)}
 
     return {"wall": of(fast.wall, slow.wall), "cpu": of(fast.cpu, slow.cpu)}
+
+
+def chosen(values: Sequence[float], rounds: Sequence[int] | None) -> list[float]:
+    """The values of these rounds, of all of them by default."""
+    return list(values) if rounds is None else [values[i] for i in rounds]
+
+
+def quiet_rounds(*arms: Arm) -> tuple[list[int], int | None]:
+    """Which rounds of some arms to believe, and how many were noisy.
+
+    A round is noisy if other processes used more than `ALLOWED` of a core while one of these arms ran. Noisy rounds are
+    left out where at least `ENOUGH` quiet ones are there; with fewer all rounds are kept, and the count says so.
+
+    Returns:
+        Numbers of the rounds, and how many of all were noisy: None where the system does not tell.
+    """
+    total = len(arms[0].wall)
+    shares = [[arm.foreign[i] if arm.foreign else None for arm in arms] for i in range(total)]
+    if any(share is None for round_ in shares for share in round_):
+        return list(range(total)), None
+    quiet = [i for i, round_ in enumerate(shares) if all(share is not None and share <= ALLOWED for share in round_)]
+    return (quiet if len(quiet) >= ENOUGH else list(range(total))), total - len(quiet)
+
+
+def compare(slow: Arm, fast: Arm) -> dict[str, Any]:
+    """`ratio` over the rounds to believe (`quiet_rounds`): how many those are, were noisy and are left out."""
+    kept, noisy = quiet_rounds(slow, fast)
+    return ratio(slow, fast, kept) | {"rounds": len(kept), "noisy": noisy, "left_out": len(slow.wall) - len(kept)}
+
+
+def describe(arm: Arm) -> dict[str, Any]:
+    """An arm's medians over the rounds to believe, and every round as it was."""
+    kept, noisy = quiet_rounds(arm)
+    seconds = [wall * arm.count for wall in arm.wall]
+    return arm.summary(kept) | {"noisy": noisy, "round_seconds": seconds, "round_foreign": list(arm.foreign)}
+
+
+def counted(kinds: Mapping[str, Any]) -> str:
+    """How many rounds count in a comparison, in words."""
+    if not kinds["noisy"]:
+        return f"{kinds['rounds']} ({'noise unknown' if kinds['noisy'] is None else 'all quiet'})"
+    return f"{kinds['rounds']} ({kinds['noisy']} noisy, {'left out' if kinds['left_out'] else 'kept: too few quiet'})"
 
 
 def machine() -> dict[str, Any]:
@@ -118,9 +176,3 @@ def threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def cpu_seconds() -> float:
-    """CPU time of this process and of its children that have ended (on Windows without the children)."""
-    times = os.times()
-    return time.process_time() + times.children_user + times.children_system

@@ -7,6 +7,7 @@ the data it shows, so that saving or displaying it needs nothing more. Nothing h
 from ltlib.plots import (
     alt,
     bars,
+    before_after,
     calibration,
     curves,
     diagrams,
@@ -26,6 +27,7 @@ __all__ = [
     "Chart",
     "alt",
     "bars",
+    "before_after",
     "calibration",
     "curves",
     "diagrams",

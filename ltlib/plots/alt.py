@@ -61,6 +61,7 @@ def comparison(curves: Mapping[str, Sequence[float]], quantity: str = "test accu
     order = sorted(last, key=lambda name: last[name], reverse=not lower)
     parts = [f"{label(name)} {show(last[name])}" for name in order]
     epochs = max((len(v) for v in ends.values()), default=0)
+    quantity = quantity.replace("ece", "ECE")
     return (
         f"{quantity[:1].upper()}{quantity[1:]} over {epochs} epochs, at the last one, best first: {', '.join(parts)}."
     )

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from ltlib.errors import SettingError
 from ltlib.plots import alt
 from ltlib.plots.palette import BLUE, INK, MUTED, SKY, VERMILLION
-from ltlib.plots.style import DOUBLE, Chart, Series, chart, label, light_grid, styled
+from ltlib.plots.style import DOUBLE, Chart, Series, chart, label, light_grid, method_looks, styled
 
 _COLUMNS = ("lower", "upper", "count", "confidence", "accuracy")
+_GAPS: dict[str, dict[str, Any]] = {
+    "over-confident": {"facecolor": "#F6D5C1", "edgecolor": VERMILLION, "hatch": "////"},
+    "under-confident": {"facecolor": "#E3EFF8", "edgecolor": BLUE, "hatch": "\\\\\\\\"},
+}
+_PER_ROW = 4
+_TITLE = {1: 44, 2: 44, 3: 30, 4: 18}  # letters that fit above a panel, by panels in a row
 
 
 @styled
@@ -22,63 +31,87 @@ def reliability_diagram(tables: Any, *, title: str = "") -> Chart:
 
     Args:
         tables: A reliability table (columns lower, upper, count, confidence, accuracy; fractions), or several by name,
-            drawn side by side.
+            drawn side by side, up to four in a row.
         title: Printed above.
 
     Raises:
         SettingError: A column is missing, or no image is in any bin.
     """
     panels = tables if isinstance(tables, Mapping) and "lower" not in tables else {"": tables}
-    fig = chart(min(DOUBLE, 2.9 * len(panels) + 0.3), 3.5)
+    lines = -(-len(panels) // _PER_ROW)
+    across = -(-len(panels) // lines)
+    fig = chart(min(DOUBLE, 2.9 * across + 0.3), (3.5 if across < 3 else 2.9) * lines)
     if title:
         fig.suptitle(title, x=0.01, ha="left", fontsize=9, fontweight="bold")
-    grid = fig.subplots(2, len(panels), squeeze=False, sharex=True, sharey="row", height_ratios=(4, 1))
-    summaries: dict[str, dict[str, float]] = {}
-    rows: dict[str, list[Any]] = {"panel": [], **{name: [] for name in _COLUMNS}}
-    for (name, table), (axes, below) in zip(panels.items(), grid.T, strict=True):
-        columns = Series.of(table, _COLUMNS)
-        lower, upper, count, confidence, accuracy = (columns[c] for c in _COLUMNS)
-        full = count > 0
-        if not full.any():
-            raise SettingError("the reliability table has no image in any bin")
-        share = count / count.sum()
-        ece = float((share[full] * np.abs(accuracy - confidence)[full]).sum())
-        mean = {"ece": ece, "images": float(count.sum())}
-        mean["confidence"] = float((share[full] * confidence[full]).sum())
-        mean["accuracy"] = float((share[full] * accuracy[full]).sum())
-        summaries[str(name)] = mean
-        x, width = 100 * (lower + upper)[full] / 2, 100 * (upper - lower)[full]
-        a, c = 100 * accuracy[full], 100 * confidence[full]
-        axes.bar(x, np.minimum(a, c), width * 0.94, color=SKY, edgecolor=INK, linewidth=0.5)
-        over = c >= a
-        axes.bar(x[over], (c - a)[over], width[over] * 0.94, bottom=a[over], facecolor="#F6D5C1", edgecolor=VERMILLION,
-                 hatch="////", linewidth=0.6)  # fmt: skip
-        axes.bar(x[~over], (a - c)[~over], width[~over] * 0.94, bottom=c[~over], facecolor="#E3EFF8", edgecolor=BLUE,
-                 hatch="\\\\\\\\", linewidth=0.6)  # fmt: skip
-        axes.plot([0, 100], [0, 100], color=MUTED, linewidth=0.9, linestyle=(0, (4, 2)))
-        axes.set(xlim=(0, 100), ylim=(0, 100), title=label(str(name)) if name else "")
-        axes.text(3, 96, f"ECE {100 * ece:.1f}%\naccuracy {100 * mean['accuracy']:.1f}%\n"
-                  f"confidence {100 * mean['confidence']:.1f}%", va="top", fontsize=7.5, linespacing=1.3)  # fmt: skip
-        below.bar(x, 100 * share[full], width * 0.94, color=MUTED)
-        below.set_xlabel("Confidence (%)")
-        light_grid(axes)
-        light_grid(below)
-        rows["panel"] += [name] * len(lower)
-        for key, column in zip(_COLUMNS, (lower, upper, count, confidence, accuracy), strict=True):
-            rows[key] += column.tolist()
-    grid[0, 0].set_ylabel("Accuracy (%)")
-    grid[1, 0].set_ylabel("Images (%)")
-    fig.legend(
-        handles=[
-            Patch(facecolor="#F6D5C1", edgecolor=VERMILLION, hatch="////", label="over-confident"),
-            Patch(facecolor="#E3EFF8", edgecolor=BLUE, hatch="\\\\\\\\", label="under-confident"),
-        ],
-        loc="outside lower center",
-        ncols=2,
-    )
+    grid = fig.subplots(2 * lines, across, squeeze=False, sharex=True, height_ratios=(4, 1) * lines)
+    places = [(grid[2 * line, i], grid[2 * line + 1, i]) for line in range(lines) for i in range(across)]
+    read = {str(name): Series.of(table, _COLUMNS) for name, table in panels.items()}
+    summaries = {name: _summary(table) for name, table in read.items()}
+    most = max(float(table["count"].max() / table["count"].sum()) for table in read.values())
+    for i, ((name, table), (axes, below)) in enumerate(zip(read.items(), places, strict=False)):
+        _gaps(axes, table)
+        _counts(below, table, most)
+        axes.set_title(textwrap.fill(label(name), _TITLE[across]) if name else "")
+        said = summaries[name]
+        words = (
+            f"ECE {alt.percent(said['ece'])}\naccuracy {alt.percent(said['accuracy'])}\n"
+            f"confidence {alt.percent(said['confidence'])}"
+        )
+        behind = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1.0}
+        axes.text(3, 96, words, va="top", fontsize=7.5 if across < 4 else 6.5, linespacing=1.3, bbox=behind)
+        axes.tick_params(labelbottom=False, labelleft=i % across == 0)
+        below.tick_params(labelbottom=True, labelleft=i % across == 0)
+        if i % across == 0:
+            axes.set_ylabel("Accuracy (%)")
+            below.set_ylabel("Images (%)")
+    for unused in places[len(panels) :]:
+        for axes in unused:
+            axes.remove()
+    fig.legend(handles=[Patch(label=name, **look) for name, look in _GAPS.items()], loc="outside lower center", ncols=2)
     fig.alt = alt.reliability(summaries)
-    fig.data = dict(rows)
+    fig.data = {"panel": [name for name, table in read.items() for _ in range(len(table))]}
+    fig.data |= {column: [v for table in read.values() for v in table[column].tolist()] for column in _COLUMNS}
     return fig
+
+
+def _summary(table: Series) -> dict[str, float]:
+    """ECE, images, and mean confidence and accuracy of a reliability table."""
+    full = table["count"] > 0
+    if not full.any():
+        raise SettingError("the reliability table has no image in any bin")
+    share = (table["count"] / table["count"].sum())[full]
+    confidence, accuracy = table["confidence"][full], table["accuracy"][full]
+    return {
+        "ece": float((share * np.abs(accuracy - confidence)).sum()),
+        "images": float(table["count"].sum()),
+        "confidence": float((share * confidence).sum()),
+        "accuracy": float((share * accuracy).sum()),
+    }
+
+
+def _gaps(axes: Axes, table: Series) -> None:
+    """A bar up to the lower of accuracy and confidence, and the gap to the other one above it."""
+    full = table["count"] > 0
+    x, width = 50 * (table["lower"] + table["upper"])[full], 94 * (table["upper"] - table["lower"])[full]
+    accuracy, confidence = 100 * table["accuracy"][full], 100 * table["confidence"][full]
+    axes.bar(x, np.minimum(accuracy, confidence), width, color=SKY, edgecolor=INK, linewidth=0.5)
+    over = confidence >= accuracy
+    for mask, low, high, look in (
+        (over, accuracy, confidence, _GAPS["over-confident"]),
+        (~over, confidence, accuracy, _GAPS["under-confident"]),
+    ):
+        axes.bar(x[mask], (high - low)[mask], width[mask], bottom=low[mask], linewidth=0.6, **look)
+    axes.plot([0, 100], [0, 100], color=MUTED, linewidth=0.9, linestyle=(0, (4, 2)))
+    axes.set(xlim=(0, 100), ylim=(0, 100))
+    light_grid(axes)
+
+
+def _counts(axes: Axes, table: Series, most: float) -> None:
+    """The share of the images in each bin; `most` is the largest share of any panel."""
+    share = table["count"] / table["count"].sum()
+    axes.bar(50 * (table["lower"] + table["upper"]), 100 * share, 94 * (table["upper"] - table["lower"]), color=MUTED)
+    axes.set(ylim=(0, 105 * most), xlabel="Confidence (%)")
+    light_grid(axes)
 
 
 @styled
@@ -115,3 +148,89 @@ def confidence_histogram(confidence: Any, correct: Any, *, bins: int = 15, title
     fig.alt = f"Confidence of {len(p):,} predictions, {share_right} of them right: on average {' and '.join(means)}."
     fig.data = {"lower": edges[:-1].tolist(), "upper": edges[1:].tolist(), **{k: v.tolist() for k, v in share.items()}}
     return fig
+
+
+@styled
+def group_confidence(
+    predictions: Mapping[str, Any],
+    groups: Mapping[str, Sequence[int]],
+    *,
+    of: str = "predicted",
+    bins: int = 15,
+    title: str = "",
+) -> Chart:
+    """How much probability methods give the images of each class group, a panel a group.
+
+    Args:
+        predictions: By method what has ``targets`` [N] and ``confidence`` [N], such as a run's predictions.
+        groups: Group name to its classes.
+        of: ``predicted``: the probability of the predicted class, right or wrong, which a committed record has; or
+            ``actual``: that of the image's own class, which needs ``logits`` [N, K].
+        bins: Equally wide bins between 0 and 1, closed on the right.
+        title: Printed above.
+
+    Raises:
+        SettingError: No image in any group, no logits for ``actual``, or another word.
+    """
+    found = {name: (_probability(name, said, of), np.asarray(said.targets)) for name, said in predictions.items()}
+    edges = np.arange(bins + 1) / bins
+    inside = {
+        group: {name: p[np.isin(y, list(members))] for name, (p, y) in found.items()}
+        for group, members in groups.items()
+    }
+    inside = {group: values for group, values in inside.items() if all(len(p) for p in values.values())}
+    if not inside:
+        raise SettingError("there is nothing to draw: no image is in any of the class groups")
+    fig = chart(DOUBLE, 2.5)
+    if title:
+        fig.suptitle(title, x=0.01, ha="left", fontsize=9, fontweight="bold")
+    panels = fig.subplots(1, len(inside), squeeze=False, sharey=True)[0]
+    rows: dict[str, list[Any]] = {"group": [], "method": [], "lower": [], "upper": [], "share": []}
+    parts = []
+    for axes, (group, values) in zip(panels, inside.items(), strict=True):
+        means = []
+        for name, look in method_looks(list(values)).items():
+            p = values[name]
+            place = np.clip(np.searchsorted(edges, p, side="left") - 1, 0, bins - 1)
+            share = np.bincount(place, minlength=bins) / len(p)
+            axes.stairs(100 * share, 100 * edges, color=look.color, linestyle=look.dashes, linewidth=1.3,
+                        baseline=None, label=label(name))  # fmt: skip
+            mean = float(p.mean())
+            axes.plot(100 * mean, 0.94, color=look.color, marker=look.marker, markersize=6, linestyle="none",
+                      markeredgecolor="white", transform=axes.get_xaxis_transform(), clip_on=False)  # fmt: skip
+            means.append(f"{label(name)} {alt.percent(mean)}")
+            rows["group"] += [group] * bins
+            rows["method"] += [name] * bins
+            for key, column in (("lower", edges[:-1]), ("upper", edges[1:]), ("share", share)):
+                rows[key] += column.tolist()
+        count = len(next(iter(values.values())))
+        axes.set(xlim=(0, 100), title=f"{group}, {count:,} images")
+        axes.set_xlabel("Confidence (%)" if of == "predicted" else "Probability of the own class (%)")
+        light_grid(axes)
+        parts.append(f"{group} {', '.join(means)}")
+    panels[0].set_ylim(bottom=0)
+    panels[0].set_ylim(top=panels[0].get_ylim()[1] * 1.12)
+    panels[0].set_ylabel("Images of the group (%)")
+    handles = [
+        Line2D([], [], color=look.color, linestyle=look.dashes, marker=look.marker, label=label(name))
+        for name, look in method_looks(list(found)).items()
+    ]
+    fig.legend(
+        handles=handles, loc="outside upper right", ncols=min(5, len(found)), title="marks: means", title_fontsize=7
+    )
+    what = "Probability of the predicted class" if of == "predicted" else "Probability of the image's own class"
+    fig.alt = f"{what}, mean by class group: {'; '.join(parts)}."
+    fig.data = dict(rows)
+    return fig
+
+
+def _probability(name: str, said: Any, of: str) -> np.ndarray:
+    if of == "predicted":
+        return np.asarray(said.confidence, dtype=np.float64)
+    if of != "actual":
+        raise SettingError(f"of must be predicted or actual, not {of!r}")
+    if said.logits is None:
+        raise SettingError(f"the probability of the actual class needs the logits of {name}; a record has none")
+    scores = np.asarray(said.logits, dtype=np.float64)
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return powers[np.arange(len(powers)), np.asarray(said.targets)] / powers.sum(axis=1)

@@ -4,6 +4,7 @@ import itertools
 import sys
 import warnings
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import matplotlib
 import numpy as np
@@ -13,7 +14,18 @@ from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.patches import Rectangle
 
 from ltlib.errors import LtlibError, SettingError, UnknownName
-from ltlib.plots import bars, calibration, curves, diagrams, distribution, embedding, export, images, matrices
+from ltlib.plots import (
+    bars,
+    before_after,
+    calibration,
+    curves,
+    diagrams,
+    distribution,
+    embedding,
+    export,
+    images,
+    matrices,
+)
 from ltlib.plots.style import Chart
 
 NAMES = [f"c{i}" for i in range(10)]
@@ -357,6 +369,83 @@ def test_confidence_histogram() -> None:
     assert fig.frame()["right"].sum() == pytest.approx(0.75)
     assert fig.frame()["wrong"].tolist()[2] == 0.25  # bins are closed on the right
     assert "75.0% of them right: on average 76.7% when right and 30.0% when wrong" in fig.alt
+
+
+def test_many_reliability_panels_go_into_rows() -> None:
+    full = {
+        "lower": [0.0, 0.5],
+        "upper": [0.5, 1.0],
+        "count": [30, 10],
+        "confidence": [0.4, 0.9],
+        "accuracy": [0.3, 1.0],
+    }
+    for panels, rows, columns in ((3, 1, 3), (4, 1, 4), (5, 2, 3), (7, 2, 4)):
+        fig = calibration.reliability_diagram({f"a long name of method {i}": full for i in range(panels)})
+        fig.draw_without_rendering()
+        above = [axes for axes in fig.axes if axes.get_title(loc="left")]
+        assert (len(fig.axes), len(above)) == (2 * panels, panels)
+        places = [axes.get_position() for axes in above]
+        assert (len({round(p.y0, 2) for p in places}), len({round(p.x0, 2) for p in places})) == (rows, columns)
+        assert fig.get_size_inches()[0] <= 7.2
+        assert len({axes.get_ylim() for axes in fig.axes if axes not in above}) == 1, "counts compare between panels"
+        assert fig.frame()["panel"].nunique() == panels
+        for one, other in itertools.combinations([axes.get_tightbbox() for axes in above], 2):
+            assert one is not None
+            assert other is not None
+            assert not one.overlaps(other)
+
+
+def said(seed: int, scale: float) -> SimpleNamespace:
+    draw = np.random.default_rng(seed)
+    targets, logits = np.repeat(np.arange(4), 25), scale * draw.normal(size=(100, 4))
+    rows = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    return SimpleNamespace(targets=targets, confidence=rows.max(1), logits=logits, rows=rows)
+
+
+def test_confidence_by_group_of_the_predicted_and_of_the_actual_class() -> None:
+    methods, groups = {"ce": said(0, 4.0), "awabs": said(1, 1.0)}, {"head": [0, 1], "tail": [3], "none": []}
+    fig = calibration.group_confidence(methods, groups)
+    assert [a.get_title(loc="left") for a in fig.axes] == ["head, 50 images", "tail, 25 images"]
+    frame = fig.frame()
+    assert frame.groupby(["group", "method"])["share"].sum().tolist() == pytest.approx([1, 1, 1, 1])
+    tail = methods["ce"].confidence[75:]
+    share = frame[(frame["group"] == "tail") & (frame["method"] == "ce")]["share"]
+    assert share.iloc[-1] == pytest.approx(np.mean(tail > 14 / 15))
+    assert f"tail CE {100 * tail.mean():.1f}%, AWABS {100 * methods['awabs'].confidence[75:].mean():.1f}%" in fig.alt
+    own = calibration.group_confidence(methods, groups, of="actual")
+    mean = methods["ce"].rows[np.arange(50), methods["ce"].targets[:50]].mean()
+    assert f"own class, mean by class group: head CE {100 * mean:.1f}%" in own.alt
+    methods["ce"].logits = None
+    with pytest.raises(SettingError, match="a record has none"):
+        calibration.group_confidence(methods, groups, of="actual")
+    with pytest.raises(SettingError, match="predicted or actual"):
+        calibration.group_confidence(methods, groups, of="both")
+    with pytest.raises(SettingError, match="no image"):
+        calibration.group_confidence(methods, {"none": []})
+
+
+def test_before_and_after_names_the_best_and_keeps_a_far_likelihood_in_sight() -> None:
+    changes = {
+        "none": {"ece": 0.29, "nll": 2.3, "accuracy": 0.31},
+        "temperature": {"ece": 0.25, "nll": 2.2, "accuracy": 0.31},
+        "isotonic": {"ece": 0.26, "nll": 34.0, "accuracy": 0.33},
+        "logit_adjustment_fitted": {"ece": 0.04, "nll": 1.57, "accuracy": 0.4},
+    }
+    alone = {
+        "none": {"ece": 0.02, "nll": 1.9, "accuracy": 0.4},
+        "temperature": {"ece": 0.1, "nll": 2.0, "accuracy": 0.4},
+    }
+    fig = before_after.before_after({"ce": changes, "balanced_softmax": alone})
+    first, second = fig.axes
+    assert second.get_xlim()[1] < 4
+    assert {"34.00", "29.0", "4.0", "1.57", "CE", "before", "isotonic"} <= set(texts(fig))
+    assert max(x for each in first.lines for x in np.asarray(each.get_xdata())) == pytest.approx(29)
+    assert "CE: ECE 29.0% before, lowest after logit adjustment and temperature, fitted, 4.0%" in fig.alt
+    assert "Balanced softmax: ECE 2.0% before, which no post-hoc method lowers" in fig.alt
+    assert fig.frame()["nll"].tolist() == [2.3, 2.2, 34.0, 1.57, 1.9, 2.0]
+    for wrong in ({}, {"ce": {"temperature": changes["temperature"]}}):
+        with pytest.raises(SettingError, match="nothing to draw"):
+            before_after.before_after(wrong)
 
 
 # --- embedding --------------------------------------------------------------------------------------------------------

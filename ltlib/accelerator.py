@@ -1,0 +1,109 @@
+"""What a GPU is told before it trains, and how much of a device's memory a run's images may take.
+
+``float32`` means float32: torch lets cuDNN's convolutions use TF32 by default, ten bits of mantissa, which is switched
+off. Kernels are chosen by rule, not by timing (``benchmark``), and only repeatable ones are taken (``deterministic``):
+timed choices differ from process to process, and with them the last bits of a run. For the same reason cuBLAS gets a
+workspace of a fixed size on every stream. What that costs is not measured.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from ltlib.errors import SettingError
+
+QUIET = 256 * 2**20
+"""Bytes below which nothing is said."""
+SHARE = 0.5
+"""Of the free memory; the rest is for weights, activations, recorded steps and other runs."""
+_UNITS = {"": 1, "B": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+
+
+def prepare(device: torch.device) -> None:
+    """Set what holds for the whole process; nothing on a CPU, and the same however often it is called."""
+    if device.type != "cuda":
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when the first product is computed
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    cudnn.benchmark = False
+    cudnn.deterministic = True
+    if hasattr(cudnn, "conv"):  # torch 2.9; the older names must not be mixed with these
+        cudnn.conv.fp32_precision = "ieee"
+        matmul.fp32_precision = "ieee"
+    else:
+        cudnn.allow_tf32 = False
+        matmul.allow_tf32 = False
+
+
+def memory_budget(device: torch.device) -> int:
+    """Bytes that a run's images may take on a device: ``LTLIB_MEMORY`` ("2GiB"), else half of what is free now.
+
+    Raises:
+        SettingError: ``LTLIB_MEMORY`` is no amount of memory.
+    """
+    wanted = os.environ.get("LTLIB_MEMORY", "")
+    return read_bytes(wanted) if wanted else int(SHARE * _free(device))
+
+
+def read_bytes(text: str) -> int:
+    """An amount of memory such as ``800MiB``, ``2GiB``, ``1.5GB`` or a bare number of bytes.
+
+    Raises:
+        SettingError: It is none.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", text.strip())
+    if found is None or found[2].upper() not in _UNITS:
+        raise SettingError(f"LTLIB_MEMORY must be an amount of memory such as 800MiB or 2GiB, not {text!r}")
+    return int(float(found[1]) * _UNITS[found[2].upper()])
+
+
+def plan_memory(needed: Mapping[str, int], device: torch.device) -> tuple[set[str], str]:
+    """Which sets of images are kept on the device, and what to say about it.
+
+    Args:
+        needed: Bytes of each set, the most important first.
+        device: Where they are wanted.
+
+    Returns:
+        Names of the sets that fit in the budget, taken in order; and a sentence, empty where all of them fit and take
+        less than `QUIET`.
+    """
+    budget = memory_budget(device)
+    kept, left = set(), budget
+    for name, count in needed.items():
+        if count <= left:
+            kept.add(name)
+            left -= count
+    total = sum(needed.values())
+    streamed = [name for name in needed if name not in kept]
+    if not streamed and total < QUIET:
+        return kept, ""
+    text = f"the images take {size(total)} of memory on {device} (budget {size(budget)}, LTLIB_MEMORY sets another)"
+    if streamed:
+        text += f"; streamed from the host instead, which is slower: {', '.join(streamed)}"
+    return kept, text
+
+
+def size(count: int) -> str:
+    """Bytes as people say them: ``512 MiB``, ``2.5 GiB``."""
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
+
+
+def _free(device: torch.device) -> int:
+    """Free bytes of the device; on a CPU, of the machine."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError):  # not Linux
+        pass
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    except (AttributeError, OSError, ValueError):  # Windows
+        return 4 * 2**30

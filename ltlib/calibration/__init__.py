@@ -1,0 +1,47 @@
+"""How far a classifier's confidence is from its accuracy.
+
+Expected calibration error (Guo et al., "On Calibration of Modern Neural Networks", 2017, eq. 3):
+
+    ECE = sum_b |B_b| / N * |accuracy(B_b) - confidence(B_b)|
+
+over bins of equal width. Our bins are right-closed, (a, b], as in Guo's code and scikit-learn; a confidence of exactly
+0 goes into the first and one of exactly 1 into the last. Edges are compared in the precision the confidences come in,
+so a float32 0.2 lies on the edge 0.2. Probabilities and logits are never guessed apart: what does not sum to 1 is
+refused. All values are fractions.
+
+Beside it: equal-mass bins (`adaptive_calibration_error`), every class's probability (`classwise_calibration_error`),
+Brier score and likelihood, which need no bins, and intervals (`ece_interval`).
+"""
+
+from ltlib.calibration.checks import BINS, confidence_and_correct, probabilities
+from ltlib.calibration.classwise import classwise_calibration_error, classwise_errors
+from ltlib.calibration.equal_mass import adaptive_calibration_error, adaptive_from_confidence
+from ltlib.calibration.equal_width import (
+    expected_calibration_error,
+    from_confidence,
+    group_errors,
+    maximum_calibration_error,
+    maximum_from_confidence,
+    reliability,
+)
+from ltlib.calibration.intervals import ece_interval
+from ltlib.calibration.scores import brier, negative_log_likelihood
+
+__all__ = [
+    "BINS",
+    "adaptive_calibration_error",
+    "adaptive_from_confidence",
+    "brier",
+    "classwise_calibration_error",
+    "classwise_errors",
+    "confidence_and_correct",
+    "ece_interval",
+    "expected_calibration_error",
+    "from_confidence",
+    "group_errors",
+    "maximum_calibration_error",
+    "maximum_from_confidence",
+    "negative_log_likelihood",
+    "probabilities",
+    "reliability",
+]

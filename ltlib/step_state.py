@@ -1,0 +1,126 @@
+"""What a training step changes, and what a recording of it holds on to; see `ltlib.capture`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ltlib.sampling import Draw
+from ltlib.steps import EagerStep, autocast, send
+
+
+class Kept:
+    """What a step changes, copied so that it can be put back in place.
+
+    Args:
+        step: Its network, sums and momentum are copied now, its objective by `objective`.
+    """
+
+    def __init__(self, step: EagerStep):
+        self.step = step
+        self.copies: list[tuple[Tensor, Tensor]] = []
+        self._copy(step.network)
+        self._copy(step.meter)
+        self.momentum = [(buffer, buffer.clone()) for _, buffer in _momentum(step)]
+
+    @torch.no_grad()
+    def objective(self, draw: Draw) -> None:
+        """Copy the objective's tensors, after one look at features without learning: TSC makes its own from them."""
+        step = self.step
+        row = draw.part(0, 1).each(lambda value: send(value, step.device))
+        learning = [module for module in step.objective.modules() if module.training]
+        step.objective.eval()
+        with autocast(step.precision, step.device):
+            step.objective(step.network, step.batch(row, 0))
+        for module in learning:
+            module.training = True
+        self._copy(step.objective)
+
+    @torch.no_grad()
+    def put_back(self, momentum: bool) -> None:
+        """Write all copies back.
+
+        Args:
+            momentum: Whether momentum that has come since stays, as zeros.
+        """
+        for tensor, copy in (*self.copies, *self.momentum):
+            tensor.copy_(copy)
+        old = {id(buffer) for buffer, _ in self.momentum}
+        for parameter, buffer in list(_momentum(self.step)):
+            if id(buffer) not in old:
+                state = self.step.optimizer.state
+                if momentum:  # on this stream, and in the layout of the parameter
+                    state[parameter]["momentum_buffer"] = torch.zeros_like(buffer)
+                else:
+                    del state[parameter]
+        self.step.optimizer.zero_grad(set_to_none=True)
+
+    @torch.no_grad()
+    def _copy(self, module: nn.Module) -> None:
+        self.copies += [(tensor, tensor.detach().clone()) for tensor in (*module.parameters(), *module.buffers())]
+
+
+def unfit(step: EagerStep) -> str | None:
+    """Why a step cannot be recorded, as far as that is known beforehand; a module may say ``capturable = False``."""
+    if step.data.streaming:
+        return "its images are streamed from the host"
+    for module in (*step.network.modules(), *step.objective.modules()):
+        name = type(module).__name__
+        if getattr(module, "capturable", True) is False:
+            return f"{name} needs the host in every step"
+        if "drop" in name.lower() and (getattr(module, "p", None) or getattr(module, "drop_prob", None)):
+            return f"{name} draws random numbers on the device, which a replay would draw otherwise"
+    return None
+
+
+def leaves(draw: Draw, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+    """The tensors of a draw by name, in a fixed order."""
+    yield f"{prefix}index", draw.index
+    for kind, values in (("views", draw.views), ("mix", draw.mix)):
+        for name, value in values.items():
+            yield f"{prefix}{kind}.{name}", value
+    if draw.second is not None:
+        yield from leaves(draw.second, f"{prefix}second.")
+    if draw.noise is not None:
+        yield f"{prefix}noise", draw.noise
+
+
+def _momentum(step: EagerStep) -> Iterator[tuple[Tensor, Tensor]]:
+    for group in step.optimizer.param_groups:
+        for parameter in group["params"]:
+            buffer = step.optimizer.state.get(parameter, {}).get("momentum_buffer")
+            if buffer is not None:
+                yield parameter, buffer
+
+
+def frozen(step: EagerStep) -> Any:
+    """All that a recording holds on to, to compare: places of tensors, modes, and plain numbers that Python reads."""
+    modules = (step.network, step.objective, step.meter)
+    tensors = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
+    tensors += [buffer for _, buffer in _momentum(step)] + [step.data.targets]
+    settings = [
+        (key, value.data_ptr() if isinstance(value, Tensor) else value)
+        for group in step.optimizer.param_groups
+        for key, value in group.items()
+        if key != "params"
+    ]
+    return (
+        [(tensor.data_ptr(), tensor.requires_grad) for tensor in tensors],
+        [module.training for module in step.network.modules()],
+        [_plain(module) for module in step.objective.modules()],
+        settings,
+        (step.precision, step.max_norm, step.mixing),
+    )
+
+
+def _plain(module: nn.Module) -> dict[str, Any]:
+    """A module's attributes that are numbers, words or tuples of them."""
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, bool | int | float | str | None)
+        or (isinstance(value, tuple) and all(isinstance(item, bool | int | float | str) for item in value))
+    }
