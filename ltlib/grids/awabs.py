@@ -32,7 +32,7 @@ METHODS = (
 )
 """Every method that the document's tables compare, as they name them."""
 FORMS = ("concave", "linear", "convex")
-EPSILONS = {0.1: (0.0, 0.1), 0.3: (0.0, 0.1, 0.3), 0.5: (0.0, 0.1, 0.3)}
+EPSILONS = {0.05: (0.0, 0.05), 0.1: (0.0, 0.1), 0.3: (0.0, 0.1, 0.3), 0.5: (0.0, 0.1, 0.3)}
 """epsilon_head to the epsilon_tail tried with it (section 4.4: 0 <= tail <= head <= 0.5)."""
 
 
