@@ -6,6 +6,7 @@ the data it shows, so that saving or displaying it needs nothing more. Nothing h
 
 from ltlib.plots import (
     alt,
+    averages,
     bars,
     before_after,
     calibration,
@@ -13,10 +14,14 @@ from ltlib.plots import (
     diagrams,
     distribution,
     embedding,
+    errors,
     export,
     images,
     losses,
     matrices,
+    panels,
+    points,
+    resampling,
     style,
 )
 from ltlib.plots.export import save, svg
@@ -26,6 +31,7 @@ from ltlib.plots.style import Chart
 __all__ = [
     "Chart",
     "alt",
+    "averages",
     "bars",
     "before_after",
     "calibration",
@@ -33,10 +39,14 @@ __all__ = [
     "diagrams",
     "distribution",
     "embedding",
+    "errors",
     "export",
     "images",
     "losses",
     "matrices",
+    "panels",
+    "points",
+    "resampling",
     "save",
     "style",
     "svg",

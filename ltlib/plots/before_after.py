@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from ltlib.errors import SettingError
 from ltlib.plots import alt
 from ltlib.plots.palette import BLACK, BLUE, BROWN, GREEN, MUTED, PURPLE, VERMILLION
-from ltlib.plots.style import DOUBLE, Chart, chart, label, light_grid, styled
+from ltlib.plots.style import DOUBLE, Chart, chart, label, light_grid, styled, with_long_names
 
 LOOKS = {
     "none": (BLACK, "o", "before"),
@@ -46,7 +46,7 @@ def before_after(posthoc: Mapping[str, Changes], *, title: str = "") -> Chart:
     if not posthoc or any("none" not in changes for changes in posthoc.values()):
         raise SettingError("there is nothing to draw: each method needs its numbers before any post-hoc method (none)")
     used = [name for name in LOOKS if any(name in changes for changes in posthoc.values())]
-    fig = chart(DOUBLE, 0.9 + 0.16 * (len(used) + 1) * len(posthoc) + (0.2 if title else 0))
+    fig = with_long_names(chart(DOUBLE, 0.9 + 0.16 * (len(used) + 1) * len(posthoc) + (0.2 if title else 0)))
     if title:
         fig.suptitle(title, x=0.01, ha="left", fontsize=9, fontweight="bold")
     panels = fig.subplots(1, 2, sharey=True)

@@ -79,6 +79,13 @@ def chart(width: float = DOUBLE, height: float = 3.0) -> Chart:
     return Chart(figsize=(width, height), layout="constrained")
 
 
+def with_long_names(fig: Chart) -> Chart:
+    """Room beside long labels: a browser's own font may be wider than the one they were measured in."""
+    engine: Any = fig.get_layout_engine()
+    engine.set(w_pad=0.14)
+    return fig
+
+
 @dataclass(frozen=True)
 class Look:
     """Colour, marker and line style of one series.

@@ -7,6 +7,7 @@ A blank cell is an empty text, a blank number is NaN. Every call returns a fresh
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -72,8 +73,7 @@ def figures(document: str) -> pd.DataFrame:
     A figure that the text refers to but the document does not contain is named by its section, ``Section 4.2``.
     """
     frame = _of_document("figures", document)
-    missing = frame["figure"] == "(none)"
-    frame.loc[missing, "figure"] = "Section " + frame.loc[missing, "section"]
+    frame["figure"] = [_figure(row) for row in _rows("figures", document)]
     return frame
 
 
@@ -147,15 +147,24 @@ def inconsistencies(document: str, table: str | None = None, figure: str | None 
     rows = [row for row in _rows("inconsistencies") if row["document"] == _known(document)]
     if table is not None and str(table) not in tables(document):
         raise UnknownName(f"table of {document}:", table, tables(document))
-    if figure is not None and str(figure) not in (known := [row["figure"] for row in _rows("figures", document)]):
+    if figure is not None and str(figure) not in (known := [_figure(row) for row in _rows("figures", document)]):
         raise UnknownName(f"figure of {document}:", figure, known)
     if table is not None or figure is not None:
-        rows = [r for r in rows if str(table) in r["tables"].split() or str(figure) in r["figures"].split()]
+        rows = [r for r in rows if str(table) in r["tables"].split() or str(figure) in _listed(r["figures"])]
     frame = _frame(rows, list(_rows("inconsistencies")[0]))
     frame["number"] = [int(row["number"]) for row in rows]
-    for column in ("tables", "figures"):
-        frame[column] = [tuple(row[column].split()) for row in rows]
+    frame["tables"] = [tuple(row["tables"].split()) for row in rows]
+    frame["figures"] = [_listed(row["figures"]) for row in rows]
     return frame
+
+
+def _figure(row: Mapping[str, str]) -> str:
+    return f"Section {row['section']}" if row["figure"] == "(none)" else row["figure"]
+
+
+def _listed(names: str) -> tuple[str, ...]:
+    """Figures named in one field, where a name of two words is written with an underscore."""
+    return tuple(name.replace("_", " ") for name in names.split())
 
 
 def _known(document: str) -> str:
