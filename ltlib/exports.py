@@ -30,6 +30,10 @@ Record = dict[Hashable, Any]
 _ROWS = {("awabs", "4.1"): ("imbalance", "method"), ("cefl", "5"): ("split", "method")}
 _ACROSS = ("dataset", "model", "method", "imbalance", "train_set", "stage", "split", "metric")
 _LOWER_IS_BETTER = ("ece", "loss")
+_NUMBER = re.compile(r"[-+−–]?[\d.,]*\d(\s?[%x×]|\s(s|ms|min|MB|GB))?|[-–]|")
+"""A number with its unit, a dash for none, or nothing: what stands right-aligned in a table."""
+_LONG = 40
+"""Characters from which a table's text wraps."""
 _LATEX_MARKS = {
     "reproduced": "$=$",
     "inconclusive": r"$\sim$",
@@ -159,11 +163,16 @@ def to_html(frame: pd.DataFrame, caption: str = "", link: Callable[[str], str] |
     if caption:
         lines.append(f"<caption>{html.escape(caption)}</caption>")
     if kind == "plain":
-        heads = "".join(f'<th scope="col">{html.escape(str(name))}</th>' for name in frame.columns)
+        kinds = [_column_class(frame.iloc[:, i]) for i in range(frame.shape[1])]
+        heads = "".join(
+            f'<th scope="col"{own}>{html.escape(str(name))}</th>'
+            for name, own in zip(frame.columns, kinds, strict=True)
+        )
         lines += ["<thead>", f"<tr>{heads}</tr>", "</thead>", "<tbody>"]
         for values in _plain_rows(frame):
             first = f'<th scope="row">{html.escape(values[0])}</th>' if values else ""
-            lines.append(f"<tr>{first}{''.join(f'<td>{html.escape(text)}</td>' for text in values[1:])}</tr>")
+            rest = (f"<td{own}>{html.escape(text)}</td>" for text, own in zip(values[1:], kinds[1:], strict=True))
+            lines.append(f"<tr>{first}{''.join(rest)}</tr>")
         return "\n".join([*lines, "</tbody>", "</table>"]) + "\n"
     shape = layout(frame)
     lines.append("<thead>")
@@ -311,6 +320,14 @@ def _spans(shape: Layout, level: int) -> list[tuple[str, int]]:
 
 def _plain_rows(frame: pd.DataFrame) -> list[list[str]]:
     return [[_plain(value) for value in values] for values in frame.itertuples(index=False, name=None)]
+
+
+def _column_class(column: pd.Series) -> str:
+    """The class of a plain table's column: none for numbers, ``text`` for words, with ``long`` where they wrap."""
+    words = [value for value in column if isinstance(value, str) and not _NUMBER.fullmatch(value)]
+    if not words:
+        return ""
+    return f' class="text{" long" if max(map(len, words)) > _LONG else ""}"'
 
 
 def _plain(value: Any) -> str:

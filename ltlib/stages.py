@@ -301,10 +301,11 @@ def evaluate(
     columns: dict[str, float] = {}
     test = None
     for name, images in sets.items():
-        logits = objective.loss.adjust(predict(network, images, precision))
+        outputs = predict(network, images, precision)
+        logits = objective.loss.adjust(outputs)
         meter = Meter(logits.device)
         with torch.no_grad():
-            meter.update(_losses(objective.loss, logits, images.targets), logits, images.targets)
+            meter.update(_losses(objective.loss, outputs, images.targets), logits, images.targets)
         columns |= {f"{name}_{key}": value for key, value in meter.result().items()}
         test = logits if name == "test" else test
     return columns, test

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from types import SimpleNamespace
@@ -296,6 +297,17 @@ def test_hostile_text_is_escaped_everywhere():
             for value in line:
                 assert value.strip()[:1] not in ("=", "@", "+")
                 assert value[:1] != "-" or float(value) < 0
+
+
+def test_words_stand_left_and_long_ones_wrap_in_plain_tables():
+    frame = pd.DataFrame(
+        {"method": ["ce"], "accuracy": ["53.4"], "mean": [0.5], "gap": ["–"], "verdict": ["close"], "why": ["so " * 20]}
+    )
+    text = tables.to_html(frame)
+    assert [own for own, _ in re.findall(r'<th scope="col"(?: class="([a-z ]+)")?>(\w+)</th>', text)] == [
+        "text", "", "", "", "text", "text long",
+    ]  # fmt: skip
+    assert '<td>53.4</td><td>0.5</td><td>–</td><td class="text">close</td><td class="text long">' in text
 
 
 def test_plain_frames_are_written_as_they_stand():

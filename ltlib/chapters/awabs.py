@@ -155,6 +155,11 @@ def percent(value: float, digits: int = 2) -> float:
     return round(100 * value, digits)
 
 
+def signed(number: float) -> str:
+    """A number with its sign and one decimal; what rounds to 0 is +0.0."""
+    return f"{round(number, 1) + 0.0:+.1f}"
+
+
 def points(difference: float) -> str:
     """A difference of fractions as percentage points."""
     return f"{100 * difference:.1f} points"

@@ -235,7 +235,7 @@ def summary(judged: Iterable[Judged]) -> pd.DataFrame:
         [
             {
                 "claim": item.claim.name,
-                "source": item.claim.source.removeprefix("convergent, "),
+                "source": item.claim.source.partition(", ")[2] or item.claim.source,
                 "printed numbers": WORDS[item.printed.answer],
                 "ours": WORDS[item.ours.answer],
             }

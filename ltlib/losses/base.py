@@ -88,7 +88,7 @@ class Loss(nn.Module):
         """Called before each epoch, counted from 1, of a stage of `epochs`; changes buffers in place, if anything."""
 
     def adjust(self, logits: Tensor) -> Tensor:
-        """Logits for the test set's prior, [B, K]; most losses leave them as they are."""
+        """The logits whose softmax are the probabilities at test time, [B, K]; most losses take them as they are."""
         return logits
 
     def set_constant(self, name: str, values: Sequence[float] | Tensor) -> None:

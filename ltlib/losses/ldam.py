@@ -16,7 +16,8 @@ The logits:
   comes near. With ``scale=1`` the linear form is cross-entropy with margins of at most 0.5.
 
 Where others differ: the paper's formula has no s, and tunes C in ``m_c = C / n_c^(1/4)``; the code fixes the largest
-margin and multiplies by s, and so do we. RIDE and SADE put s into the classifier. Mixed labels have no margin: refused.
+margin and multiplies by s, and so do we. RIDE and SADE put s into the classifier. The code judges by argmax alone; for
+confidences the logits at test time are s z (`LDAM.adjust`). Mixed labels have no margin: refused.
 """
 
 from __future__ import annotations
@@ -56,3 +57,7 @@ class LDAM(Loss):
         logits = working_precision(logits)
         margins = class_mask(targets, logits.shape[1]) * self.constant("margins", logits)
         return F.cross_entropy(self.scale * (logits - margins), targets, reduction="none")
+
+    def adjust(self, logits: Tensor) -> Tensor:
+        """``s z``, without a margin: the logits whose softmax was trained. Of bare cosines it would be nearly flat."""
+        return self.scale * working_precision(logits)

@@ -54,6 +54,17 @@ def test_equals_the_formula(batch, classes, max_margin, scale, seed):
     assert loss.per_sample(logits, targets).tolist() == pytest.approx(expected, rel=1e-10, abs=1e-12)
 
 
+@pytest.mark.parametrize("name", ["ldam", "ldam_drw", "deferred[base=ldam]"])
+def test_probabilities_at_test_time_are_those_that_were_trained(name):
+    """Without its margin the loss is the cross-entropy of softmax(s z); of bare cosines softmax is nearly flat."""
+    cosines, targets = torch.rand(20, 10, dtype=torch.float64) * 2 - 1, torch.arange(20) % 10
+    adjusted = losses.create(name, C10).adjust(cosines)
+    plain = losses.create("ldam[max_margin=0]", C10)
+    torch.testing.assert_close(F.cross_entropy(adjusted, targets), plain(cosines, targets))
+    assert torch.equal(adjusted.argmax(1), cosines.argmax(1))
+    assert cosines.softmax(1).max() < 0.5 < adjusted.softmax(1).max()
+
+
 def test_margin_zero_is_scaled_cosine_cross_entropy():
     cosines, targets = torch.rand(20, 10) * 2 - 1, torch.arange(20) % 10
     loss = losses.create("ldam[max_margin=0]", C10)
