@@ -163,15 +163,15 @@ def to_html(frame: pd.DataFrame, caption: str = "", link: Callable[[str], str] |
     if caption:
         lines.append(f"<caption>{html.escape(caption)}</caption>")
     if kind == "plain":
-        kinds = [_column_class(frame.iloc[:, i]) for i in range(frame.shape[1])]
+        classes = [_column_class(frame.iloc[:, i]) for i in range(frame.shape[1])]
         heads = "".join(
             f'<th scope="col"{own}>{html.escape(str(name))}</th>'
-            for name, own in zip(frame.columns, kinds, strict=True)
+            for name, own in zip(frame.columns, classes, strict=True)
         )
         lines += ["<thead>", f"<tr>{heads}</tr>", "</thead>", "<tbody>"]
         for values in _plain_rows(frame):
             first = f'<th scope="row">{html.escape(values[0])}</th>' if values else ""
-            rest = (f"<td{own}>{html.escape(text)}</td>" for text, own in zip(values[1:], kinds[1:], strict=True))
+            rest = (f"<td{own}>{html.escape(text)}</td>" for text, own in zip(values[1:], classes[1:], strict=True))
             lines.append(f"<tr>{first}{''.join(rest)}</tr>")
         return "\n".join([*lines, "</tbody>", "</table>"]) + "\n"
     shape = layout(frame)
