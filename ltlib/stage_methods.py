@@ -215,6 +215,7 @@ def _register_awabs(name: str, mix: str, place: str, title: str) -> None:
         form: str = "concave",
         epsilon_head: float = 0.3,
         epsilon_tail: float = 0.0,
+        spread: str = "others",
         lr: float = 1.0,
         sampler: str = "instance_balanced",
         epochs: float = SECOND,
@@ -228,7 +229,7 @@ def _register_awabs(name: str, mix: str, place: str, title: str) -> None:
         if variant not in AWABS_VARIANTS:
             raise SettingError(f"variant of awabs must be one of {', '.join(AWABS_VARIANTS)}, not {variant!r}")
         first = Stage(loss=_loss("balanced_softmax"), mix=mixings.spec(mix))
-        loss = _loss("awabs", form=form, epsilon_head=epsilon_head, epsilon_tail=epsilon_tail)
+        loss = _loss("awabs", form=form, epsilon_head=epsilon_head, epsilon_tail=epsilon_tail, spread=spread)
         if variant == "continue":
             rates = dict.fromkeys(first.lr, 0.1)
             second = Stage(loss=loss, epochs=epochs, schedule="cosine", lr=rates, sampler=sampling.spec(sampler))

@@ -133,6 +133,12 @@ def _future(profile: str) -> Iterator[Experiment]:
     yield _on(profile, "awabs_cutmix", sampler="reversed")
 
 
+def _spread(profile: str) -> Iterator[Experiment]:
+    """Our own: the proposed methods with the label's rest given to the other classes by their counts."""
+    for name in PROPOSED:
+        yield _on(profile, name, spread="prior")
+
+
 AWABS = Document(
     _cell,
     extra={
@@ -141,6 +147,7 @@ AWABS = Document(
         "epsilons": _epsilons,
         "held_out": _held_out,
         "future": _future,
+        "spread": _spread,
     },
     represented=_represented,
 )

@@ -23,6 +23,10 @@ Where others differ, and what ``spread`` says:
   and of ``label_aware_smoothing``.
 - ``all``: eps / K on every class, so ``s_y = 1 - eps + eps / K``: the MiSLAS code, Szegedy et al. and torch. Default of
   ``label_smoothing``. An eps of ``all`` is one of eps (K - 1) / K of ``others``.
+- ``prior``, for ``awabs`` alone and from no source: eps over the other classes by their counts, ``s_k = eps_y n_k /
+  (N - n_y)`` with N images in all. Then the loss is smallest where the other classes' logits are all alike, as Eq. 3.4
+  has them, and softmax(z) gives them equal probabilities at test time; with ``others`` it is smallest where they differ
+  by log n_k, so that the rarest class gets nearly all of eps.
 - Which form ``awabs`` used is not stated; MiSLAS uses the concave one, the default. Its epsilons are not stated either;
   `mislas_epsilons` has MiSLAS's.
 - The optimum that ``awabs`` Eq. 3.4 gives has K for K - 1 and leaves out the other classes' counts; the loss is
@@ -33,6 +37,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -42,6 +47,7 @@ from ltlib.losses.base import Loss, checked_choice, checked_counts, checked_shar
 
 FORMS = ("concave", "linear", "convex")
 SPREADS = ("others", "all")
+AWABS_SPREADS = (*SPREADS, "prior")
 _MISLAS = {
     10: {10: (0.1, 0.0), 50: (0.2, 0.0), 100: (0.3, 0.0)},
     100: {10: (0.2, 0.0), 50: (0.3, 0.0), 100: (0.4, 0.1)},
@@ -117,6 +123,7 @@ class LabelAwareSmoothing(Loss):
         SettingError: Epsilons above 0.5 or out of order, an unknown word, a class without images.
     """
 
+    spreads: ClassVar[tuple[str, ...]] = SPREADS
     epsilons: Tensor
 
     def __init__(
@@ -129,7 +136,7 @@ class LabelAwareSmoothing(Loss):
         spread: str = "others",
     ):
         super().__init__()
-        self.spread = checked_choice("spread", spread, SPREADS)
+        self.spread = checked_choice("spread", spread, self.spreads)
         self.set_constant(
             "epsilons", smoothing_factors(class_counts, form, epsilon_head=epsilon_head, epsilon_tail=epsilon_tail)
         )
@@ -143,10 +150,12 @@ class LabelAwareSmoothing(Loss):
 class AWABS(LabelAwareSmoothing):
     """Balanced softmax under label-aware smoothing (adaptive weight adjustment with balanced softmax).
 
-    Arguments and errors as in `LabelAwareSmoothing`.
+    Arguments and errors as in `LabelAwareSmoothing`; `spread` may be ``prior`` too.
     """
 
+    spreads: ClassVar[tuple[str, ...]] = AWABS_SPREADS
     shift: Tensor
+    prior: Tensor
 
     def __init__(
         self,
@@ -158,11 +167,19 @@ class AWABS(LabelAwareSmoothing):
         spread: str = "others",
     ):
         super().__init__(class_counts, form=form, epsilon_head=epsilon_head, epsilon_tail=epsilon_tail, spread=spread)
-        self.set_constant("shift", torch.tensor(checked_counts(class_counts), dtype=torch.float64).log())
+        counts = torch.tensor(checked_counts(class_counts), dtype=torch.float64)
+        self.set_constant("shift", counts.log())
+        self.set_constant("prior", counts / counts.sum())
 
     def per_sample(self, logits: Tensor, targets: Tensor) -> Tensor:
         logits = working_precision(logits)
-        return super().per_sample(logits + self.constant("shift", logits), targets)
+        shifted = logits + self.constant("shift", logits)
+        if self.spread != "prior":
+            return super().per_sample(shifted, targets)
+        epsilon, prior = self.constant("epsilons", logits).gather(0, targets), self.constant("prior", logits)
+        minus_log = -shifted.log_softmax(1)
+        true, own = minus_log.gather(1, targets.unsqueeze(1)).squeeze(1), prior.gather(0, targets)
+        return (1 - epsilon) * true + epsilon * (minus_log @ prior - own * true) / (1 - own)
 
 
 def smoothed_cross_entropy(logits: Tensor, targets: Tensor, epsilon: Tensor | float, spread: str) -> Tensor:

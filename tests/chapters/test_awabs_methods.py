@@ -18,6 +18,7 @@ from ltlib.chapters import (
     awabs_epsilons,
     awabs_methods,
     awabs_optimum,
+    awabs_spread,
     awabs_stage2,
     awabs_tables,
 )
@@ -304,6 +305,21 @@ def test_future_pairs() -> None:
     assert "Mixed Cut-Thumbnail instead of Cut-Thumbnail: +5.0 points of accuracy and +4.0 points of ECE" in text
     assert "CutOut without the crop instead of CutOut with the crop: -2.0 points" in text
     assert "reversed sampler in stage 2: not run" in text
+
+
+def test_spread_by_class_size_is_set_beside_both_stages() -> None:
+    printed = {"head": 0.10, "middle": 0.5, "tail": 0.9}
+    base = [fake("cutmix[loss=balanced_softmax]", 0.60, 0.06), fake("awabs_cutmix", 0.50, 0.02, printed)]
+    ours = [fake("awabs_cutmix[spread=prior]", 0.62, 0.03, {"head": 0.7, "middle": 0.6, "tail": 0.5})]
+    found = awabs_spread.trios(base, ours)
+    assert [len(runs) for runs in found["awabs_cutmix"].values()] == [1, 1, 1]
+    text = awabs_spread.spread_sentence(found)
+    assert "Method 2 against the printed spread: +12.0 points of accuracy and +1.0 points of ECE (too close" in text
+    assert (
+        "Method 2 against its stage 1: +2.0 points of accuracy and -3.0 points of ECE; its head 10.0 to 70.0%" in text
+    )
+    assert "Method 1" not in text
+    assert awabs_spread.spread_sentence(awabs_spread.trios(base, [])).startswith("Nothing to compare")
 
 
 # --- the page --------------------------------------------------------------------------------------------------------

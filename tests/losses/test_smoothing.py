@@ -29,7 +29,9 @@ def slow(logits, targets, epsilons, spread, counts=None):
         top = max(shifted)
         log_sum = top + math.log(math.fsum(math.exp(z - top) for z in shifted))
         eps = epsilons[y]
-        if spread == "all":
+        if spread == "prior":
+            label = [1 - eps if k == y else eps * counts[k] / (sum(counts) - counts[y]) for k in range(size)]
+        elif spread == "all":
             label = [eps / size + (1 - eps if k == y else 0) for k in range(size)]
         else:
             label = [1 - eps if k == y else eps / (size - 1) for k in range(size)]
@@ -176,3 +178,23 @@ def test_wrong_epsilon_of_label_smoothing_is_refused():
     for epsilon in (-0.1, 0.51, math.nan, True):
         with pytest.raises(SettingError, match="epsilon"):
             losses.create("label_smoothing", [3, 1], epsilon=epsilon)
+
+
+def test_awabs_may_spread_by_the_prior_and_then_its_optimum_is_level():
+    """The other classes' logits are alike at the smallest loss; with ``others`` they differ by log n_k."""
+    generator = torch.Generator().manual_seed(0)
+    logits = 3 * torch.randn(9, 10, dtype=torch.float64, generator=generator)
+    targets = torch.randint(10, (9,), generator=generator)
+    factors = [factor(n, C10, "concave", 0.3, 0.0) for n in C10]
+    loss = losses.create("awabs[spread=prior]", C10)
+    expected = slow(logits, targets, factors, "prior", C10)
+    assert loss.per_sample(logits, targets).tolist() == pytest.approx(expected, rel=1e-10)
+    level = torch.zeros(1, 10, dtype=torch.float64)
+    level[0, 0] = math.log(0.7 * (sum(C10) - C10[0]) / (0.3 * C10[0]))
+    level.requires_grad_()
+    loss.per_sample(level, torch.tensor([0])).sum().backward()
+    assert level.grad is not None
+    assert float(level.grad.abs().max()) < 1e-12
+    assert int(level.argmax()) == 0, "and it predicts the image's own class"
+    with pytest.raises(SettingError, match="spread"):
+        losses.create("label_aware_smoothing[spread=prior]", C10)
