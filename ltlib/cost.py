@@ -121,9 +121,12 @@ def _forward(model: Spec, num_classes: int, image_size: int) -> int:
 
 
 def estimate(experiments: Iterable[Experiment]) -> float:
-    """Seconds that training these runs takes in one process of one thread, or on the GPU."""
-    pace = measure()
-    return sum(pace.seconds(work(experiment)) for experiment in experiments)
+    """Seconds that training these runs takes in one process of one thread, or on the GPU; shared stages count once."""
+    pace, stages = measure(), dict[str, Work]()
+    for experiment in experiments:
+        resolved = experiment.resolve()
+        stages |= {resolved.stage_id(i): work for i, work in enumerate(stage_works(experiment))}
+    return sum(pace.seconds(work) for work in stages.values())
 
 
 @cache

@@ -43,7 +43,7 @@ def test_work_by_hand(no_data: Path) -> None:
 )
 def test_the_estimate_grows_with_the_work(more: dict[str, object], no_data: Path) -> None:
     assert cost.estimate([PLAIN.replace(**more)]) > cost.estimate([PLAIN]) > 0
-    assert cost.estimate([PLAIN, PLAIN]) == pytest.approx(2 * cost.estimate([PLAIN]))
+    assert cost.estimate([PLAIN, PLAIN.replace(seed=1)]) == pytest.approx(2 * cost.estimate([PLAIN]))
 
 
 @pytest.mark.parametrize(
@@ -137,6 +137,7 @@ def test_a_stage_that_runs_share_is_counted_once(no_data: Path, reports: Path) -
     alone = {name: [pace.seconds(work) for work in own] for name, own in works.items()}
     found = plan._prices([PLAIN, PLAIN.replace(method="crt"), PLAIN.replace(method="lws")], pace)
     assert found == pytest.approx([alone["ce"][0], alone["crt"][1], alone["lws"][1]])
+    assert cost.estimate([PLAIN, PLAIN.replace(method="crt"), PLAIN.replace(method="lws")]) == pytest.approx(sum(found))
 
 
 def test_the_account_needs_no_data_and_names_stages_time_and_disk(no_data: Path, reports: Path) -> None:
