@@ -6,12 +6,14 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from ltlib import runs
+from ltlib import declared, grids, places, runs
 from ltlib.experiment import Experiment
+from ltlib.notebook import Page
 from ltlib.runs import Run
 
 TINY = Experiment(
@@ -88,3 +90,25 @@ def snapshot() -> Callable[[Path], dict[str, tuple[bytes, int]]]:
         return {str(file.relative_to(folder)): (file.read_bytes(), file.stat().st_mtime_ns) for file in files}
 
     return take
+
+
+@pytest.fixture
+def executed_without_runs(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Page]:
+    """Executes a notebook of the checkout, by id and in a profile, where nothing may be trained; gives its page."""
+
+    def execute(name: str, profile: str) -> Page:
+        monkeypatch.setenv("LTLIB_TRAIN", "0")
+        folder = places.notebooks_folder()
+        assert folder is not None
+        path = folder / f"{name}.ipynb"
+        notebook = declared.read_notebook(path)
+        assert declared.check(path) == []
+        assert set(declared.of_notebook(notebook, path)[0].grids) <= set(grids.names())
+        names: dict[str, Any] = {}
+        for cell in notebook["cells"]:
+            if cell["cell_type"] == "code":
+                tagged = "parameters" in cell["metadata"].get("tags", ())
+                exec(f"profile = {profile!r}" if tagged else cell["source"], names)
+        return names["page"]
+
+    return execute

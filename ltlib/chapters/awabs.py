@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ltlib import grids, profiles, published, tables
+from ltlib import grids, profiles, published, tables, verdicts
 from ltlib.grids import awabs as grid
 from ltlib.plots.style import label
 from ltlib.registry import parse
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ltlib.runs import Run
 
 DOCUMENT = "awabs"
-CLOSE = {"accuracy": 0.01, "ece": 0.015}
+CLOSE = {metric: verdicts.TOLERANCES[metric] for metric in ("accuracy", "ece")}
 """Values nearer than this are not told apart with fewer than three runs: the tolerances of the verdicts."""
 NAMES = {
     "ce": "CE",
@@ -158,11 +158,6 @@ def percent(value: float, digits: int = 2) -> float:
 def signed(number: float) -> str:
     """A number with its sign and one decimal; what rounds to 0 is +0.0."""
     return f"{round(number, 1) + 0.0:+.1f}"
-
-
-def points(difference: float) -> str:
-    """A difference of fractions as percentage points."""
-    return f"{100 * difference:.1f} points"
 
 
 def told_apart(first: float, second: float, n: int, metric: str = "accuracy") -> bool:

@@ -27,15 +27,18 @@ _WORDS = {"accuracy": "accuracy", "ece": "ECE"}
 
 def reading(frame: pd.DataFrame, profile: str) -> str:
     """Tables 4.6 and 4.7: who leads each column, printed and ours."""
-    text = [f"Printed, the best: {_leaders(frame, 'published')}."]
-    if frame["n"].gt(0).any():
-        ran = {str(m) for m in frame.loc[frame["n"] > 0, "method"]}
-        text.append(f"Ours ({len(ran)} methods run), the best: {_leaders(frame, 'reproduced')}.")
-        if awabs.stand_in(profile):
-            text.append(f"An order on {awabs.stand_in(profile)} says nothing about the document's.")
-    else:
-        text.append(f"Ours: nothing was run for this table in {profile}.")
-    return " ".join(text)
+    ran = {str(m) for m in frame.loc[frame["n"] > 0, "method"]}
+    best = f"Ours ({len(ran)} methods run), the best: {_leaders(frame, 'reproduced')}."
+    ours = _ours(frame, profile, best, "An order on {} says nothing about the document's.")
+    return f"Printed, the best: {_leaders(frame, 'published')}. {ours}"
+
+
+def _ours(frame: pd.DataFrame, profile: str, best: str, caution: str) -> str:
+    """`best` where something was run, with the `caution` that a stand-in for the document's data calls for."""
+    if not frame["n"].gt(0).any():
+        return f"Ours: nothing was run for this table in {profile}."
+    standing_in = awabs.stand_in(profile)
+    return f"{best} {caution.format(standing_in)}" if standing_in else best
 
 
 def _leaders(frame: pd.DataFrame, column: str) -> str:
@@ -66,14 +69,9 @@ def _first(order: Sequence[Mapping[Any, Any]], column: str, metric: str) -> str:
 
 def reading_table_4_8(frame: pd.DataFrame, profile: str) -> str:
     """Table 4.8: who leads each group, and whether the groups average to the total."""
-    text = [f"Printed, best: {_group_leaders(frame, 'published')}. {group_check()}"]
-    if frame["n"].gt(0).any():
-        text.append(f"Ours, best: {_group_leaders(frame, 'reproduced')}.")
-        if awabs.stand_in(profile):
-            text.append(f"On {awabs.stand_in(profile)} this says nothing about the document's order.")
-    else:
-        text.append(f"Ours: nothing was run for this table in {profile}.")
-    return " ".join(text)
+    best = f"Ours, best: {_group_leaders(frame, 'reproduced')}."
+    ours = _ours(frame, profile, best, "On {} this says nothing about the document's order.")
+    return f"Printed, best: {_group_leaders(frame, 'published')}. {group_check()} {ours}"
 
 
 def _group_leaders(frame: pd.DataFrame, column: str) -> str:

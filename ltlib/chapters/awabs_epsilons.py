@@ -9,8 +9,9 @@ import numpy as np
 
 from ltlib import grids
 from ltlib.chapters import awabs
-from ltlib.chapters.awabs import CLOSE, DOCUMENT, mean, points, setting_of
+from ltlib.chapters.awabs import CLOSE, DOCUMENT, mean, setting_of
 from ltlib.chapters.awabs_optimum import largest_epsilon
+from ltlib.chapters.claims import points
 from ltlib.grids import awabs as grid
 from ltlib.plots import Chart
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ltlib import grids, published
-from ltlib.chapters.awabs import DOCUMENT, STAGE_1, first_runs, name, percent, points, short, stand_in, where
+from ltlib.chapters.awabs import DOCUMENT, STAGE_1, first_runs, name, percent, short, stand_in, where
+from ltlib.chapters.claims import points
 from ltlib.grids import awabs as grid
 from ltlib.plots.style import label
 

@@ -24,6 +24,11 @@ Key = tuple[Any, ...]
 WORDS = {True: "yes", False: "no", None: "cannot be told"}
 
 
+def points(difference: float) -> str:
+    """A difference of fractions as percentage points."""
+    return f"{100 * difference:.1f} points"
+
+
 class Value(NamedTuple):
     """A measured number: mean, number of runs, their standard deviation (NaN for one run)."""
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ltlib import datasets, grids, metrics, profiles, published
+from ltlib import datasets, grids, metrics, profiles, published, verdicts
+from ltlib.chapters.claims import points
 from ltlib.plots.style import label
 from ltlib.registry import parse
 from ltlib.runs import Run, load
@@ -28,7 +29,7 @@ TABLES = {
 }
 PRINTED_MATRICES = ("19", "28")
 _RULES = {"best_test_loss": "lowest test loss", "best_test_accuracy": "best test accuracy", "last": "last epoch"}
-CLOSE = 0.01
+CLOSE = verdicts.TOLERANCES["accuracy"]
 """Accuracies nearer than this are not told apart with fewer than three runs: the tolerance of the verdicts."""
 
 
@@ -185,10 +186,6 @@ def _leads(frame: pd.DataFrame, method: str) -> str:
     led = list(best.loc[best["method"] == method, "metric"])
     others = [f"{label(m)} in {label(k)}" for m, k in zip(best["method"], best["metric"], strict=True) if m != method]
     return f"it leads in {len(led)} of {len(best)} scores" + (f" ({', '.join(others)})" if others else "")
-
-
-def points(difference: float) -> str:
-    return f"{100 * difference:.1f} points"
 
 
 def figures(page: Page, number: str, runs: Sequence[Run]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,8 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ltlib import declared, grids, places, published
+from ltlib import published
 from ltlib.chapters import awabs, awabs_claims, awabs_comparison, awabs_judges, awabs_orderings, claims
+from ltlib.notebook import Page
 
 
 @pytest.fixture(scope="module")
@@ -204,22 +206,10 @@ def test_fitting_says_why_only_where_a_small_network_stands_in() -> None:
 
 
 @pytest.mark.parametrize("profile", ["quick", "paper"])
-def test_page_stands_without_any_run(profile: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_page_stands_without_any_run(profile: str, executed_without_runs: Callable[[str, str], Page]) -> None:
     """On a bare clone each cell says what is missing, and the last one finds nothing left out."""
-    monkeypatch.setenv("LTLIB_TRAIN", "0")
-    folder = places.notebooks_folder()
-    assert folder is not None
-    path = folder / "awabs" / "comparison.ipynb"
-    notebook = declared.read_notebook(path)
-    assert declared.check(path) == []
-    page = declared.of_notebook(notebook, path)[0]
-    assert set(page.grids) <= set(grids.names())
-    names: dict[str, Any] = {}
-    for cell in notebook["cells"]:
-        if cell["cell_type"] == "code":
-            tagged = "parameters" in cell["metadata"].get("tags", ())
-            exec(f"profile = {profile!r}" if tagged else cell["source"], names)
-    record = names["page"].record()
+    page = executed_without_runs("awabs/comparison", profile)
+    record = page.record()
     assert record["missing"] == []
     assert len(record["claims"]) == len(awabs_claims.CLAIMS)
-    assert set(page.tables) == set(record["tables"]) & set(published.tables("awabs"))
+    assert set(page.declared.tables) == set(record["tables"]) & set(published.tables("awabs"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ltlib import declared, grids, places, published
+from ltlib import published
 from ltlib.chapters import (
     awabs,
     awabs_beyond,
@@ -23,6 +24,7 @@ from ltlib.chapters import (
     awabs_tables,
 )
 from ltlib.grids import awabs as grid
+from ltlib.notebook import Page
 
 COUNTS = [500, 120, 30, 5]
 
@@ -326,22 +328,10 @@ def test_spread_by_class_size_is_set_beside_both_stages() -> None:
 
 
 @pytest.mark.parametrize("profile", ["quick", "laptop", "paper"])
-def test_page_stands_without_any_run(profile: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_page_stands_without_any_run(profile: str, executed_without_runs: Callable[[str, str], Page]) -> None:
     """On a bare clone each cell says what is missing, and the last one finds nothing left out."""
-    monkeypatch.setenv("LTLIB_TRAIN", "0")
-    folder = places.notebooks_folder()
-    assert folder is not None
-    path = folder / "awabs" / "methods.ipynb"
-    notebook = declared.read_notebook(path)
-    assert declared.check(path) == []
-    page = declared.of_notebook(notebook, path)[0]
-    assert set(page.grids) <= set(grids.names())
-    names: dict[str, Any] = {}
-    for cell in notebook["cells"]:
-        if cell["cell_type"] == "code":
-            tagged = "parameters" in cell["metadata"].get("tags", ())
-            exec(f"profile = {profile!r}" if tagged else cell["source"], names)
-    record = names["page"].record()
+    page = executed_without_runs("awabs/methods", profile)
+    record = page.record()
     assert {item["number"] for item in record["missing"]} == {"Section 4.5"}
-    assert set(page.tables) == set(record["tables"]) & set(published.tables("awabs"))
-    assert isinstance(names["page"].frames["4.4"], pd.DataFrame)
+    assert set(page.declared.tables) == set(record["tables"]) & set(published.tables("awabs"))
+    assert isinstance(page.frames["4.4"], pd.DataFrame)
