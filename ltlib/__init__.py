@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from ltlib.experiment import Experiment as Experiment
     from ltlib.runs import Run as Run
     from ltlib.runs import run as run
-    from ltlib.sweep import run_all as run_all
+    from ltlib.runs.sweep import run_all as run_all
 
-_NAMES = {"Experiment": "experiment", "Run": "runs", "run": "runs", "run_all": "sweep"}
+_NAMES = {"Experiment": "experiment", "Run": "runs", "run": "runs", "run_all": "runs.sweep"}
 
 
 def __getattr__(name: str) -> Any:

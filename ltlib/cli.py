@@ -56,7 +56,10 @@ class Reproduce:
     force: bool = False
 
     def run(self) -> int:
-        from ltlib import chain, declared, grids, places, plan, profiles, runs, stages, sweep
+        from ltlib import grids, places, profiles, runs
+        from ltlib.pages import chain, declared
+        from ltlib.runs import plan, sweep
+        from ltlib.training import stages
 
         profiles.get(self.profile)
         for name, value in (("jobs", self.jobs), ("streams", self.streams)):
@@ -127,8 +130,9 @@ class Train:
     weights: bool = False
 
     def run(self) -> int:
-        from ltlib import cost, profiles, runs
-        from ltlib.training import Stopped
+        from ltlib import profiles, runs
+        from ltlib.runs import cost
+        from ltlib.training.loop import Stopped
 
         experiment = self.experiment
         if self.epochs is not None:
@@ -176,7 +180,9 @@ class Status:
     profile: str = "quick"
 
     def run(self) -> int:
-        from ltlib import chain, declared, plan, profiles
+        from ltlib import profiles
+        from ltlib.pages import chain, declared
+        from ltlib.runs import plan
 
         profiles.get(self.profile)
         pages = chain.plan(declared.all_pages())
@@ -248,7 +254,8 @@ class Notebooks:
     action: Annotated[Literal["check", "format"], tyro.conf.Positional] = "check"
 
     def run(self) -> int:
-        from ltlib import declared, places
+        from ltlib import places
+        from ltlib.pages import declared
 
         folder = places.notebooks_folder()
         if folder is None:
@@ -398,13 +405,14 @@ def _summary(run: Any) -> str:
 
 
 def _registered(kind: str) -> list[str]:
-    from ltlib import losses, methods, models, recipes, sampling
+    from ltlib import losses, methods, models, recipes
+    from ltlib.batches import draws
 
     registry: Any = {
         "methods": methods.METHODS,
         "models": models.MODELS,
         "recipes": recipes.RECIPES,
-        "samplers": sampling.SAMPLERS,
+        "samplers": draws.SAMPLERS,
         "losses": losses.LOSSES,
     }[kind]
     width = max(len(entry.name) for entry in registry)
@@ -431,7 +439,7 @@ def _datasets() -> list[str]:
 
 
 def _pages() -> list[str]:
-    from ltlib import declared
+    from ltlib.pages import declared
 
     return [f"{page.id}: {page.title}" for page in declared.all_pages()]
 

@@ -47,8 +47,8 @@ def features(network: nn.Module, images: Any, *, batch_size: int = BATCH) -> np.
     Args:
         network: The network; its weights say on which device it runs.
         images: What it takes: a tensor [N, 3, H, W] already normalised; a set with ``batch(index)`` and a length, as
-            `ltlib.resident.Resident`; or batches of such tensors (or of (images, targets) pairs), or a function that
-            returns them.
+            `ltlib.batches.resident.Resident`; or batches of such tensors (or of (images, targets) pairs), or a function
+            that returns them.
         batch_size: Images at a time, where batches are cut here.
 
     Raises:

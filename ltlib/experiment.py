@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
 
-from ltlib import datasets, loss_methods, methods, models, recipes, stage_methods  # noqa: F401 - two register methods
+from ltlib import datasets, methods, models, recipes
 from ltlib.errors import SettingError
 from ltlib.files import canonical_json, digest
 from ltlib.methods import Stage

@@ -18,8 +18,9 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ltlib import declared, files, places, progress
+from ltlib import files, places, progress
 from ltlib.errors import IncompleteError, SettingError
+from ltlib.pages import declared
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +70,7 @@ def setup(name: str | None = None, profile: str = "quick", **parameters: Any) ->
     profiles.get(profile)
     page = Page(_own_declaration(name, parameters), profile, parameters)
     palette.use_style()
-    css = (resources.files("ltlib") / "templates" / "cells.css").read_text(encoding="utf-8")
+    css = (resources.files("ltlib.pages") / "templates" / "cells.css").read_text(encoding="utf-8")
     page.show(Shown(f"<style data-lt>{css}</style>{machine_card(page)}", _machine_text(page)))
     return page
 
@@ -123,7 +124,8 @@ class Page:
             grid: Its name.
             quiet: Leave out what the profile does not train, where the cell says so itself.
         """
-        from ltlib import grids, sweep
+        from ltlib import grids
+        from ltlib.runs import sweep
 
         experiments, impossible = grids.experiments(grid, self.profile)
         runs = sweep.run_all(experiments, label=grid, train=self.trains) if experiments else sweep.RunList()
@@ -152,7 +154,7 @@ class Page:
             return said != "0"
         if self.profile != "paper":
             return True
-        from ltlib import stages
+        from ltlib.training import stages
 
         return stages.device().type != "cpu"
 
@@ -184,7 +186,7 @@ class Page:
         self._show_table(str(number), frame, caption, [] if runs is None else list(runs))
 
     def _show_table(self, key: str, frame: pd.DataFrame, caption: str, runs: list[Any]) -> None:
-        from ltlib import exports
+        from ltlib.tables import exports
 
         anchor = declared.slug("table", key)
         stem = self.root / "tables" / self.declared.id / anchor
@@ -421,7 +423,7 @@ class Page:
                 "page.missing(number, reason)"
             )
         if self._runs:
-            from ltlib import cards
+            from ltlib.pages import cards
 
             cards.write_cards(self._runs.values(), self.root)
         record = self.record()
@@ -460,7 +462,7 @@ def machine_card(page: Page) -> str:
 
 
 def _frame_html(frame: pd.DataFrame) -> str:
-    from ltlib import exports
+    from ltlib.tables import exports
 
     return exports.to_html(frame)
 

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from ltlib import augment
+from ltlib.batches import augment
 from ltlib.errors import SettingError
 from ltlib.registry import Registry, Spec, Value
 
@@ -33,7 +33,7 @@ class Recipe:
         decay: That factor.
         warmup_epochs: Epochs of linear warm-up; epoch e (from 1) of w has the rate start + (lr - start) * e / w.
         warmup_start: The rate the warm-up starts from.
-        augmentation: Parts as `ltlib.augment.create` takes them.
+        augmentation: Parts as `ltlib.batches.augment.create` takes them.
         normalise: ``mean_std``, ``unit`` (x / 255) or ``unit_twice`` (x / 255 / 255).
         selection: Which epoch a document reports: ``last``, ``best_validation_loss``, ``best_test_loss`` or
             ``best_test_accuracy``. The last epoch's numbers are always kept beside it.

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import torch
 
-from ltlib import declared, grids, places, runs
+from ltlib import grids, places, runs
 from ltlib.experiment import Experiment
 from ltlib.notebook import Page
+from ltlib.pages import declared
 from ltlib.runs import Run
 
 TINY = Experiment(

@@ -9,11 +9,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from ltlib import cli, cost, declared, grids, methods, runs
-from ltlib.cost import Pace
+from ltlib import cli, grids, methods, runs
 from ltlib.errors import UnknownName
 from ltlib.experiment import Experiment
-from ltlib.runs import Run
+from ltlib.pages import declared
+from ltlib.runs import Run, cost
+from ltlib.runs.cost import Pace
 
 TINY = [
     "--dataset=digits",
@@ -205,7 +206,7 @@ def test_a_grid_of_finished_runs_is_done_and_gets_its_records(
 def test_a_failed_run_fails_the_command(
     tiny: Experiment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from ltlib import sweep
+    from ltlib.runs import sweep
 
     monkeypatch.setattr(grids, "experiments", lambda name, profile: ([tiny], {}))
     monkeypatch.setattr(sweep, "run_all", lambda *a, **k: sweep.RunList([], {tiny.run_id: "the disk is full"}))

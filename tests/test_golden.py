@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 import torch
 
-from ltlib import augment, datasets, losses, models, runs, sampling
+from ltlib import datasets, losses, models, runs
+from ltlib.batches import augment
+from ltlib.batches.draws import SAMPLERS, epoch_draws, generator
 from ltlib.experiment import VERSIONS, Experiment
 from ltlib.runs import Run
 
@@ -40,13 +42,13 @@ def forward(name: str, size: int) -> list[float]:
 
 
 def draws() -> dict[str, list[float]]:
-    found = augment.create("crop4+flip+vflip+rotate10").draw(sampling.generator(0, "augment", 0, 1), (2, 4))
+    found = augment.create("crop4+flip+vflip+rotate10").draw(generator(0, "augment", 0, 1), (2, 4))
     return {name: value.flatten().double().tolist() for name, value in found.items()}
 
 
 def epoch(sampler: str) -> dict[str, list[float]]:
-    found = sampling.epoch_draws(
-        sampling.SAMPLERS.create(sampler),
+    found = epoch_draws(
+        SAMPLERS.create(sampler),
         augment.create("shift1+flip"),
         torch.arange(11) % 3,
         seed=3,
@@ -86,8 +88,8 @@ def components() -> dict[str, tuple[str, Callable[[], Any]]]:
         for text in (*losses.names(), "focal[alpha=inverse_frequency;gamma=1]")
     }
     found |= {
-        f"sampler {name}": (f"version of {name} in ltlib/sampling.py", lambda name=name: epoch(name))  # type: ignore[misc]
-        for name in sampling.SAMPLERS.names()
+        f"sampler {name}": (f"version of {name} in ltlib/batches/draws.py", lambda name=name: epoch(name))  # type: ignore[misc]
+        for name in SAMPLERS.names()
     }
     found |= {
         f"subset {rule}": ('experiment.VERSIONS["subset"]', lambda rule=rule: subset("digits", rule))  # type: ignore[misc]

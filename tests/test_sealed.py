@@ -17,80 +17,80 @@ import pytest
 import safetensors.torch
 import torch
 
-from ltlib import store
+from ltlib import sealed
 from ltlib.errors import LockedError, RunError
-from ltlib.store import CheckpointFile
+from ltlib.sealed import CheckpointFile
 
 HOLD = """
 import sys
 from pathlib import Path
-from ltlib import store
-with store.claim(Path(sys.argv[1]), "run x"):
+from ltlib import sealed
+with sealed.claim(Path(sys.argv[1]), "run x"):
     print("held", flush=True)
     sys.stdin.read()
 """
 
 
 @pytest.fixture
-def sealed(tmp_path: Path) -> Path:
+def whole(tmp_path: Path) -> Path:
     folder = tmp_path / "run"
     (folder / "sub").mkdir(parents=True)
     (folder / "a.txt").write_bytes(b"hello")
     (folder / "sub" / "b.bin").write_bytes(bytes(range(256)))
-    store.seal(folder)
+    sealed.seal(folder)
     return folder
 
 
-def test_a_sealed_folder_is_whole(sealed: Path) -> None:
-    assert store.finished(sealed)
-    assert store.problems(sealed) == []
-    assert store.read_sealed(sealed, "a.txt") == b"hello"
-    assert set(json.loads((sealed / "DONE").read_text())["files"]) == {"a.txt", "sub/b.bin"}
+def test_a_sealed_folder_is_whole(whole: Path) -> None:
+    assert sealed.finished(whole)
+    assert sealed.problems(whole) == []
+    assert sealed.read_sealed(whole, "a.txt") == b"hello"
+    assert set(json.loads((whole / "DONE").read_text())["files"]) == {"a.txt", "sub/b.bin"}
 
 
 @pytest.mark.parametrize("place", [0, 100, 255])
 @pytest.mark.parametrize("bit", [0, 7])
-def test_a_flipped_bit_is_found(sealed: Path, place: int, bit: int) -> None:
-    file = sealed / "sub" / "b.bin"
+def test_a_flipped_bit_is_found(whole: Path, place: int, bit: int) -> None:
+    file = whole / "sub" / "b.bin"
     data = bytearray(file.read_bytes())
     data[place] ^= 1 << bit
     file.write_bytes(data)
-    assert store.problems(sealed) == [f"{file} has changed since it was written"]
+    assert sealed.problems(whole) == [f"{file} has changed since it was written"]
     with pytest.raises(RunError, match=r"b\.bin has changed"):
-        store.read_sealed(sealed, "sub/b.bin")
+        sealed.read_sealed(whole, "sub/b.bin")
 
 
-def test_a_missing_file_is_found(sealed: Path) -> None:
-    (sealed / "a.txt").unlink()
-    assert not store.finished(sealed)
-    assert store.problems(sealed) == [f"{sealed / 'a.txt'} is missing"]
+def test_a_missing_file_is_found(whole: Path) -> None:
+    (whole / "a.txt").unlink()
+    assert not sealed.finished(whole)
+    assert sealed.problems(whole) == [f"{whole / 'a.txt'} is missing"]
     with pytest.raises(RunError, match=r"a\.txt cannot be read"):
-        store.read_sealed(sealed, "a.txt")
+        sealed.read_sealed(whole, "a.txt")
 
 
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", "null", '{"format": 1}', '{"format": 1, "files": [1]}', '{"format": 1, "files": 3}']
 )
-def test_a_damaged_seal_is_no_seal(sealed: Path, content: str) -> None:
-    (sealed / "DONE").write_text(content)
-    assert not store.finished(sealed)
-    assert len(store.problems(sealed)) == 1
-    store.refuse_newer(sealed)  # damaged, not newer: it may be made again
+def test_a_damaged_seal_is_no_seal(whole: Path, content: str) -> None:
+    (whole / "DONE").write_text(content)
+    assert not sealed.finished(whole)
+    assert len(sealed.problems(whole)) == 1
+    sealed.refuse_newer(whole)  # damaged, not newer: it may be made again
 
 
-def test_an_unfinished_folder_says_so(sealed: Path) -> None:
-    (sealed / "DONE").unlink()
-    assert not store.finished(sealed)
-    assert "not finished" in store.problems(sealed)[0]
+def test_an_unfinished_folder_says_so(whole: Path) -> None:
+    (whole / "DONE").unlink()
+    assert not sealed.finished(whole)
+    assert "not finished" in sealed.problems(whole)[0]
 
 
-def test_a_newer_format_is_neither_read_nor_replaced(sealed: Path) -> None:
-    said = json.loads((sealed / "DONE").read_text())
-    (sealed / "DONE").write_text(json.dumps(said | {"format": store.FORMAT + 1}))
-    assert not store.finished(sealed)
-    assert "use the ltlib that made it" in store.problems(sealed)[0]
+def test_a_newer_format_is_neither_read_nor_replaced(whole: Path) -> None:
+    said = json.loads((whole / "DONE").read_text())
+    (whole / "DONE").write_text(json.dumps(said | {"format": sealed.FORMAT + 1}))
+    assert not sealed.finished(whole)
+    assert "use the ltlib that made it" in sealed.problems(whole)[0]
     with pytest.raises(RunError, match="format 2"):
-        store.refuse_newer(sealed)
+        sealed.refuse_newer(whole)
 
 
 # checkpoints
@@ -226,8 +226,8 @@ def test_a_kill_between_the_writes_loses_one_state_at_most(
 
         monkeypatch.setattr(owner, name, call)
 
-    ends_at("write_bytes", store)
-    ends_at("write_json", store)
+    ends_at("write_bytes", sealed)
+    ends_at("write_json", sealed)
     ends_at("unlink", Path)
     try:
         checkpoint.save(VALUES | {"epoch": 4}, tensors(4.0))
@@ -248,7 +248,7 @@ def test_another_trainings_state_is_never_loaded(checkpoint: CheckpointFile) -> 
 
 def test_a_newer_state_is_not_overwritten(checkpoint: CheckpointFile) -> None:
     place = checkpoint.folder / "state.json"
-    place.write_text(json.dumps(json.loads(place.read_text()) | {"format": store.FORMAT + 1}))
+    place.write_text(json.dumps(json.loads(place.read_text()) | {"format": sealed.FORMAT + 1}))
     with pytest.raises(RunError, match=r"format 2.*use the ltlib that made it"):
         checkpoint.load()
 
@@ -267,12 +267,12 @@ def test_a_pickle_in_place_of_tensors_never_runs(checkpoint: CheckpointFile, tmp
     file.write_bytes(data)
     commit = checkpoint.folder / "state.json"
     commit.write_text(
-        json.dumps(json.loads(commit.read_text()) | {"sha256": store.digest(data)})
+        json.dumps(json.loads(commit.read_text()) | {"sha256": sealed.digest(data)})
     )  # with its digest too
     assert loaded_epoch(checkpoint) == 2
     (tmp_path / "weights.safetensors").write_bytes(data)
     with pytest.raises(RunError, match=r"weights\.safetensors cannot be read"):
-        store.read_tensors(tmp_path / "weights.safetensors")
+        sealed.read_tensors(tmp_path / "weights.safetensors")
     assert not Path(Evil.marker).exists()
     pickle.loads(data)  # the trap works
     assert Path(Evil.marker).exists()
@@ -284,12 +284,12 @@ def test_tensors_come_back_as_they_were(tmp_path: Path) -> None:
         "b": torch.tensor(7),
         "c": torch.rand(0),
     }
-    store.write_tensors(tmp_path / "t.safetensors", given)
-    found = store.read_tensors(tmp_path / "t.safetensors")
+    sealed.write_tensors(tmp_path / "t.safetensors", given)
+    found = sealed.read_tensors(tmp_path / "t.safetensors")
     assert all(torch.equal(found[name], value) for name, value in given.items())
     assert safetensors.torch.load_file(tmp_path / "t.safetensors").keys() == given.keys()
     with pytest.raises(RunError, match="nothing"):
-        store.read_tensors(tmp_path / "nothing")
+        sealed.read_tensors(tmp_path / "nothing")
 
 
 # locks
@@ -313,13 +313,13 @@ def test_a_claim_names_its_holder_at_once_and_a_dead_one_frees_it(holder: tuple[
     started = time.monotonic()
     with (
         pytest.raises(LockedError, match=rf"run x is being worked on by process {process.pid} on "),
-        store.claim(path, "run x"),
+        sealed.claim(path, "run x"),
     ):
         pass
     assert time.monotonic() - started < 2
     process.send_signal(signal.SIGKILL)
     process.wait()
-    with store.claim(path, "run x"):
+    with sealed.claim(path, "run x"):
         pass
 
 
@@ -327,7 +327,7 @@ def test_a_claim_that_waits_goes_on_when_the_holder_ends(tmp_path: Path) -> None
     held, order = threading.Event(), []
 
     def hold() -> None:
-        with store.claim(tmp_path / "x.lock", "run x"):
+        with sealed.claim(tmp_path / "x.lock", "run x"):
             held.set()
             time.sleep(0.2)
             order.append("first")
@@ -335,7 +335,7 @@ def test_a_claim_that_waits_goes_on_when_the_holder_ends(tmp_path: Path) -> None
     thread = threading.Thread(target=hold)
     thread.start()
     held.wait()
-    with store.claim(tmp_path / "x.lock", "run x", wait=True):
+    with sealed.claim(tmp_path / "x.lock", "run x", wait=True):
         order.append("second")
     thread.join()
     assert order == ["first", "second"]
@@ -343,16 +343,16 @@ def test_a_claim_that_waits_goes_on_when_the_holder_ends(tmp_path: Path) -> None
 
 def test_claims_of_one_process_exclude_each_other(tmp_path: Path) -> None:
     with (
-        store.claim(tmp_path / "x.lock", "run x"),
+        sealed.claim(tmp_path / "x.lock", "run x"),
         pytest.raises(LockedError, match="run x"),
-        store.claim(tmp_path / "x.lock", "run x"),
+        sealed.claim(tmp_path / "x.lock", "run x"),
     ):
         pass
-    with store.claim(tmp_path / "x.lock", "run x"), store.claim(tmp_path / "y.lock", "run y"):
+    with sealed.claim(tmp_path / "x.lock", "run x"), sealed.claim(tmp_path / "y.lock", "run y"):
         pass
 
 
 def test_a_folder_that_cannot_be_written_is_said_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match="cannot write in"), store.claim(tmp_path / "file" / "x.lock", "run x"):
+    with pytest.raises(RunError, match="cannot write in"), sealed.claim(tmp_path / "file" / "x.lock", "run x"):
         pass

@@ -8,7 +8,7 @@ An augmentation is a text, its parts joined by ``+`` and applied in this order, 
 ``flip``          left-right, probability 1/2
 ``vflip``         top-bottom, probability 1/2
 ``rotateD``       about the image's centre, angle uniform in [-D, D] degrees, nearest pixel, zeros outside
-``autoaugment``   two operations of AutoAugment's CIFAR-10 policy (`ltlib.policies`)
+``autoaugment``   two operations of AutoAugment's CIFAR-10 policy (`ltlib.batches.policies`)
 ``randaugmentM``  two random operations of strength M of 30; ``randaugment`` is torchvision's ``randaugment9``
 ``cutoutN``       a black square of N pixels, centre uniform over the image, cut at its border; N even
 ``none``          nothing
@@ -19,7 +19,7 @@ set to zero") is applied to every image, before normalising, as in the AutoAugme
 original code cuts after normalising, so its square has the mean colour; that form is ``cutout`` in `ltlib.mixing`.
 
 The random numbers come from a CPU generator for as many images as wanted, so they are the same on every device and in
-any packing of the batches. The pixel operations themselves are in `ltlib.pixels` and `ltlib.policies`.
+any packing of the batches. The pixel operations themselves are in `ltlib.batches.pixels` and `ltlib.batches.policies`.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ltlib import policies
+from ltlib.batches import policies
+from ltlib.batches.normalising import NORMALISATIONS, Normaliser, check_normalisation, normalise
+from ltlib.batches.pixels import crop, cutout, horizontal_flip, pad, rotate, vertical_flip, windows
 from ltlib.errors import SettingError, UnknownName
-from ltlib.normalising import NORMALISATIONS, Normaliser, check_normalisation, normalise
-from ltlib.pixels import crop, cutout, horizontal_flip, pad, rotate, vertical_flip, windows
 
 __all__ = ["NORMALISATIONS", "Augmentation", "Normaliser", "create", "crop", "cutout", "horizontal_flip", "normalise"]
 __all__ += ["pad", "rotate", "transform", "vertical_flip", "windows"]
@@ -111,8 +111,8 @@ class Augmentation:
         Returns:
             CPU tensors of that shape: ``dy``, ``dx`` int64, uniform in 0..2 * padding; ``flip``, ``vflip`` bool, true
             with probability 1/2; ``angle`` float32 degrees counter-clockwise, uniform in [-degrees, degrees);
-            ``operation1``, ``operation2`` int64, rows of `ltlib.policies`; ``hole_y``, ``hole_x`` float32 in [0, 1),
-            the square's centre as a share of the image's sides, and ``hole_side`` int64, the same for all.
+            ``operation1``, ``operation2`` int64, rows of `ltlib.batches.policies`; ``hole_y``, ``hole_x`` float32 in
+            [0, 1), the square's centre as a share of the image's sides, and ``hole_side`` int64, the same for all.
 
         Raises:
             SettingError: The generator is not on the CPU.

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ltlib.augment import Augmentation
+from ltlib.batches.augment import Augmentation
+from ltlib.batches.samplers import SAMPLERS, Order
 from ltlib.files import digest
 from ltlib.mixing import Mixing
 from ltlib.registry import Spec
-from ltlib.samplers import SAMPLERS, Order
 
 __all__ = ["SAMPLERS", "Draw", "Order", "derived_seed", "epoch_draws", "generator", "spec", "steps_per_epoch"]
 

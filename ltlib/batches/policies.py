@@ -29,7 +29,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from ltlib import pixels
+from ltlib.batches import pixels
 from ltlib.errors import SettingError
 
 OPERATIONS = (

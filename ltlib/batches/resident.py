@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ltlib import augment, policies
+from ltlib.batches import augment, policies
 from ltlib.errors import DataError, SettingError, UnknownName
 
 _DRAWS = ("dy", "dx", "flip", "vflip", "angle", *policies.DRAWS, "hole_y", "hole_x", "hole_side")

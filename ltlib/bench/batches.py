@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ltlib import augment
+from ltlib.batches import augment
+from ltlib.batches.resident import Resident
 from ltlib.bench.common import BATCH, MEAN, STD, Arm, interleave, machine, ratio, table
 from ltlib.errors import SettingError
 from ltlib.places import data_folder
-from ltlib.resident import Resident
 
 
 def data(*, count: int = 10_847, rounds: int = 7, seed: int = 0, quiet: bool = False) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from ltlib import provenance
 from ltlib.bench.clocks import ALLOWED, ENOUGH, Foreign, cpu_seconds
+from ltlib.runs import provenance
 
 BATCH = 128
 SHORTEST = 0.25

@@ -12,14 +12,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ltlib import accelerator, assembly, augment, capture, objectives, runs, stages, steps, training
+from ltlib import runs
+from ltlib.batches import augment
+from ltlib.batches.draws import Draw
+from ltlib.batches.resident import Resident
 from ltlib.bench.peer import Note
 from ltlib.bench.workload import Workload
-from ltlib.meters import Meter
 from ltlib.models import Network
-from ltlib.resident import Resident
-from ltlib.sampling import Draw
-from ltlib.training_state import Outcome
+from ltlib.training import accelerator, assembly, capture, loop, objectives, stages, steps
+from ltlib.training.meters import Meter
+from ltlib.training.state import Outcome
 
 
 def strong(work: Workload, target: torch.device, *, note: Note = lambda losses: None) -> Network:
@@ -88,7 +90,7 @@ def ours(work: Workload, target: torch.device, *, note: Note = lambda losses: No
         note(losses)
         return losses
 
-    return training.fit(
+    return loop.fit(
         network,
         optimizer,
         noted,

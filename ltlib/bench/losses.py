@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from ltlib import augment, datasets, losses, methods, models, objectives, recipes, sampling, stages, steps
+from ltlib import datasets, losses, methods, models, recipes
+from ltlib.batches import augment
+from ltlib.batches.draws import SAMPLERS, Draw, epoch_draws
+from ltlib.batches.resident import Resident
 from ltlib.bench.common import BATCH, MEAN, STD, Arm, machine, ratio, table, threads
 from ltlib.errors import SettingError
-from ltlib.loss_methods import WITH_CLASSIFIER
-from ltlib.meters import Meter
-from ltlib.resident import Resident
+from ltlib.methods.from_losses import WITH_CLASSIFIER
+from ltlib.training import objectives, stages, steps
+from ltlib.training.meters import Meter
 
 ALLOWED = 1.1
 
@@ -114,8 +117,8 @@ def _arm(name: str, model: str, batch: int, image_size: int, num_classes: int, s
     network = models.create(model, num_classes, classifier="cosine" if name in WITH_CLASSIFIER else "linear")
     network = network.to(memory_format=torch.channels_last).to(device)
     objective = objectives.create(methods.Stage(loss=losses.spec(name)), counts).to(device)
-    draws = sampling.epoch_draws(
-        sampling.SAMPLERS.create("instance_balanced"),
+    draws = epoch_draws(
+        SAMPLERS.create("instance_balanced"),
         augment.create("crop4+flip"),
         resident.targets.cpu(),
         seed=0,
@@ -129,7 +132,7 @@ def _arm(name: str, model: str, batch: int, image_size: int, num_classes: int, s
     return Arm(_train(network, objective, resident, draws[0]), count, threads=1)
 
 
-def _train(network: models.Network, objective: objectives.Objective, resident: Resident, draw: sampling.Draw) -> Any:
+def _train(network: models.Network, objective: objectives.Objective, resident: Resident, draw: Draw) -> Any:
     factors = methods.Stage().lr
     optimizer = steps.optimizer(network, recipes.create("ldam"), factors)
     taken = steps.EagerStep(network, objective, optimizer, resident, Meter(resident.targets.device))

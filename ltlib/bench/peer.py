@@ -18,11 +18,11 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from ltlib import assembly
 from ltlib.bench.workload import Workload
 from ltlib.datasets import LongTailed
 from ltlib.errors import SettingError
 from ltlib.models import Network
+from ltlib.training import assembly
 
 TEST_BATCH = 100
 Note = Callable[[Tensor], Any]

@@ -9,12 +9,12 @@ from typing import Any
 
 import torch
 
-from ltlib import stages
 from ltlib.bench import loops, peer, watch
 from ltlib.bench.common import Arm, compare, counted, describe, machine, table, take_turns, threads
 from ltlib.bench.workload import PUBLISHED, TINY, Workload, evaluation_share, workload
 from ltlib.errors import SettingError
 from ltlib.progress import Progress
+from ltlib.training import stages
 
 EACH, LAST = "each epoch", "last only"
 """When the test images are evaluated."""

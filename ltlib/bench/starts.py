@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ltlib import declared, execution
 from ltlib.bench.common import Arm, compare, counted, describe, machine, table, take_turns, warm_up
 from ltlib.bench.loops import temporary_reports
 from ltlib.errors import RunError, SettingError
+from ltlib.pages import declared, execution
 from ltlib.progress import Progress
 
 TORCH = "import torch"
@@ -41,7 +41,7 @@ def start(*, rounds: int = 5, quiet: bool = False) -> dict[str, Any]:
     """Seconds from nothing to an import, and to a finished lean notebook, in new processes, interleaved.
 
     The lean notebook imports what every page imports, adds two numbers with torch and ends; it is executed as the
-    workbook's own pages are (`ltlib.execution`: papermill, a kernel, the sentinel), its HTML page is not made.
+    workbook's own pages are (`ltlib.pages.execution`: papermill, a kernel, the sentinel), its HTML page is not made.
 
     Args:
         rounds: Measured rounds after a warm-up of each.

@@ -8,13 +8,15 @@ from typing import Any
 
 import torch
 
-from ltlib import packing, runs, stages, sweep
+from ltlib import runs
 from ltlib.bench.common import Arm, compare, counted, describe, machine, table, take_turns, warm_up
 from ltlib.bench.loops import temporary_reports
 from ltlib.bench.workload import TINY, Workload, workload
 from ltlib.errors import RunError, SettingError
 from ltlib.experiment import Experiment
 from ltlib.progress import Progress
+from ltlib.runs import packing, sweep
+from ltlib.training import stages
 
 ONE_BY_ONE = "one by one"
 STREAMS = (1, 2, 4, 8)
@@ -37,8 +39,8 @@ def grid(
     """Whole runs that differ in their seed, from the images on disk to the sealed run folders.
 
     Arms: ``one by one`` in this process with `threads`; ``N processes`` of one thread each, by
-    `ltlib.sweep.run_all`; and ``K streams``, K runs at once in this process, by `ltlib.packing.run_packed`. The
-    processes are started anew in each round, so their imports count; a sweep of hundreds of runs pays for them once.
+    `ltlib.runs.sweep.run_all`; and ``K streams``, K runs at once in this process, by `ltlib.runs.packing.run_packed`.
+    The processes are started anew in each round, so their imports count; a sweep of hundreds of runs pays once.
 
     Args:
         model: As in `ltlib.bench.run`; images must be on this machine.

@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from ltlib import augment, datasets, models, sampling, stages
+from ltlib import datasets, models
+from ltlib.batches import augment, draws
 from ltlib.bench.common import MEAN, STD
 from ltlib.datasets import ImageSet, LongTailed
 from ltlib.errors import SettingError
 from ltlib.experiment import Experiment, Resolved
 from ltlib.recipes import Recipe
+from ltlib.training import stages
 
 TINY = "tiny"
 EPOCHS, IMAGES = {"cpu": 2, "cuda": 5}, {"cpu": 1280, "cuda": None}
@@ -60,11 +62,11 @@ class Workload:
     def recipe(self) -> Recipe:
         return self.resolved.stage_recipe(0)
 
-    def draws(self, epoch: int) -> list[sampling.Draw]:
+    def draws(self, epoch: int) -> list[draws.Draw]:
         """The random numbers of an epoch, those of a real training."""
         recipe = self.recipe()
-        return sampling.epoch_draws(
-            sampling.SAMPLERS.create("instance_balanced"),
+        return draws.epoch_draws(
+            draws.SAMPLERS.create("instance_balanced"),
             augment.create("+".join(recipe.augmentation) or "none"),
             torch.as_tensor(self.data.train.targets),
             seed=self.resolved.seed,

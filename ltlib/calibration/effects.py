@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ltlib import calibration, posthoc
+from ltlib import calibration
+from ltlib.calibration import posthoc
 from ltlib.metrics import Groups
 
 METHODS = ("none", "temperature", "temperature_balanced", "isotonic", "logit_adjustment", "logit_adjustment_fitted")

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ltlib import grids, profiles, published, tables, verdicts
+from ltlib import grids, profiles, published, tables
 from ltlib.grids import awabs as grid
 from ltlib.plots.style import label
 from ltlib.registry import parse
+from ltlib.tables import verdicts
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,15 +18,14 @@ from ltlib.chapters import awabs, awabs_chance
 from ltlib.chapters.awabs_words import answered, listed, printable
 from ltlib.grids import awabs as grid
 from ltlib.plots import calibration as diagrams
-from ltlib.plots import curves, errors
+from ltlib.plots import calibration_errors, curves
 from ltlib.plots.style import label
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ltlib.notebook import Page
-    from ltlib.results import Predictions
-    from ltlib.runs import Run
+    from ltlib.runs import Predictions, Run
 
 ROWS = ("ce", "crt", "lws", "crt_mixup", "lws_mixup", "lws_mixup_shifted_bn", "mislas", "awabs_cutmix")
 """The long-tailed rows of Table 4.1, in its order."""
@@ -166,7 +165,7 @@ def sureness(page: Page, found: Mapping[str, Sequence[Run]]) -> None:
     first = {method: own[0] for method, own in found.items()}
     rows = awabs_chance.intervals(first)
     caption = "Calibration error of each method's first run, its interval over test images, and chance alone."
-    page.figure("Intervals", errors.with_intervals(rows), caption=caption, runs=list(first.values()))
+    page.figure("Intervals", calibration_errors.with_intervals(rows), caption=caption, runs=list(first.values()))
     page.say(awabs_chance.interval_sentence(rows))
     frame = confidence_frame(found, rows)
     caption = "of every method, in percent: accuracy, mean confidence, calibration error (interval: of the first run)"

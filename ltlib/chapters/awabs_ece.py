@@ -17,7 +17,7 @@ from ltlib.chapters import awabs
 from ltlib.chapters.awabs_chance import chance
 from ltlib.chapters.awabs_words import answered, listed, printable
 from ltlib.plots import calibration as diagrams
-from ltlib.plots import errors
+from ltlib.plots import calibration_errors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,7 +152,7 @@ def by_bins(first: Mapping[str, Run], methods: Sequence[str]) -> Chart:
         kind: [float(chance(shown[lowest][0], b, 30, error=error).mean()) for b in BINS]
         for kind, error in kinds.items()
     }
-    return errors.over_bins(panels, BINS, names=awabs.NAMES, chance=alone)
+    return calibration_errors.over_bins(panels, BINS, names=awabs.NAMES, chance=alone)
 
 
 def bins_matter(page: Page, first: Mapping[str, Run]) -> None:

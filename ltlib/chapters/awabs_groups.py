@@ -11,14 +11,13 @@ from ltlib import calibration
 from ltlib.chapters import awabs
 from ltlib.chapters.awabs_calibration import HONEST, ROWS
 from ltlib.chapters.awabs_words import answered, listed, printable
-from ltlib.plots import errors
+from ltlib.plots import calibration_errors
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ltlib.notebook import Page
-    from ltlib.results import Predictions
-    from ltlib.runs import Run
+    from ltlib.runs import Predictions, Run
 
 BY = {"By actual class": "targets", "By predicted class": "predicted"}
 Gaps = dict[str, dict[str, dict[str, float]]]
@@ -127,7 +126,7 @@ def show(page: Page, first: Mapping[str, Run]) -> None:
         return
     gaps, frame = group_gaps(shown), group_frame(shown)
     caption = "Left, images of head, middle and tail classes; right, images that the network calls so."
-    page.figure("Groups of classes", errors.group_gaps(gaps), caption=caption, runs=shown.values())
+    page.figure("Groups of classes", calibration_errors.group_gaps(gaps), caption=caption, runs=shown.values())
     caption = (
         "ECE (%) of all images; by actual class; by predicted class (said); hidden: what the ECE of all leaves out"
     )

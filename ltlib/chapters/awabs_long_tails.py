@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from ltlib import datasets, embedding, published, resampling, samplers
+from ltlib import datasets, embedding, published
+from ltlib.batches import samplers
 from ltlib.chapters import long_tails
+from ltlib.datasets import resampling
 from ltlib.errors import DataError
 from ltlib.plots import averages, distribution
-from ltlib.plots import resampling as drawn
+from ltlib.plots import oversampling as drawn
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ltlib import before_after
+from ltlib.calibration import effects
 from ltlib.chapters import awabs
 from ltlib.chapters.awabs_words import listed, printable
-from ltlib.plots import before_after as drawn
 from ltlib.plots import calibration as diagrams
+from ltlib.plots import posthoc as drawn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +27,7 @@ GRID = f"{awabs.DOCUMENT}/held_out"
 SCALED = "temperature_balanced"
 """The temperature meant for a balanced test set: each class of the held-out images has the same weight."""
 FITTED = "logit_adjustment_fitted"
-WORDS = {name: drawn.LOOKS[name][2] for name in before_after.METHODS}
+WORDS = {name: drawn.LOOKS[name][2] for name in effects.METHODS}
 _SHORT = {SCALED: "temperature, balanced", FITTED: "adjustment + T, fitted", "logit_adjustment": "adjustment, tau 1"}
 Changes = Mapping[str, Mapping[str, Any]]
 

@@ -12,8 +12,8 @@ from ltlib import calibration, grids, published
 from ltlib.chapters import awabs
 from ltlib.chapters.awabs import CLOSE, DOCUMENT, mean, percent, setting_of, short
 from ltlib.grids import awabs as grid
-from ltlib.results import Predictions
-from ltlib.stage_methods import AWABS_VARIANTS
+from ltlib.methods import AWABS_VARIANTS
+from ltlib.runs import Predictions
 
 if TYPE_CHECKING:
     import pandas as pd

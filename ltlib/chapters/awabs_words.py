@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ltlib.results import Predictions
+    from ltlib.runs import Predictions
 
 
 def answered(said: Predictions) -> tuple[np.ndarray, np.ndarray]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ltlib import datasets, grids, metrics, profiles, published, verdicts
+from ltlib import datasets, grids, metrics, profiles, published
 from ltlib.chapters.claims import points
 from ltlib.plots.style import label
 from ltlib.registry import parse
 from ltlib.runs import Run, load
+from ltlib.tables import verdicts
 
 if TYPE_CHECKING:
     import pandas as pd

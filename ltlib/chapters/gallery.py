@@ -1,7 +1,7 @@
 """Pictures of the notebook ``02_losses``: what mixings and learnt augmentations make of real images.
 
-All of it goes through the code that trains: `ltlib.mixing` on normalised images with its own draws, `ltlib.policies` on
-bytes. Where a profile's images are not on disk, the embedded digits stand in.
+All of it goes through the code that trains: `ltlib.mixing` on normalised images with its own draws,
+`ltlib.batches.policies` on bytes. Where a profile's images are not on disk, the embedded digits stand in.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ltlib import augment, mixing, plots, policies
+from ltlib import mixing, plots
+from ltlib.batches import augment, policies
 from ltlib.chapters import long_tails
 from ltlib.chapters.long_tails import Story
 from ltlib.mixing import Mixing

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ltlib import augment, datasets, embedding, places, plots
+from ltlib import datasets, embedding, places, plots
+from ltlib.batches import augment
 from ltlib.chapters.long_tails import GRID, SEED, SETS, Story
 from ltlib.errors import LtlibError, RunError
 from ltlib.plots.style import label
@@ -182,7 +183,8 @@ def trained(story: Story, patience: float = 60.0) -> Run:
     Raises:
         RunError: It is not there and would take longer; names the command. Or only its record is, without weights.
     """
-    from ltlib import cost, progress, runs
+    from ltlib import progress, runs
+    from ltlib.runs import cost
 
     found = runs.load(story.experiment.run_id)
     if found is not None and found.folder is not None:
@@ -209,7 +211,7 @@ def run_or_reason(story: Story) -> tuple[Run | None, str]:
 
 def features(run: Run, images: np.ndarray, story: Story) -> np.ndarray:
     """Penultimate features of a trained network, float32 [N, D]."""
-    from ltlib.resident import Resident
+    from ltlib.batches.resident import Resident
 
     assert story.data is not None
     recipe = run.experiment.resolve().recipe

@@ -86,7 +86,8 @@ def chosen(targets: np.ndarray) -> np.ndarray:
 def _features(run: Run, place: Path) -> tuple[np.ndarray, np.ndarray]:
     with contextlib.suppress(Exception), np.load(place, allow_pickle=False) as kept:  # a damaged cache is made again
         return kept["features"], kept["targets"]
-    from ltlib import runs, stages
+    from ltlib import runs
+    from ltlib.training import stages
 
     network = run.network()
     data = runs.load_data(run.experiment)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ltlib import declared, metrics, profiles, progress, published, verdicts
+from ltlib import metrics, profiles, progress, published
+from ltlib.pages import declared
 from ltlib.plots.style import label
 from ltlib.registry import format_value, parse
+from ltlib.tables import verdicts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +75,9 @@ def costs(pages: Sequence[declared.Declared]) -> pd.DataFrame:
     """What each profile trains for these pages, and how long that takes one process on this machine."""
     import pandas as pd
 
-    from ltlib import chain, cost, datasets, sweep
+    from ltlib import datasets
+    from ltlib.pages import chain
+    from ltlib.runs import cost, sweep
 
     rows = []
     for profile in profiles.PROFILES.values():

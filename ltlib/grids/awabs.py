@@ -13,9 +13,9 @@ from typing import Any
 from ltlib import losses
 from ltlib.experiment import Experiment
 from ltlib.grids.base import Document, Row
+from ltlib.methods import AWABS_VARIANTS
 from ltlib.profiles import Impossible
 from ltlib.registry import Value, format_spec
-from ltlib.stage_methods import AWABS_VARIANTS
 
 PROPOSED = ("awabs_cutout", "awabs_cutmix", "awabs_cutthumbnail")
 STAND_IN_FACTOR = 100

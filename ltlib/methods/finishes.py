@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ltlib import models, posthoc
+from ltlib import models
+from ltlib.calibration import posthoc
 from ltlib.errors import SettingError
 from ltlib.models import Network
 from ltlib.registry import Registry, Spec

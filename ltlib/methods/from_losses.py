@@ -14,7 +14,7 @@ from typing import Any
 
 from ltlib import losses
 from ltlib.errors import SettingError
-from ltlib.methods import METHODS, Stage
+from ltlib.methods.stage import METHODS, Stage
 from ltlib.registry import Entry, Value, format_spec
 
 WITH_CLASSIFIER = ("ldam", "ldam_drw")

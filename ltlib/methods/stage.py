@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal
 
-from ltlib import losses, mixing, sampling
+from ltlib import losses, mixing
+from ltlib.batches import draws
 from ltlib.errors import SettingError
 from ltlib.registry import Registry, Spec
 
@@ -49,7 +50,7 @@ class Stage:
     loss: Spec | None = None
     contrastive: Spec | None = None
     weights: tuple[float, float] = (1.0, 1.0)
-    sampler: Spec = field(default_factory=lambda: sampling.spec("instance_balanced"))
+    sampler: Spec = field(default_factory=lambda: draws.spec("instance_balanced"))
     epochs: float = 1.0
     lr: Mapping[str, float] = field(default_factory=lambda: dict(ALL_PARTS))
     classifier: Literal["keep", "reset", "cosine", "lws", "lws_mislas"] = "keep"
@@ -134,95 +135,3 @@ def stages(text: str | Spec) -> tuple[Stage, ...]:
         SettingError: A value outside its range.
     """
     return METHODS.create(text)
-
-
-@METHODS.register("ce", source="textbook")
-def ce() -> tuple[Stage, ...]:
-    """Cross-entropy: the plain baseline."""
-    return (Stage(loss=losses.spec("ce")),)
-
-
-@METHODS.register("focal", source="Lin et al. 2017, Eq. 5; convergent Eq. 4")
-def focal(*, gamma: float = 2.0, alpha: Any = None) -> tuple[Stage, ...]:
-    """Focal loss: cross-entropy with the weight alpha_t (1 - p_t)^gamma."""
-    if gamma < 0:
-        raise SettingError(f"gamma of focal must not be negative, not {gamma}")
-    if isinstance(alpha, int) and not isinstance(alpha, bool):
-        alpha = float(alpha)  # 1 and 1.0 are one loss
-    return (Stage(loss=Spec("focal", losses.LOSSES.get("focal").version, {"alpha": alpha, "gamma": gamma})),)
-
-
-def _contrastive(name: str, temperature: float, weights: tuple[float, float], **kwargs: Any) -> Stage:
-    if temperature <= 0:
-        raise SettingError(f"temperature of {name} must be positive, not {temperature}")
-    if min(weights) < 0 or max(weights) == 0:
-        raise SettingError(f"weights of {name} must not be negative or both zero, not {weights}")
-    return Stage(contrastive=losses.spec(f"{name}[temperature={float(temperature)!r}]"), weights=weights, **kwargs)
-
-
-def _with_ce(
-    name: str, temperature: float, contrastive_weight: float, ce_weight: float, projection: int, classifier_input: Any
-) -> tuple[Stage, ...]:
-    if classifier_input not in ("features", "projection"):
-        raise SettingError(f"classifier_input must be features or projection, not {classifier_input!r}")
-    return (
-        _contrastive(
-            name,
-            temperature,
-            (float(contrastive_weight), float(ce_weight)),
-            loss=losses.spec("ce"),
-            projection=projection,
-            classifier_input=classifier_input,
-        ),
-    )
-
-
-def _with_probe(name: str, temperature: float, projection: int, probe_epochs: float) -> tuple[Stage, ...]:
-    learn = _contrastive(name, temperature, (1.0, 0.0), projection=projection, lr={"backbone": 1.0, "projector": 1.0})
-    probe = Stage(
-        loss=losses.spec("ce"),
-        epochs=probe_epochs,
-        lr={"classifier": 1.0},
-        classifier="reset",
-        projection=projection,
-        batch_norm="eval",
-    )
-    return learn, probe
-
-
-@METHODS.register("supcon_ce", source="convergent sections 5.4 and 5.7; Khosla et al. 2020")
-def supcon_ce(
-    *,
-    temperature: float = 0.07,
-    contrastive_weight: float = 0.5,
-    ce_weight: float = 0.5,
-    projection: int = 128,
-    classifier_input: str = "features",
-) -> tuple[Stage, ...]:
-    """Supervised contrastive loss on two views plus cross-entropy on the first."""
-    return _with_ce("supcon", temperature, contrastive_weight, ce_weight, projection, classifier_input)
-
-
-@METHODS.register("simclr_ce", source="convergent section 5.7; Chen et al. 2020")
-def simclr_ce(
-    *,
-    temperature: float = 0.07,
-    contrastive_weight: float = 0.5,
-    ce_weight: float = 0.5,
-    projection: int = 128,
-    classifier_input: str = "features",
-) -> tuple[Stage, ...]:
-    """SimCLR's contrastive loss on two views plus cross-entropy on the first."""
-    return _with_ce("simclr", temperature, contrastive_weight, ce_weight, projection, classifier_input)
-
-
-@METHODS.register("supcon", source="Khosla et al. 2020, Eq. 2; convergent sections 5.3 and 5.4")
-def supcon(*, temperature: float = 0.07, projection: int = 128, probe_epochs: float = 0.2) -> tuple[Stage, ...]:
-    """Supervised contrastive learning alone, then a linear probe on the frozen features."""
-    return _with_probe("supcon", temperature, projection, probe_epochs)
-
-
-@METHODS.register("simclr", source="Chen et al. 2020; convergent section 5.7")
-def simclr(*, temperature: float = 0.07, projection: int = 128, probe_epochs: float = 0.2) -> tuple[Stage, ...]:
-    """SimCLR (labels unused) alone, then a linear probe on the frozen features."""
-    return _with_probe("simclr", temperature, projection, probe_epochs)

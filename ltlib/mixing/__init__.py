@@ -29,9 +29,9 @@ Where others differ:
 - naver-ai/cmo counts epochs from 0 and compares ``3 < epoch``, so its mixing starts in the fifth epoch; here `first` is
   the number of epochs without it (``cmo[first=4]`` is that code). It draws a pasted batch only while it mixes.
 - TianshuXie/Cut-Thumbnail throws its coin with another generator; the definitions are the same.
-- The original CutOut zeroes the normalised image, as ``cutout`` here; a black square is ``cutoutN`` in `ltlib.augment`.
-  ``awabs`` states no size or chance for any of its three; the defaults are those of each method's own code, the sides
-  of square and thumbnail as a share of the image's (16 of 32 pixels).
+- The original CutOut zeroes the normalised image, as ``cutout`` here; a black square is ``cutoutN`` in
+  `ltlib.batches.augment`. ``awabs`` states no size or chance for any of its three; the defaults are
+  those of each method's own code, the sides of square and thumbnail as a share of the image's (16 of 32 pixels).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ltlib import files, progress
-from ltlib.report import assets, environment
+from ltlib.pages.report import assets, environment
 
 FEW_CLASSES = 20
 

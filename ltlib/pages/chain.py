@@ -14,11 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ltlib import declared, files, places, profiles, report
-from ltlib.declared import Declared
+from ltlib import files, places, profiles
 from ltlib.errors import IncompleteError, LockedError, LtlibError, SettingError, UnknownName
-from ltlib.execution import Outcome, execute
-from ltlib.report import PageState
+from ltlib.pages import declared, report
+from ltlib.pages.declared import Declared
+from ltlib.pages.execution import Outcome, execute
+from ltlib.pages.report import PageState
 
 TEXT_CHANGED = "its text or the template changed since"
 

@@ -24,9 +24,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ltlib import declared, places
-from ltlib.declared import Declared
+from ltlib import places
 from ltlib.errors import LtlibError
+from ltlib.pages import declared
+from ltlib.pages.declared import Declared
 
 TOKEN = "LTLIB_CHAIN_TOKEN"  # every process of one execution carries it, so that none outlives its notebook
 _NOT_OURS = ("MPLBACKEND", "PYTHONSTARTUP", "JPY_SESSION_NAME")

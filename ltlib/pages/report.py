@@ -20,8 +20,9 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ltlib import declared, files, profiles, progress
-from ltlib.declared import Declared
+from ltlib import files, profiles, progress
+from ltlib.pages import declared
+from ltlib.pages.declared import Declared
 
 if TYPE_CHECKING:
     import jinja2

@@ -14,11 +14,13 @@ from functools import cache
 import torch
 from torch.nn import functional as F
 
-from ltlib import datasets, models, samplers, sampling, stages
+from ltlib import datasets, models
+from ltlib.batches import draws, samplers
 from ltlib.datasets import longtail
 from ltlib.experiment import Experiment
-from ltlib.objectives import Contrastive
 from ltlib.registry import Spec
+from ltlib.training import stages
+from ltlib.training.objectives import Contrastive
 
 LAYERS_PROBED = 8
 """The probe's network has eight layers; dispatch grows with depth."""
@@ -84,7 +86,7 @@ def stage_works(experiment: Experiment) -> list[Work]:
         macs = epochs * images * views * forward * (3.0 if "backbone" in stage.lr else 1.0)
         if stage.loss is not None:
             macs += epochs / resolved.recipe.evaluate_every * info.test_images * forward
-        steps = epochs * sampling.steps_per_epoch(images, resolved.recipe.batch_size)
+        steps = epochs * draws.steps_per_epoch(images, resolved.recipe.batch_size)
         found.append(Work(steps, macs, _depth(resolved.model.name)))
     return found
 

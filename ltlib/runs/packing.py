@@ -1,9 +1,9 @@
 """Several runs at once in one process, each in a thread with a CUDA stream of its own.
 
-One run of a small network leaves most of a GPU idle. Recorded steps (`ltlib.capture`) cost Python nearly nothing, so
-one process keeps several of them going; on streams of their own they run side by side. Each run has its own network,
-generators and buffers, its kernels have the shapes they have alone, and its random numbers come from the CPU: a run's
-numbers do not depend on its company. Any methods can be mixed.
+One run of a small network leaves most of a GPU idle. Recorded steps (`ltlib.training.capture`) cost Python nearly
+nothing, so one process keeps several of them going; on streams of their own they run side by side. Each run has its own
+network, generators and buffers, its kernels have the shapes they have alone, and its random numbers come from the CPU:
+a run's numbers do not depend on its company. Any methods can be mixed.
 
 A run that fails leaves the others alone, unless it breaks the process itself: an error inside a kernel ends every run
 of the process, and each goes on from its last checkpoint.
@@ -20,11 +20,12 @@ from typing import Any, TypeVar
 
 import torch
 
-from ltlib import runs, stages
+from ltlib import runs
 from ltlib.errors import LtlibError, SettingError
 from ltlib.experiment import Experiment
-from ltlib.results import Run
-from ltlib.training import Stopped
+from ltlib.runs.result import Run
+from ltlib.training import stages
+from ltlib.training.loop import Stopped
 
 CUDA_STREAMS = 4
 """Runs at once on a GPU: an estimate for a ResNet-32 on an A100, not measured."""

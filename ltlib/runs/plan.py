@@ -9,10 +9,11 @@ import re
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
-from ltlib import cost, datasets, grids, places, profiles, store, sweep
+from ltlib import datasets, grids, places, profiles, sealed
 from ltlib.errors import SettingError
 from ltlib.experiment import Experiment
 from ltlib.progress import duration
+from ltlib.runs import cost, sweep
 
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600}
 
@@ -116,7 +117,7 @@ def _stages(experiments: Iterable[Experiment]) -> dict[str, list[Experiment]]:
         resolved = experiment.resolve()
         for i in range(len(resolved.stages)):
             owners.setdefault(resolved.stage_id(i), []).append(experiment)
-    return {name: own for name, own in owners.items() if not store.finished(top / name)}
+    return {name: own for name, own in owners.items() if not sealed.finished(top / name)}
 
 
 def _prices(experiments: Sequence[Experiment], pace: cost.Pace) -> list[float]:

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import safetensors.torch
 
-from ltlib import assembly, calibration, metrics, store
-from ltlib.before_after import before_and_after, scores
+from ltlib import calibration, metrics, sealed
+from ltlib.calibration.effects import before_and_after, scores
 from ltlib.errors import RunError
 from ltlib.experiment import Experiment
 from ltlib.files import write_bytes, write_text
 from ltlib.models import Network
+from ltlib.training import assembly
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,7 +118,7 @@ class Run:
 
     @cached_property
     def history(self) -> pd.DataFrame:
-        """One row an epoch; the columns are listed in `ltlib.stages`."""
+        """One row an epoch; the columns are listed in `ltlib.training.stages`."""
         import pandas as pd
 
         return pd.read_csv(io.StringIO(self._facts["history"]))
@@ -127,7 +128,7 @@ class Run:
         """Test predictions by ``last`` and ``selected`` epoch."""
         assert self._predictions is not None
         if self.folder is not None:
-            targets = np.load(io.BytesIO(store.read_sealed(self.folder, "targets.npy")), allow_pickle=False)
+            targets = np.load(io.BytesIO(sealed.read_sealed(self.folder, "targets.npy")), allow_pickle=False)
             return stage_predictions(self._predictions.parent, targets)
         with np.load(self._predictions, allow_pickle=False) as file:
             targets = file["targets"].astype(np.int64)
@@ -150,7 +151,7 @@ class Run:
         stage = self._predictions.parent
         if not (stage / HELD_OUT).is_file():
             return None
-        tensors = safetensors.torch.load(store.read_sealed(stage, HELD_OUT))
+        tensors = safetensors.torch.load(sealed.read_sealed(stage, HELD_OUT))
         return _by_selection(tensors, tensors["targets"].numpy())
 
     @cached_property
@@ -202,7 +203,7 @@ class Run:
         chosen = folder / "selected.safetensors"
         if selection == "last" or not chosen.is_file():
             chosen = folder / "weights.safetensors"
-        network.load_state_dict(store.read_tensors(chosen))
+        network.load_state_dict(sealed.read_tensors(chosen))
         return network.eval()
 
     def record(self, folder: Path) -> Path:
@@ -225,7 +226,7 @@ class Run:
 
 def stage_predictions(stage: Path, targets: np.ndarray) -> dict[str, Predictions]:
     """Predictions by ``last`` and ``selected`` epoch from a finished stage's logits, compared with their digest."""
-    return _by_selection(safetensors.torch.load(store.read_sealed(stage, "logits.safetensors")), targets)
+    return _by_selection(safetensors.torch.load(sealed.read_sealed(stage, "logits.safetensors")), targets)
 
 
 def _by_selection(tensors: Mapping[str, Any], targets: np.ndarray) -> dict[str, Predictions]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ltlib import assembly, datasets, models, places, provenance, stages, store
+from ltlib import datasets, models, places, sealed
 from ltlib.datasets import LongTailed
 from ltlib.errors import DataError, LtlibError, RunError
 from ltlib.experiment import Experiment, Resolved
@@ -31,7 +31,9 @@ from ltlib.files import (
     write_json,
     write_text,
 )
-from ltlib.results import Predictions, Run, measure, stage_predictions
+from ltlib.runs import provenance
+from ltlib.runs.result import Run, stage_predictions
+from ltlib.training import assembly, stages
 
 
 def run(
@@ -62,7 +64,7 @@ def run(
         raise RunError(f"run {experiment.run_id} is not there; train it with ltlib train or ltlib reproduce")
     resolved = experiment.resolve()
     top = places.runs_folder()
-    with store.claim(top / "locks" / f"{resolved.run_id}.lock", f"run {resolved.run_id}"):
+    with sealed.claim(top / "locks" / f"{resolved.run_id}.lock", f"run {resolved.run_id}"):
         found = load(resolved.run_id, records=not weights)
         return found if found is not None else _train(resolved, top, report, stop)
 
@@ -78,10 +80,10 @@ def load(run_id: str, *, records: bool = True) -> Run | None:
         RunError: What is there under this id is damaged or another run.
     """
     folder = places.runs_folder() / run_id
-    if store.finished(folder):
+    if sealed.finished(folder):
         facts = _facts(folder / "run.json", run_id)
         logits = folder.parent / "stages" / facts["stages"][-1] / "logits.safetensors"
-        if store.finished(logits.parent) and logits.is_file():
+        if sealed.finished(logits.parent) and logits.is_file():
             return Run(facts, folder, None, logits)
     for folder in places.records_folders() if records else ():
         record, arrays = folder / f"{run_id}.json", folder / f"{run_id}.npz"
@@ -143,7 +145,7 @@ def _train(resolved: Resolved, top: Path, report: stages.Report, stop: Callable[
     exp = resolved.experiment
     data = load_data(exp)
     target = stages.device()
-    store.refuse_newer(top / resolved.run_id)
+    sealed.refuse_newer(top / resolved.run_id)
     sweep(top)
     started = datetime.now(UTC)
     clock = time.monotonic()
@@ -176,7 +178,7 @@ def _train(resolved: Resolved, top: Path, report: stages.Report, stop: Callable[
         made = Run(facts, folder, None, folders[-1] / "logits.safetensors")
         made.predictions = stage_predictions(folders[-1], data.test.targets)  # the folder is not sealed yet
         write_json(folder / "metrics.json", made.metrics)
-        store.seal(folder)
+        sealed.seal(folder)
     found = load(resolved.run_id)
     assert found is not None
     return found
@@ -218,8 +220,8 @@ def verify() -> list[str]:
     top = places.runs_folder()
     for folder in (done.parent for done in sorted(top.glob("*/DONE")) + sorted((top / "stages").glob("*/DONE"))):
         if not is_temporary(folder):
-            wrong += store.problems(folder)
-            if folder.parent.name == "stages" and store.finished(folder):
+            wrong += sealed.problems(folder)
+            if folder.parent.name == "stages" and sealed.finished(folder):
                 with _listed(wrong):
                     stages.stage_facts(folder)
     for name in _names():
@@ -251,6 +253,3 @@ def _listed(wrong: list[str]) -> Iterator[None]:
         yield
     except LtlibError as error:
         wrong.append(str(error))
-
-
-__all__ = ["Predictions", "Run", "finished", "load", "load_data", "measure", "run", "verify"]

@@ -1,7 +1,7 @@
 """Many runs: those that are finished are loaded, the rest are trained side by side.
 
-On a CPU in processes of one thread each; on a GPU in one process that keeps several runs going (`ltlib.packing`), or in
-several such processes.
+On a CPU in processes of one thread each; on a GPU in one process that keeps several runs going (`ltlib.runs.packing`),
+or in several such processes.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from ltlib import datasets, places, runs, store
+from ltlib import datasets, places, runs, sealed
 from ltlib.errors import LtlibError, RunError
 from ltlib.experiment import Experiment
 from ltlib.files import write_text
 from ltlib.progress import Progress
-from ltlib.runs import Run
-from ltlib.worker import Worker
+from ltlib.runs.store import Run
+from ltlib.runs.worker import Worker
 
 
 class RunList(list[Run]):
@@ -89,7 +89,7 @@ def run_all(
 
 def default_jobs() -> int:
     """One process a core; one on a GPU."""
-    from ltlib import stages
+    from ltlib.training import stages
 
     if stages.device().type != "cpu":
         return 1
@@ -98,7 +98,8 @@ def default_jobs() -> int:
 
 def default_streams() -> int:
     """Runs at once in each process; see `packing.default_streams`."""
-    from ltlib import packing, stages
+    from ltlib.runs import packing
+    from ltlib.training import stages
 
     return packing.default_streams(stages.device())
 
@@ -145,7 +146,7 @@ class _Todo:
     def _unfinished(experiment: Experiment) -> list[str]:
         resolved, top = experiment.resolve(), places.runs_folder() / "stages"
         names = [resolved.stage_id(i) for i in range(len(resolved.stages))]
-        return [name for name in names if not store.finished(top / name)]
+        return [name for name in names if not sealed.finished(top / name)]
 
 
 class _Seat:
@@ -235,7 +236,11 @@ class _Sweep:
     def _start(self) -> subprocess.Popen[str]:
         env = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "LTLIB_STREAMS": str(self.streams)}
         process = subprocess.Popen(
-            [sys.executable, "-m", "ltlib.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env
+            [sys.executable, "-m", "ltlib.runs.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=env,
         )
         self.processes.append(process)
         return process

@@ -1,8 +1,8 @@
 """One training process of a sweep, and its parent's end of the line.
 
-The process, ``python -m ltlib.worker``, reads experiments as JSON lines, trains them and writes what happens. It
+The process, ``python -m ltlib.runs.worker``, reads experiments as JSON lines, trains them and writes what happens. It
 outlives its runs, so imports and warm-up are paid once; with ``LTLIB_STREAMS`` it trains several at a time
-(`ltlib.packing`). When it dies, only the runs it was at are lost, and those go on from their checkpoints.
+(`ltlib.runs.packing`). When it dies, only the runs it was at are lost, and those go on from their checkpoints.
 
 A line in: ``{"run": id, "experiment": settings}``. Lines out: ``{"run": id, ...}`` with ``row`` for an epoch, and at
 last ``done``, ``error`` or ``stopped``.
@@ -86,8 +86,9 @@ def main() -> None:
 
     import torch
 
-    from ltlib import packing, stages
     from ltlib.experiment import Experiment
+    from ltlib.runs import packing
+    from ltlib.training import stages
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     parent, writing = os.getppid(), threading.Lock()

@@ -14,26 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ltlib import metrics, published
-from ltlib.exports import pivot, save, to_csv, to_html, to_latex, to_markdown
 from ltlib.statistics import t_interval
-from ltlib.verdicts import Verdict, as_fraction, verdict
+from ltlib.tables.verdicts import Verdict, as_fraction, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
-
-__all__ = [
-    "Wanted",
-    "cell_key",
-    "compare",
-    "compare_cells",
-    "measured",
-    "pivot",
-    "save",
-    "to_csv",
-    "to_html",
-    "to_latex",
-    "to_markdown",
-]
 
 COLUMNS = (
     *("document", "table", "dataset", "imbalance", "train_set", "model", "method", "stage", "split", "metric"),

@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ltlib.files import write_text
-from ltlib.verdicts import MARKS
+from ltlib.tables.verdicts import MARKS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from ltlib import models, sampling
+from ltlib import models
+from ltlib.batches import draws
 from ltlib.errors import SettingError
 from ltlib.experiment import Resolved
 from ltlib.models import Network, branches
@@ -15,7 +16,7 @@ from ltlib.models.classifiers import CLASSIFIERS, ScaledLinear
 def build(resolved: Resolved, num_classes: int) -> Network:
     """The network of a run with its initial weights, on the CPU: parts that any stage needs, one seed for all."""
     first = resolved.stages[0]
-    seed = sampling.derived_seed(resolved.seed, "weights")
+    seed = draws.derived_seed(resolved.seed, "weights")
     if first.network != "plain":
         make = branches.bilateral if first.network == "bbn" else branches.reslt
         network: Network = make(models.MODELS.create(resolved.model), num_classes, seed=seed)
@@ -40,7 +41,7 @@ def prepare(network: Network, resolved: Resolved, i: int) -> None:
     stage = resolved.stages[i]
     network.classifier_input = stage.classifier_input
     if stage.classifier == "reset":
-        models.initialise(network, sampling.derived_seed(resolved.seed, "classifier", i), parts=("classifier",))
+        models.initialise(network, draws.derived_seed(resolved.seed, "classifier", i), parts=("classifier",))
     elif stage.classifier in ("lws", "lws_mislas"):
         if not isinstance(network.classifier, nn.Linear):
             raise SettingError("learnable weight scaling needs a linear classifier from the stage before")

@@ -5,8 +5,8 @@ starts all of them at once. For that nothing may differ from step to step but wh
 
 - The steps' random numbers are sent in blocks to buffers that stay where they are; the recorded step itself selects its
   row by a counter on the device, which it raises, and writes its loss there.
-- Learning rates are tensors on the device (`ltlib.steps`), and what changes with the epoch (deferred weights, BBN's
-  alpha, TSC's assignment) is written into buffers in place. Where a tensor has moved, or a plain number of the
+- Learning rates are tensors on the device (`ltlib.training.steps`), and what changes with the epoch (deferred weights,
+  BBN's alpha, TSC's assignment) is written into buffers in place. Where a tensor has moved, or a plain number of the
   objective has changed, the step is recorded anew (`step_state.frozen`).
 - Every shape of batch has a recording of its own: the full one, and the short last one of an epoch.
 
@@ -29,10 +29,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from ltlib.batches.draws import Draw
 from ltlib.errors import SettingError
-from ltlib.sampling import Draw
-from ltlib.step_state import Kept, frozen, leaves, unfit
-from ltlib.steps import EagerStep, Step, send, set_rates
+from ltlib.training.step_state import Kept, frozen, leaves, unfit
+from ltlib.training.steps import EagerStep, Step, send, set_rates
 
 TRIALS = 3
 """Steps before a recording, as in torch's own guide."""

@@ -12,12 +12,12 @@ from typing import Any, NoReturn, Protocol
 import torch
 from torch import Tensor, nn
 
+from ltlib.batches.draws import Draw
 from ltlib.errors import DivergedError
-from ltlib.meters import Meter
 from ltlib.recipes import Recipe
-from ltlib.sampling import Draw
-from ltlib.steps import Step
-from ltlib.training_state import Outcome, State
+from ltlib.training.meters import Meter
+from ltlib.training.state import Outcome, State
+from ltlib.training.steps import Step
 
 CHECKPOINT_SECONDS = 45.0
 """A checkpoint at least every minute: a chunk of steps is shorter than the rest of it."""

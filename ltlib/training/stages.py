@@ -20,20 +20,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ltlib import accelerator, assembly, augment, capture, finishes, objectives, sampling, steps, store, training
 from ltlib import mixing as mixings
+from ltlib import sealed
+from ltlib.batches import augment
+from ltlib.batches.draws import SAMPLERS, Draw, epoch_draws, generator
+from ltlib.batches.resident import Resident
 from ltlib.datasets import ImageSet, LongTailed
 from ltlib.errors import RunError
 from ltlib.experiment import Resolved
 from ltlib.files import new_folder, read_json, sweep, write_json, write_text
 from ltlib.losses import Loss
-from ltlib.meters import Meter
-from ltlib.methods import Stage
+from ltlib.methods import Stage, finishes
 from ltlib.mixing import Mixing
 from ltlib.models import Network
-from ltlib.objectives import Objective
 from ltlib.registry import Spec
-from ltlib.resident import Resident
+from ltlib.training import accelerator, assembly, capture, loop, objectives, steps
+from ltlib.training.meters import Meter
+from ltlib.training.objectives import Objective
 
 EVALUATION_BATCH = {"cpu": 125, "cuda": 2000}
 """Images of an evaluation step. On a CPU a small batch stays in its caches: 3,300 images/s against 1,900 with 1,000
@@ -132,7 +135,7 @@ def run_stages(
     target = target or device()
     places = [folder / resolved.stage_id(i) for i in range(len(resolved.stages))]
     for place in places:
-        store.refuse_newer(place)
+        sealed.refuse_newer(place)
     ready = next((i for i, place in enumerate(places) if not _whole(place)), len(places)) - 1
     if ready == len(places) - 1:
         return places
@@ -146,12 +149,12 @@ def run_stages(
         assembly.prepare(network, resolved, i)
         if i <= ready:
             if i == ready:
-                network.load_state_dict(store.read_tensors(places[i] / "weights.safetensors"))
+                network.load_state_dict(sealed.read_tensors(places[i] / "weights.safetensors"))
             continue
-        with store.claim(folder / "locks" / f"{places[i].name}.lock", f"stage {places[i].name}", wait=True):
+        with sealed.claim(folder / "locks" / f"{places[i].name}.lock", f"stage {places[i].name}", wait=True):
             if _whole(places[i]):  # somebody else trained it while we waited
                 if i + 1 < len(places):  # a finish may have put another classifier there; it is the last stage's
-                    network.load_state_dict(store.read_tensors(places[i] / "weights.safetensors"))
+                    network.load_state_dict(sealed.read_tensors(places[i] / "weights.safetensors"))
                 continue
             _train_stage(resolved, i, network, data, train, tests, places[i], report, stop)
     return places
@@ -169,14 +172,14 @@ def _train_stage(
     stop: Callable[[], bool],
 ) -> None:
     stage = resolved.stages[i]
-    checkpoint = store.CheckpointFile(place.parent / "work" / place.name, place.name)
+    checkpoint = sealed.CheckpointFile(place.parent / "work" / place.name, place.name)
     sweep(place.parent)
     if checkpoint.folder.is_dir():
         sweep(checkpoint.folder, older_than=0)  # the stage's lock is held
     objective = objectives.create(stage, data.class_counts).to(train.targets.device)
     mixing = mixings.create(stage.mix) if stage.mix is not None else None
     started = time.monotonic()
-    outcome = training.Outcome([])
+    outcome = loop.Outcome([])
     if resolved.epochs(i):
         outcome = _fit(resolved, i, network, objective, mixing, data, train, tests, checkpoint, report, stop)
     if stage.finish is not None:
@@ -196,10 +199,10 @@ def _fit(
     data: LongTailed,
     train: Resident,
     tests: Mapping[str, Resident],
-    checkpoint: training.Checkpoint,
+    checkpoint: loop.Checkpoint,
     report: Report,
     stop: Callable[[], bool],
-) -> training.Outcome:
+) -> loop.Outcome:
     """Train the network for a stage's epochs."""
     stage, recipe, target = resolved.stages[i], resolved.stage_recipe(i), train.targets.device
     meter = Meter(target)
@@ -216,12 +219,12 @@ def _fit(
         max_norm=stage.max_norm,
     )
     epochs = resolved.epochs(i)
-    second = sampling.SAMPLERS.create(stage.second_sampler) if stage.second_sampler is not None else None
-    order, targets = sampling.SAMPLERS.create(stage.sampler), torch.as_tensor(data.train.targets)
+    second = SAMPLERS.create(stage.second_sampler) if stage.second_sampler is not None else None
+    order, targets = SAMPLERS.create(stage.sampler), torch.as_tensor(data.train.targets)
     augmentation = augment.create("+".join(recipe.augmentation) or "none")
 
-    def draws(epoch: int) -> list[sampling.Draw]:
-        return sampling.epoch_draws(
+    def draws(epoch: int) -> list[Draw]:
+        return epoch_draws(
             order,
             augmentation,
             targets,
@@ -237,7 +240,7 @@ def _fit(
             noise=objective.noise(data.num_classes),
         )
 
-    return training.fit(
+    return loop.fit(
         network,
         optimizer,
         capture.captured(step, target),
@@ -264,7 +267,7 @@ def _finish(
     train: Resident,
     tests: Mapping[str, Resident],
     precision: str,
-    outcome: training.Outcome,
+    outcome: loop.Outcome,
 ) -> None:
     """Change the network after its training, evaluate it anew, and add that as one more row of the history."""
     network.eval()
@@ -336,24 +339,24 @@ def _losses(loss: Loss, logits: Tensor, targets: Tensor) -> Tensor:
     """Each test image's loss; a loss with noise gets the same numbers at every evaluation."""
     if not loss.noise:
         return loss.per_sample(logits, targets)
-    noise = torch.rand(logits.shape, generator=sampling.generator(0, "evaluation")).to(logits.device)
+    noise = torch.rand(logits.shape, generator=generator(0, "evaluation")).to(logits.device)
     return loss.per_sample(logits, targets, noise)  # type: ignore[call-arg]
 
 
 def _write_stage(
-    place: Path, network: Network, outcome: training.Outcome, held_out: dict[str, Tensor], facts: dict[str, Any]
+    place: Path, network: Network, outcome: loop.Outcome, held_out: dict[str, Tensor], facts: dict[str, Any]
 ) -> None:
     with new_folder(place) as folder:
-        store.write_tensors(folder / "weights.safetensors", network.state_dict())
+        sealed.write_tensors(folder / "weights.safetensors", network.state_dict())
         if outcome.weights is not None:
-            store.write_tensors(folder / "selected.safetensors", outcome.weights)
+            sealed.write_tensors(folder / "selected.safetensors", outcome.weights)
         if outcome.logits:
-            store.write_tensors(folder / "logits.safetensors", outcome.logits)
+            sealed.write_tensors(folder / "logits.safetensors", outcome.logits)
         if held_out:
-            store.write_tensors(folder / "held_out.safetensors", held_out)
+            sealed.write_tensors(folder / "held_out.safetensors", held_out)
         write_text(folder / "history.csv", history_csv(outcome.history))
         write_json(folder / "outcome.json", facts)
-        store.seal(folder)
+        sealed.seal(folder)
 
 
 def history_csv(rows: list[dict[str, float]]) -> str:
@@ -373,7 +376,7 @@ def stage_facts(place: Path) -> dict[str, Any]:
     Raises:
         RunError: It is not finished, or its folder has the name of another stage.
     """
-    if not store.finished(place):
+    if not sealed.finished(place):
         raise RunError(f"stage {place.name} is not finished in {place.parent}")
     facts = read_json(place / "outcome.json")
     if facts.get("id", place.name) != place.name:
@@ -383,7 +386,7 @@ def stage_facts(place: Path) -> dict[str, Any]:
 
 def _whole(place: Path) -> bool:
     """Whether a stage is finished; see `stage_facts`."""
-    return store.finished(place) and bool(stage_facts(place))
+    return sealed.finished(place) and bool(stage_facts(place))
 
 
 def _remove(folder: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ltlib.meters import Meter
+from ltlib.training.meters import Meter
 
 _BETTER_IS_LOWER = {"best_test_loss": "test_loss", "best_validation_loss": "validation_loss"}
 

@@ -1,4 +1,4 @@
-"""What a training step changes, and what a recording of it holds on to; see `ltlib.capture`."""
+"""What a training step changes, and what a recording of it holds on to; see `ltlib.training.capture`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ltlib.sampling import Draw
-from ltlib.steps import EagerStep, autocast, send
+from ltlib.batches.draws import Draw
+from ltlib.training.steps import EagerStep, autocast, send
 
 
 class Kept:

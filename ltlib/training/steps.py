@@ -1,7 +1,8 @@
 """The optimizer's steps over a draw, eagerly: batch, forward, backward, SGD, count. No host synchronisation.
 
-`ltlib.capture` records the same step as a CUDA graph. On CUDA both use torch's fused SGD with learning rates in tensors
-on the device: numbers would be frozen in a recording, and in any other form of SGD a tensor is read by the host.
+`ltlib.training.capture` records the same step as a CUDA graph. On CUDA both use torch's fused SGD with learning rates
+in tensors on the device: numbers would be frozen in a recording, and in any other form of SGD a tensor is read by the
+host.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from ltlib.meters import Meter
+from ltlib.batches.draws import Draw
+from ltlib.batches.resident import Resident
 from ltlib.mixing import Mixing
 from ltlib.models import Network
-from ltlib.objectives import Batch, Objective
 from ltlib.recipes import Recipe
-from ltlib.resident import Resident
-from ltlib.sampling import Draw
+from ltlib.training.meters import Meter
+from ltlib.training.objectives import Batch, Objective
 
 
 class Step(Protocol):

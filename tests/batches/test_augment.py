@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 from scipy import stats
 from torchvision import transforms
 
-from ltlib import augment
+from ltlib.batches import augment
 from ltlib.errors import SettingError, UnknownName
 
 SIZES = [(8, 8), (32, 32), (7, 9), (33, 31), (1, 5), (64, 48)]

@@ -7,10 +7,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ltlib import augment, mixing, sampling
-from ltlib.sampling import Draw, derived_seed, epoch_draws, steps_per_epoch
+from ltlib import mixing
+from ltlib.batches import augment
+from ltlib.batches.draws import SAMPLERS, Draw, derived_seed, epoch_draws, generator, steps_per_epoch
 
-ORDER = sampling.SAMPLERS.create("instance_balanced")
+ORDER = SAMPLERS.create("instance_balanced")
 CROP = augment.create("crop4+flip")
 
 
@@ -87,7 +88,7 @@ def test_purposes_have_unrelated_streams() -> None:
 def test_orders_are_uniform() -> None:
     """Each image is first about equally often: chi-square over 10 images, 2,000 epochs, 99.99% quantile."""
     targets = torch.zeros(10, dtype=torch.int64)
-    first = [int(ORDER(targets, e, 1, sampling.generator(0, "order", 0, e))[0]) for e in range(2000)]
+    first = [int(ORDER(targets, e, 1, generator(0, "order", 0, e))[0]) for e in range(2000)]
     counts = torch.bincount(torch.tensor(first), minlength=10).double()
     assert float(((counts - 200) ** 2 / 200).sum()) < 33.7
 
@@ -100,7 +101,7 @@ def wired(count: int = 37, **changes: object) -> list[Draw]:
     return epoch_draws(ORDER, CROP, torch.arange(count) % 5, **given)  # type: ignore[arg-type]
 
 
-REVERSED = sampling.SAMPLERS.create("reversed")
+REVERSED = SAMPLERS.create("reversed")
 
 
 @pytest.mark.parametrize(
@@ -149,8 +150,8 @@ def test_a_part_of_a_draw_is_cut_everywhere() -> None:
 
 
 def test_a_second_stream_is_repeated_or_cut_to_the_firsts_length() -> None:
-    under = sampling.SAMPLERS.create("random_undersampling")
-    over = sampling.SAMPLERS.create("random_oversampling")
+    under = SAMPLERS.create("random_undersampling")
+    over = SAMPLERS.create("random_oversampling")
     targets = torch.tensor([0] * 20 + [1] * 4)
     given = {"seed": 0, "stage": 0, "epoch": 1, "epochs": 1, "batch_size": 8, "views": 1}
     for second, kinds in ((under, 8), (over, 24)):

@@ -12,9 +12,9 @@ from scipy import stats
 from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.transforms import InterpolationMode, autoaugment
 
-from ltlib import augment, pixels, policies
+from ltlib.batches import augment, pixels, policies
+from ltlib.batches.resident import Resident
 from ltlib.errors import SettingError, UnknownName
-from ltlib.resident import Resident
 
 MEAN, STD = (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
 STRENGTHS = {10: range(10), 31: (0, 9, 30)}

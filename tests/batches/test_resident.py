@@ -11,9 +11,11 @@ from PIL import Image, ImageOps
 from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision import transforms
 
-from ltlib import accelerator, augment, runs, stages
+from ltlib import runs
+from ltlib.batches import augment
+from ltlib.batches.resident import Resident
 from ltlib.errors import DataError, SettingError, UnknownName
-from ltlib.resident import Resident
+from ltlib.training import accelerator, stages
 
 MEAN, STD = (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
 TEXTS = [

@@ -7,7 +7,8 @@ import pytest
 import torch
 from scipy import stats
 
-from ltlib import samplers, sampling
+from ltlib.batches import samplers
+from ltlib.batches.draws import SAMPLERS, spec
 from ltlib.errors import DataError, SettingError, UnknownName
 
 COUNTS = [60, 25, 10, 0, 5]  # class 3 has no image
@@ -17,7 +18,7 @@ TARGETS = torch.repeat_interleave(torch.arange(5), torch.tensor(COUNTS))[
 
 
 def epoch(text: str, number: int = 1, epochs: int = 10, seed: int = 0, targets: torch.Tensor = TARGETS) -> torch.Tensor:
-    return sampling.SAMPLERS.create(text)(targets, number, epochs, torch.Generator().manual_seed(seed))
+    return SAMPLERS.create(text)(targets, number, epochs, torch.Generator().manual_seed(seed))
 
 
 def many(text: str, number: int = 1, epochs: int = 10, draws: int = 60, start: int = 0) -> torch.Tensor:
@@ -25,16 +26,16 @@ def many(text: str, number: int = 1, epochs: int = 10, draws: int = 60, start: i
 
 
 def test_they_are_all_registered_where_training_looks():
-    assert sampling.SAMPLERS is samplers.SAMPLERS
-    assert sampling.SAMPLERS.names()[0] == "instance_balanced"
-    assert len(sampling.SAMPLERS.names()) == 9
+    assert SAMPLERS is samplers.SAMPLERS
+    assert SAMPLERS.names()[0] == "instance_balanced"
+    assert len(SAMPLERS.names()) == 9
 
 
 def test_the_old_sampler_gives_its_old_order():
     generator = torch.Generator().manual_seed(3)
     expected = torch.randperm(100, generator=torch.Generator().manual_seed(3))
-    assert torch.equal(sampling.SAMPLERS.create("instance_balanced")(TARGETS, 1, 10, generator), expected)
-    assert sampling.spec("instance_balanced").version == 1
+    assert torch.equal(SAMPLERS.create("instance_balanced")(TARGETS, 1, 10, generator), expected)
+    assert spec("instance_balanced").version == 1
 
 
 LENGTHS = {
@@ -45,7 +46,7 @@ LENGTHS = {
 }
 
 
-@pytest.mark.parametrize("name", sampling.SAMPLERS.names())
+@pytest.mark.parametrize("name", SAMPLERS.names())
 @pytest.mark.parametrize("number", [1, 5, 10])
 def test_an_epoch_has_the_documented_length(name, number):
     order = epoch(name, number)
@@ -55,7 +56,7 @@ def test_an_epoch_has_the_documented_length(name, number):
     assert order.max() < 100
 
 
-@pytest.mark.parametrize("name", sampling.SAMPLERS.names())
+@pytest.mark.parametrize("name", SAMPLERS.names())
 def test_an_epoch_can_be_drawn_again(name):
     for number in (1, 9, 10):
         assert torch.equal(epoch(name, number, seed=5), epoch(name, number, seed=5))
@@ -187,14 +188,14 @@ def test_the_order_of_classes_is_shuffled(name):
 # --- limits ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", sampling.SAMPLERS.names())
+@pytest.mark.parametrize("name", SAMPLERS.names())
 def test_balanced_sets_are_drawn_in_balance(name):
     targets = torch.arange(60) % 3
     drawn = torch.bincount(targets[torch.cat([epoch(name, 9, 10, s, targets) for s in range(30)])], minlength=3)
     assert stats.chisquare(drawn.numpy()).pvalue > 0.01
 
 
-@pytest.mark.parametrize("name", sampling.SAMPLERS.names())
+@pytest.mark.parametrize("name", SAMPLERS.names())
 def test_one_class_and_one_image(name):
     for targets in (torch.zeros(4, dtype=torch.int64), torch.full((1,), 2)):
         order = epoch(name, 10, targets=targets)
@@ -206,6 +207,6 @@ def test_bad_input_is_refused():
         epoch("class_balanced", targets=torch.zeros(0, dtype=torch.int64))
     for text in ("deferred[start=2]", "deferred[beta=-1]", "class_aware[per_class=0]"):
         with pytest.raises(SettingError):
-            sampling.SAMPLERS.create(text)
+            SAMPLERS.create(text)
     with pytest.raises(UnknownName, match="class_balanced"):
-        sampling.spec("class_balance")
+        spec("class_balance")

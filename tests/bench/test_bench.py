@@ -107,7 +107,7 @@ def test_both_arms_see_every_image_once(monkeypatch):
 
 def test_nothing_heavy_is_imported_before_it_is_needed():
     code = (
-        "import sys, ltlib.augment, ltlib.resident, ltlib.bench;"
+        "import sys, ltlib.batches.augment, ltlib.batches.resident, ltlib.bench;"
         "print([m for m in ('torchvision', 'PIL', 'sklearn', 'pandas', 'matplotlib') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 import torch
 
-from ltlib import bench, cli, datasets, declared, stages, sweep
+from ltlib import bench, cli, datasets
 from ltlib.bench import clocks, common, loops, maps, peer, starts, together, watch, workload
 from ltlib.bench import runs as bench_runs
 from ltlib.errors import RunError, SettingError, UnknownName
+from ltlib.pages import declared
+from ltlib.runs import sweep
+from ltlib.training import stages
 
 CPU = torch.device("cpu")
 

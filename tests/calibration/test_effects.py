@@ -13,10 +13,12 @@ import pandas as pd
 import pytest
 import torch
 
-from ltlib import before_after, calibration, places, posthoc, runs, stages, store
+from ltlib import calibration, places, runs, sealed
+from ltlib.calibration import effects, posthoc
 from ltlib.errors import RunError
 from ltlib.experiment import Experiment
 from ltlib.runs import Predictions, Run
+from ltlib.training import stages
 
 GROUPS = {"head": [0, 1], "tail": [2, 3], "none": []}
 COUNTS = [60, 20, 6, 2]
@@ -33,8 +35,8 @@ def case(seed: int, images: int, counts: list[int] | None = None) -> tuple[np.nd
 
 def test_each_method_is_what_it_says() -> None:
     test, held = case(0, 400), case(1, 0, [24, 8, 3, 1])
-    found = before_after.before_and_after(*test, *held, COUNTS, GROUPS)
-    assert tuple(found) == before_after.METHODS
+    found = effects.before_and_after(*test, *held, COUNTS, GROUPS)
+    assert tuple(found) == effects.METHODS
     plain, balanced = (posthoc.fit_temperature(*held, balanced=b) for b in (False, True))
     tau, temperature = posthoc.fit_adjustment(*held, COUNTS)
     rows = {
@@ -65,16 +67,16 @@ def test_each_method_is_what_it_says() -> None:
 
 def test_bins_come_back_as_the_table_they_were() -> None:
     test, held = case(0, 400), case(1, 0, [24, 8, 3, 1])
-    found = before_after.before_and_after(*test, *held, COUNTS, GROUPS)["none"]
+    found = effects.before_and_after(*test, *held, COUNTS, GROUPS)["none"]
     json.dumps(found, allow_nan=False)
     assert None in found["bins"]["accuracy"]
     confidence, correct = calibration.confidence_and_correct(calibration.probabilities(test[0]), test[1])
     expected = calibration.reliability(confidence, correct)
-    pd.testing.assert_frame_equal(pd.DataFrame(before_after.reliability_table(found)), expected)
+    pd.testing.assert_frame_equal(pd.DataFrame(effects.reliability_table(found)), expected)
 
 
 def test_a_class_without_training_images_leaves_the_adjustments_out() -> None:
-    found = before_after.before_and_after(*case(0, 40), *case(1, 0, [5, 5, 5, 0]), [60, 20, 6, 0], GROUPS)
+    found = effects.before_and_after(*case(0, 40), *case(1, 0, [5, 5, 5, 0]), [60, 20, 6, 0], GROUPS)
     assert list(found) == ["none", "temperature", "temperature_balanced", "isotonic"]
 
 
@@ -98,7 +100,7 @@ def test_a_run_with_held_out_images(held: Experiment) -> None:
         assert found.logits is not None
         np.testing.assert_allclose(found.logits, stages.predict(run.network(selection), images), rtol=1e-5, atol=1e-6)
         said = run.predictions[selection]
-        expected = before_after.before_and_after(
+        expected = effects.before_and_after(
             said.logits,
             said.targets,
             found.logits,
@@ -124,7 +126,7 @@ def test_the_selected_weights_see_the_held_out_images_and_the_last_go_on(held: E
     plain = stages.run_stages(resolved, replace(data, validation=None), tmp_path / "other")
     assert (places_[0] / "selected.safetensors").exists(), "otherwise this test sees nothing"
     for place in places_:
-        found = store.read_tensors(place / "held_out.safetensors")
+        found = sealed.read_tensors(place / "held_out.safetensors")
         assert ("selected" in found) == (place / "selected.safetensors").exists()
         for name in set(found) - {"targets"}:
             file = "weights" if name == "last" else "selected"
@@ -155,7 +157,7 @@ def test_a_run_from_before_they_were_kept(held: Experiment) -> None:
     run = runs.run(held)
     stage = places.runs_folder() / "stages" / run._facts["stages"][-1]
     (stage / "held_out.safetensors").unlink()
-    store.seal(stage)
+    sealed.seal(stage)
     older = runs.load(run.id)
     assert older is not None
     assert older.held_out is None
@@ -184,7 +186,7 @@ def test_the_record_keeps_what_a_page_needs(held: Experiment, reports: Path) -> 
     assert found.held_out is None
     for selection in ("last", "selected"):
         kept, known = (values[selection]["posthoc"] for values in (found.metrics, expected))
-        assert list(kept) == list(before_after.METHODS)
+        assert list(kept) == list(effects.METHODS)
         for method in kept:
             assert kept[method]["held_out"] == known[method]["held_out"]
             assert kept[method]["bins"]["count"] == known[method]["bins"]["count"]
@@ -217,5 +219,5 @@ def test_the_largest_record_stays_below_100_kb(trained: Run, tmp_path: Path) -> 
     run = Run(facts, trained.folder, None, None)
     run.__dict__ |= {"predictions": said, "held_out": held}
     path = run.record(tmp_path / "records")
-    assert list(json.loads(path.read_text())["metrics"]["selected"]["posthoc"]) == list(before_after.METHODS)
+    assert list(json.loads(path.read_text())["metrics"]["selected"]["posthoc"]) == list(effects.METHODS)
     assert path.stat().st_size + path.with_suffix(".npz").stat().st_size < 100_000

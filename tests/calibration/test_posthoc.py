@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ltlib import losses, posthoc
-from ltlib.calibration import expected_calibration_error, probabilities
+from ltlib import losses
+from ltlib.calibration import expected_calibration_error, posthoc, probabilities
 from ltlib.errors import SettingError
 
 

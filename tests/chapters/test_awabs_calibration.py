@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ltlib import calibration, declared, places, published, tables
+from ltlib import calibration, places, published, tables
 from ltlib.chapters import (
     awabs_calibration,
     awabs_calibration_claims,
@@ -24,7 +24,8 @@ from ltlib.chapters.awabs_words import listed, printable
 from ltlib.chapters.claims import judge
 from ltlib.errors import SettingError
 from ltlib.notebook import Page
-from ltlib.plots import averages, errors, resampling
+from ltlib.pages import declared
+from ltlib.plots import averages, calibration_errors, oversampling
 from ltlib.runs import Run
 
 GROUPS = {"head": [0], "tail": [1]}
@@ -161,7 +162,7 @@ def test_interval_sentence_names_what_cannot_be_told() -> None:
     assert "A with 2.0%, cannot be told from B." in text
     assert "1.0 to 1.0 points" in text
     assert "stands apart" in awabs_chance.interval_sentence([rows[0], rows[2]])
-    chart = errors.with_intervals(rows)
+    chart = calibration_errors.with_intervals(rows)
     assert "A 2.0% (1.0 to 3.0; chance alone 0.5)" in chart.alt
 
 
@@ -175,24 +176,24 @@ def test_only_the_error_of_lade_lies_below_chance() -> None:
 
 def test_errors_over_bins_say_their_ends() -> None:
     panels = {"Bins of equal width": {"ce": [0.1, 0.2, 0.3]}}
-    chart = errors.over_bins(
+    chart = calibration_errors.over_bins(
         panels, (5, 15, 50), names={"ce": "CE"}, chance={"Bins of equal width": [0.01, 0.02, 0.03]}
     )
     assert "with 5, 15 and 50 bins" in chart.alt
     assert "CE 10.0%, 20.0%, 30.0%; chance 1.0%, 2.0%, 3.0%" in chart.alt
     assert len(chart.frame()) == 6
     with pytest.raises(SettingError, match="needs 2 errors"):
-        errors.over_bins(panels, (5, 15))
+        calibration_errors.over_bins(panels, (5, 15))
     with pytest.raises(SettingError, match="no calibration error"):
-        errors.with_intervals([])
+        calibration_errors.with_intervals([])
 
 
 def test_drawings_refuse_what_does_not_fit_together() -> None:
     points = np.zeros((3, 2))
     with pytest.raises(SettingError, match="differ"):
-        resampling.resampled(points, np.zeros(3, int), {"all": np.ones(2, int)}, ("a", "b"))
+        oversampling.resampled(points, np.zeros(3, int), {"all": np.ones(2, int)}, ("a", "b"))
     with pytest.raises(SettingError, match="two parents"):
-        resampling.interpolated(points, np.zeros(3, int), points, points[:2], np.zeros((1, 3, 8, 8, 3)), ("a", "b"))
+        oversampling.interpolated(points, np.zeros(3, int), points, points[:2], np.zeros((1, 3, 8, 8, 3)), ("a", "b"))
     with pytest.raises(SettingError, match="number of classes"):
         averages.group_means(["a"], [0], [4])
 
@@ -206,7 +207,7 @@ def test_gaps_by_actual_and_by_predicted_class() -> None:
     actual, predicted = (found[kind]["CE"] for kind in awabs_groups.BY)
     assert actual == pytest.approx({"head": -0.2, "tail": 0.3})
     assert predicted == pytest.approx({"head": 0.8 - 4 / 6, "tail": -0.2})
-    chart = errors.group_gaps(found)
+    chart = calibration_errors.group_gaps(found)
     assert "By predicted class, CE: head +13.3, tail -20.0" in chart.alt
 
 

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ltlib import declared, grids, places, published
+from ltlib import grids, places, published
 from ltlib.chapters import claims, convergent, convergent_beyond, convergent_discussion, convergent_judges
 from ltlib.chapters.claims import Compared, Numbers, Value, conclude, denied, every, some
 from ltlib.chapters.convergent_claims import FINDINGS, HYPOTHESES
+from ltlib.pages import declared
 
 KINDS = (True, False, None)
 

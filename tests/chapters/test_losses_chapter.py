@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from ltlib import augment, losses, mixing
+from ltlib import losses, mixing
+from ltlib.batches import augment
 from ltlib.chapters import gallery, long_tails, loss_facts
 from ltlib.chapters import losses as chapter
 from ltlib.errors import SettingError

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 import ltlib
-from ltlib import declared, verdicts
 from ltlib.chapters import start
+from ltlib.pages import declared
+from ltlib.tables import verdicts
 
 PAGES = [
     declared.Declared(id="00_start_here", title="Start here", question="What is here?", notebook="00_start_here"),

@@ -7,7 +7,7 @@ import builtins
 import numpy as np
 import pytest
 
-from ltlib import resampling
+from ltlib.datasets import resampling
 from ltlib.errors import DataError, SettingError, UnknownName
 
 COUNTS = (60, 20, 8)

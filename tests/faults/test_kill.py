@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ltlib import files, runs, store
+from ltlib import files, runs, sealed
 from ltlib.experiment import Experiment
 
 pytestmark = pytest.mark.xdist_group("processes")
@@ -105,7 +105,7 @@ def test_killed_at_random_moments(tiny: Experiment, reports: Path, monkeypatch: 
     assert killed.metrics == whole.metrics
     for i in (0, 1):
         stage = f"stages/{exp.resolve().stage_id(i)}/weights.safetensors"
-        one, other = (store.read_tensors(top / "runs" / stage) for top in (reports, reports.parent / "undisturbed"))
+        one, other = (sealed.read_tensors(top / "runs" / stage) for top in (reports, reports.parent / "undisturbed"))
         assert one.keys() == other.keys()
         assert all(one[name].equal(other[name]) for name in one)
 
@@ -134,9 +134,9 @@ def state_of(exp: Experiment, reports: Path) -> tuple[int, int, int]:
     """How far a training is: finished stages, epochs and steps of the one under way."""
     resolved = exp.resolve()
     stages = reports / "runs" / "stages"
-    done = sum(store.finished(stages / resolved.stage_id(i)) for i in (0, 1))
+    done = sum(sealed.finished(stages / resolved.stage_id(i)) for i in (0, 1))
     if done == 2:
         return 2, 0, 0
     place = stages / "work" / resolved.stage_id(done)
-    saved = store.CheckpointFile(place, resolved.stage_id(done)).load()
+    saved = sealed.CheckpointFile(place, resolved.stage_id(done)).load()
     return (done, 0, 0) if saved is None else (done, saved[0]["epoch"], saved[0]["steps_done"])

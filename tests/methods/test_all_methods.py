@@ -30,10 +30,11 @@ import pytest
 from torch import Tensor
 from torch.nn import functional as F
 
-from ltlib import losses, metrics, runs, stages, store
+from ltlib import losses, metrics, runs, sealed
 from ltlib.experiment import Experiment
 from ltlib.losses import BalancedSoftmax, Loss
 from ltlib.methods import METHODS
+from ltlib.training import stages
 
 DIGITS = Experiment(
     dataset="digits",
@@ -120,7 +121,7 @@ def trained(method: str, seed: int, folder: Path) -> dict[str, Any]:
     exp = DIGITS.replace(method=method, seed=seed)
     data = runs.load_data(exp)
     places = stages.run_stages(exp.resolve(), data, folder)
-    logits = store.read_tensors(places[-1] / "logits.safetensors")["last"]
+    logits = sealed.read_tensors(places[-1] / "logits.safetensors")["last"]
     found = metrics.evaluate(data.test.targets, logits.argmax(1).numpy(), 10, data.groups)
     curves = []
     for place in places:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 import ltlib
-from ltlib import loss_methods, losses, methods, published
+from ltlib import losses, methods, published
 from ltlib.errors import SettingError, UnknownName
-from ltlib.methods import METHODS, Stage
+from ltlib.methods import METHODS, Stage, from_losses
 
 CLASSIFICATION = [n for n in losses.names() if not losses.create(n, [5, 3]).contrastive]
 ADDED = [name for name in CLASSIFICATION if name not in ("ce", "focal")]
@@ -101,4 +101,4 @@ def test_wrong_settings_are_refused_without_data(wrong):
 def test_unknown_settings_name_the_nearest():
     with pytest.raises(UnknownName, match="did you mean tau"):
         methods.spec("vs[taus=1]")
-    assert set(loss_methods.ALIASES) <= set(METHODS.names())
+    assert set(from_losses.ALIASES) <= set(METHODS.names())

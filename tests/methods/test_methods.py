@@ -6,11 +6,12 @@ import dataclasses
 
 import pytest
 
-from ltlib import losses, methods, mixing, objectives
+from ltlib import losses, methods, mixing
 from ltlib.errors import LtlibError, SettingError
 from ltlib.files import canonical_json
 from ltlib.methods import METHODS, Stage
 from ltlib.registry import Spec
+from ltlib.training import objectives
 
 
 @pytest.mark.parametrize("name", METHODS.names())

@@ -10,10 +10,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ltlib import assembly, cost, finishes, losses, methods, mixing, models, runs, samplers, sampling, stages, store
+from ltlib import losses, methods, mixing, models, runs, sealed
+from ltlib.batches import samplers
+from ltlib.batches.draws import SAMPLERS, spec
 from ltlib.errors import SettingError
 from ltlib.experiment import Experiment
-from ltlib.methods import METHODS, Stage
+from ltlib.methods import METHODS, Stage, finishes
+from ltlib.runs import cost
+from ltlib.training import assembly, stages
 
 TWO = Experiment(
     dataset="digits",
@@ -37,7 +41,7 @@ def trained(method: str, folder: Path) -> tuple[list[dict[str, Tensor]], list[An
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LTLIB_DEVICE", "cpu")
         places = stages.run_stages(exp.resolve(), runs.load_data(exp), folder, report=rows.append)
-    return [store.read_tensors(place / "weights.safetensors") for place in places], rows
+    return [sealed.read_tensors(place / "weights.safetensors") for place in places], rows
 
 
 def changed(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
@@ -158,7 +162,7 @@ def test_tau_normalised_weights_have_length_one_and_no_bias(folder: Path) -> Non
     _, _, test = features_of(exp, first)
     place = folder / exp.resolve().stage_id(1)
     torch.testing.assert_close(
-        store.read_tensors(place / "logits.safetensors")["last"], test @ weight.T, atol=1e-4, rtol=1e-4
+        sealed.read_tensors(place / "logits.safetensors")["last"], test @ weight.T, atol=1e-4, rtol=1e-4
     )
 
 
@@ -172,7 +176,7 @@ def test_nearest_class_mean_equals_a_slow_loop(folder: Path) -> None:
         assert len(mine) == data.class_counts[c]
         means.append(sum(mine) / len(mine))
     wanted = [[float(F.cosine_similarity(x.double(), mean, dim=0)) for mean in means] for x in test]
-    logits = store.read_tensors(folder / exp.resolve().stage_id(1) / "logits.safetensors")["last"]
+    logits = sealed.read_tensors(folder / exp.resolve().stage_id(1) / "logits.safetensors")["last"]
     torch.testing.assert_close(logits.double(), torch.tensor(wanted, dtype=torch.float64), atol=1e-5, rtol=1e-5)
     assert set(second) - set(first) == set()
     assert "classifier.bias" not in second
@@ -241,7 +245,7 @@ def test_second_stages_follow_their_sources() -> None:
         )
         assert "backbone" not in stage.lr
         assert stage.sampler.name in ("class_balanced", "class_aware")
-    assert Experiment(method="mislas").resolve().stages[1].sampler == sampling.spec("class_aware")
+    assert Experiment(method="mislas").resolve().stages[1].sampler == spec("class_aware")
     assert Experiment(method="weight_balancing").resolve().stage_recipe(0).weight_decay == 5e-3
     assert Experiment(method="weight_balancing").resolve().stage_recipe(1).weight_decay == 2e-4
 
@@ -271,7 +275,7 @@ def test_estimates_count_what_a_sampler_visits() -> None:
     assert samplers.epoch_length("random_oversampling", [5, 3, 1]) == 15
     assert more.steps > 2.5 * plain.steps
     assert more.macs > 1.4 * plain.macs
-    assert methods.stages("oversampling")[0].sampler == sampling.spec("random_oversampling")
+    assert methods.stages("oversampling")[0].sampler == spec("random_oversampling")
 
 
 @pytest.mark.parametrize(
@@ -309,8 +313,8 @@ def test_what_a_stage_says_reaches_its_steps(method: str, tmp_path: Path, monkey
         for epoch in range(1, resolved.epochs(i) + 1):
             found = next(seen)
             assert (found["stage"], found["epoch"], found["epochs"]) == (i, epoch, resolved.epochs(i))
-            assert found["order"] == sampling.SAMPLERS.create(stage.sampler)
-            second = None if stage.second_sampler is None else sampling.SAMPLERS.create(stage.second_sampler)
+            assert found["order"] == SAMPLERS.create(stage.sampler)
+            second = None if stage.second_sampler is None else SAMPLERS.create(stage.second_sampler)
             assert (found["mixing"], found["second"]) == (mixes, second)
             wanted = {"equalization": (1, 10), "kcl": (2, 1)}.get(method.partition("[")[0]) if i == 0 else None
             assert found["noise"] == wanted

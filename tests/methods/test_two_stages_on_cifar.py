@@ -13,11 +13,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from ltlib import calibration, runs, stages, store
+from ltlib import calibration, runs, sealed
 from ltlib.experiment import Experiment
-from ltlib.results import stage_predictions
-from ltlib.stage_methods import AWABS_VARIANTS
-from ltlib.training import Stopped
+from ltlib.methods import AWABS_VARIANTS
+from ltlib.runs.result import stage_predictions
+from ltlib.training import stages
+from ltlib.training.loop import Stopped
 
 pytestmark = [
     pytest.mark.skipif("LTLIB_DATA" not in os.environ, reason="set LTLIB_DATA to the folder with CIFAR"),
@@ -59,7 +60,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[list[Pa
 
 def changes(places: list[Path]) -> dict[str, bool]:
     """Which tensors the second stage changed, bit for bit."""
-    first, second = (store.read_tensors(place / "weights.safetensors") for place in places)
+    first, second = (sealed.read_tensors(place / "weights.safetensors") for place in places)
     assert first.keys() == second.keys()
     return {name: not _same(first[name], second[name]) for name in first}
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ltlib import chain, declared, execution
-from ltlib.declared import Declared
 from ltlib.errors import IncompleteError, LockedError, SettingError, UnknownName
+from ltlib.pages import chain, declared, execution
+from ltlib.pages.declared import Declared
 
 
 def page(name: str, *after: str) -> Declared:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ltlib import declared, places, published
+from ltlib import places, published
 from ltlib.errors import DataError, SettingError, UnknownName
+from ltlib.pages import declared
 
 RAW = {
     "id": "convergent/cifar10",

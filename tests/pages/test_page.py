@@ -12,8 +12,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from ltlib import declared, notebook
+from ltlib import notebook
 from ltlib.errors import IncompleteError, SettingError, UnknownName
+from ltlib.pages import declared
 
 ALT = "Two points rise from 1 to 2 over the two epochs"
 
@@ -167,7 +168,8 @@ def test_where_nobody_moves_sliders(monkeypatch):
 
 
 def test_runs_are_used_stamped_and_their_failures_and_gaps_said(page, monkeypatch):
-    from ltlib import grids, sweep
+    from ltlib import grids
+    from ltlib.runs import sweep
 
     run = SimpleNamespace(id="abcdefabcdef", fingerprint="0123456789")
     reason = SimpleNamespace(reason="one network stands for all")

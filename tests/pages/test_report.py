@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ltlib import cards, declared, report
-from ltlib.report import PageState
+from ltlib.pages import cards, declared, report
+from ltlib.pages.report import PageState
 
 EXPORTER = report.Exporter()
 NASTY = "<img src=x onerror=alert(1)>"

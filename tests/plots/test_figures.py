@@ -14,18 +14,7 @@ from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.patches import Rectangle
 
 from ltlib.errors import LtlibError, SettingError, UnknownName
-from ltlib.plots import (
-    bars,
-    before_after,
-    calibration,
-    curves,
-    diagrams,
-    distribution,
-    embedding,
-    export,
-    images,
-    matrices,
-)
+from ltlib.plots import bars, calibration, curves, diagrams, distribution, embedding, export, images, matrices, posthoc
 from ltlib.plots.style import Chart
 
 NAMES = [f"c{i}" for i in range(10)]
@@ -435,7 +424,7 @@ def test_before_and_after_names_the_best_and_keeps_a_far_likelihood_in_sight() -
         "none": {"ece": 0.02, "nll": 1.9, "accuracy": 0.4},
         "temperature": {"ece": 0.1, "nll": 2.0, "accuracy": 0.4},
     }
-    fig = before_after.before_after({"ce": changes, "balanced_softmax": alone})
+    fig = posthoc.before_after({"ce": changes, "balanced_softmax": alone})
     first, second = fig.axes
     assert second.get_xlim()[1] < 4
     assert {"34.00", "29.0", "4.0", "1.57", "CE", "before", "isotonic"} <= set(texts(fig))
@@ -445,7 +434,7 @@ def test_before_and_after_names_the_best_and_keeps_a_far_likelihood_in_sight() -
     assert fig.frame()["nll"].tolist() == [2.3, 2.2, 34.0, 1.57, 1.9, 2.0]
     for wrong in ({}, {"ce": {"temperature": changes["temperature"]}}):
         with pytest.raises(SettingError, match="nothing to draw"):
-            before_after.before_after(wrong)
+            posthoc.before_after(wrong)
 
 
 # --- embedding --------------------------------------------------------------------------------------------------------

@@ -6,7 +6,10 @@ import importlib
 
 import pytest
 
-from ltlib import augment, experiment, losses, methods, mixing, posthoc, published, resampling, samplers
+from ltlib import experiment, losses, methods, mixing, published
+from ltlib.batches import augment, samplers
+from ltlib.calibration import posthoc
+from ltlib.datasets import resampling
 from ltlib.errors import UnknownName
 
 RESOLVE = {

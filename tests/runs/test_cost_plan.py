@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from ltlib import cost, datasets, grids, models, plan
-from ltlib.cost import Pace, Work
+from ltlib import datasets, grids, models
 from ltlib.errors import SettingError, UnknownName
 from ltlib.experiment import Experiment
-from ltlib.runs import Run
+from ltlib.runs import Run, cost, plan
+from ltlib.runs.cost import Pace, Work
 
 PLAIN = Experiment(dataset="cifar10", imbalance_factor=100, model="resnet32", method="ce", recipe="ldam")
 

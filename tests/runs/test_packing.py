@@ -12,11 +12,12 @@ import pytest
 import torch
 from test_capture import numbers, same
 
-from ltlib import packing, runs, stages, sweep
+from ltlib import runs
 from ltlib.errors import RunError, SettingError
 from ltlib.experiment import Experiment
-from ltlib.runs import Run
-from ltlib.training import Stopped
+from ltlib.runs import Run, packing, sweep
+from ltlib.training import stages
+from ltlib.training.loop import Stopped
 
 CPU = torch.device("cpu")
 

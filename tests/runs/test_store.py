@@ -13,10 +13,11 @@ import pandas as pd
 import pytest
 import torch
 
-from ltlib import calibration, experiment, metrics, places, runs, stages, store
+from ltlib import calibration, experiment, metrics, places, runs, sealed
 from ltlib.errors import DataError, LockedError, RunError
 from ltlib.experiment import Experiment
 from ltlib.runs import Run
+from ltlib.training import stages
 
 Snapshot = Callable[[Path], dict[str, tuple[bytes, int]]]
 COLUMNS = [
@@ -121,7 +122,7 @@ def test_missing_data_leaves_nothing_but_a_free_lock(tiny: Experiment, no_data: 
 def test_a_claimed_run_is_refused_and_names_the_holder(tiny: Experiment) -> None:
     lock = places.runs_folder() / "locks" / f"{tiny.run_id}.lock"
     with (
-        store.claim(lock, "it"),
+        sealed.claim(lock, "it"),
         pytest.raises(LockedError, match=rf"run {tiny.run_id} is being worked on by process \d+ on "),
     ):
         runs.run(tiny)
@@ -232,7 +233,7 @@ def test_runs_of_changed_components_are_not_shown(trained: Run, monkeypatch: pyt
 def test_other_images_than_before_are_found(trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert trained.folder is not None
     rewrite(trained.folder / "run.json", fingerprint="0" * 64)
-    store.seal(trained.folder)  # DONE lists itself no more than before
+    sealed.seal(trained.folder)  # DONE lists itself no more than before
     lines = [line for line in runs.verify() if "other images" in line]
     assert len(lines) == 1
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from ltlib import places, runs, store, sweep
+from ltlib import places, runs, sealed
 from ltlib.errors import RunError, UnknownName
 from ltlib.experiment import Experiment
 from ltlib.progress import Progress
-from ltlib.runs import Run
+from ltlib.runs import Run, sweep
 
 pytestmark = pytest.mark.xdist_group("processes")
 
@@ -52,7 +52,7 @@ def test_two_workers_a_run_without_data_a_killed_worker_and_the_rest(tiny: Exper
     assert runs.verify() == []
     assert sweep.missing([long, first, lost, second]) == [long, lost]
     assert found[0].provenance["threads"] == 1
-    with store.claim(places.runs_folder() / "locks" / f"{long.run_id}.lock", "it"):
+    with sealed.claim(places.runs_folder() / "locks" / f"{long.run_id}.lock", "it"):
         pass  # the killed worker holds nothing
 
 

@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ltlib import metrics, published, tables, verdicts
-from ltlib.exports import layout
-from ltlib.tables import Wanted
+from ltlib import metrics, published, tables
+from ltlib.tables import verdicts
+from ltlib.tables.comparison import Wanted
+from ltlib.tables.exports import layout
 
 
 @dataclass(frozen=True)

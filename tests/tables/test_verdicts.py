@@ -6,10 +6,10 @@ import math
 
 import pytest
 
-from ltlib import verdicts
 from ltlib.errors import SettingError, UnknownName
 from ltlib.statistics import t_interval
-from ltlib.verdicts import verdict
+from ltlib.tables import verdicts
+from ltlib.tables.verdicts import verdict
 
 
 @pytest.mark.parametrize(

@@ -19,13 +19,14 @@ import torch
 from test_steps import TRAINED, Watch, made
 from torch import Tensor
 
-from ltlib import capture, objectives, runs, step_state, steps, store, training
-from ltlib.capture import CapturedStep, StaticStep
+from ltlib import runs, sealed
+from ltlib.batches.draws import Draw
 from ltlib.errors import SettingError
 from ltlib.experiment import Experiment
 from ltlib.runs import Run
-from ltlib.sampling import Draw
-from ltlib.training_state import State
+from ltlib.training import capture, loop, objectives, step_state, steps
+from ltlib.training.capture import CapturedStep, StaticStep
+from ltlib.training.state import State
 
 
 class Repeats:
@@ -305,9 +306,9 @@ def numbers(run: Run) -> tuple[list[dict[str, str]], dict[str, Tensor]]:
     assert run.folder is not None
     rows = list(csv.DictReader((run.folder / "history.csv").read_text().splitlines()))
     tensors: dict[str, Tensor] = {}
-    for name in store.read_json(run.folder / "run.json")["stages"]:
+    for name in sealed.read_json(run.folder / "run.json")["stages"]:
         for file in sorted((run.folder.parent / "stages" / name).glob("*.safetensors")):
-            tensors |= {f"{name}/{file.name}/{key}": value for key, value in store.read_tensors(file).items()}
+            tensors |= {f"{name}/{file.name}/{key}": value for key, value in sealed.read_tensors(file).items()}
     return [{key: value for key, value in row.items() if key != "seconds"} for row in rows], tensors
 
 
@@ -332,7 +333,7 @@ def test_a_recorded_run_is_the_eager_run_also_where_it_was_stopped(
             monkeypatch.setattr(capture, "captured", captured)
         if name == "resumed":
             asked = itertools.count()
-            with pytest.raises(training.Stopped):
+            with pytest.raises(loop.Stopped):
                 runs.run(experiment, stop=lambda asked=asked: next(asked) == 3)  # type: ignore[misc]
         found.append(numbers(runs.run(experiment)))
     assert all(step.refusal is None and step.recordings for step in made_)

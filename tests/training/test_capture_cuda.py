@@ -12,8 +12,8 @@ import torch
 from test_capture import everything, train
 from test_steps import TRAINED, made
 
-from ltlib import accelerator, capture
-from ltlib.capture import CapturedStep
+from ltlib.training import accelerator, capture
+from ltlib.training.capture import CapturedStep
 
 
 class Driver:

@@ -13,11 +13,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from ltlib import assembly, augment, methods, mixing, objectives, recipes, sampling, stages, steps, training
+from ltlib import methods, mixing, recipes
+from ltlib.batches import augment
+from ltlib.batches.draws import SAMPLERS, Draw, epoch_draws
+from ltlib.batches.resident import Resident
 from ltlib.errors import DivergedError
-from ltlib.meters import Meter
-from ltlib.resident import Resident
-from ltlib.training import Outcome, Stopped
+from ltlib.training import assembly, loop, objectives, stages, steps
+from ltlib.training.loop import Outcome, Stopped
+from ltlib.training.meters import Meter
 
 CLASSES, IMAGES = 4, 48
 COUNTS = [24, 12, 8, 4]
@@ -68,9 +71,9 @@ class Training:
         )
         self.evaluations = 0
 
-    def draws(self, epoch: int) -> list[sampling.Draw]:
-        return sampling.epoch_draws(
-            sampling.SAMPLERS.create("instance_balanced"),
+    def draws(self, epoch: int) -> list[Draw]:
+        return epoch_draws(
+            SAMPLERS.create("instance_balanced"),
             augment.create("crop1+flip"),
             self.data.targets,
             seed=0,
@@ -81,7 +84,7 @@ class Training:
             views=self.objective.views,
             mixing=self.mixing,
             image_size=(8, 8),
-            second=None if self.stage.second_sampler is None else sampling.SAMPLERS.create(self.stage.second_sampler),
+            second=None if self.stage.second_sampler is None else SAMPLERS.create(self.stage.second_sampler),
             noise=self.objective.noise(CLASSES),
         )
 
@@ -96,7 +99,7 @@ class Training:
         stop: Callable[[], bool] = lambda: False,
         report: Callable[[Mapping[str, float]], None] = lambda row: None,
     ) -> Outcome:
-        return training.fit(
+        return loop.fit(
             self.network,
             self.optimizer,
             self.step,
@@ -175,7 +178,7 @@ SETTINGS = ["epochs=3;selection=best_test_loss", "epochs=3;nesterov=true;evaluat
 @pytest.mark.parametrize("method", ["ce", "supcon_ce"])
 @pytest.mark.parametrize("recipe", SETTINGS)
 def test_stopped_and_resumed_equals_run_through(monkeypatch: pytest.MonkeyPatch, method: str, recipe: str) -> None:
-    monkeypatch.setattr(training, "_chunks", one_step_chunks)  # a question about stopping after every step
+    monkeypatch.setattr(loop, "_chunks", one_step_chunks)  # a question about stopping after every step
     expected = run_through(recipe, method)
     assert any(value is not None for name, value in expected.items() if name.startswith("momentum."))
     assert "saved.momentum.0" in expected
@@ -212,7 +215,7 @@ WIRED = [
 
 @pytest.mark.parametrize("method", WIRED)
 def test_methods_with_more_than_a_loss_resume_bit_for_bit(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
-    monkeypatch.setattr(training, "_chunks", one_step_chunks)
+    monkeypatch.setattr(loop, "_chunks", one_step_chunks)
     torch.manual_seed(1)
     recipe = "epochs=8" if method.startswith("cmo") else "epochs=3"  # cmo pauses in the first and last three epochs
     expected = run_through(recipe, method)
@@ -238,7 +241,7 @@ def test_a_loss_that_learns_is_in_the_checkpoint() -> None:
     torch.testing.assert_close(centres.norm(dim=1), torch.ones(CLASSES))
 
 
-def one_step_chunks(draws: list[sampling.Draw], skip: int, pace: Callable[[], float]) -> Any:
+def one_step_chunks(draws: list[Draw], skip: int, pace: Callable[[], float]) -> Any:
     for draw in draws:
         for s in range(draw.steps):
             if skip:
@@ -252,7 +255,7 @@ def test_chunks_cover_every_step_once_in_order() -> None:
     whole_epoch = torch.cat([draw.index.flatten() for draw in draws])
     for skip in range(7):
         for pace in (0.0, 1e-9, 2.0, 100.0):
-            found = list(training._chunks(draws, skip, lambda pace=pace: pace))  # type: ignore[misc]
+            found = list(loop._chunks(draws, skip, lambda pace=pace: pace))  # type: ignore[misc]
             index = torch.cat([chunk.index.flatten() for chunk in found]) if found else torch.empty(0)
             assert index.tolist() == whole_epoch[8 * skip :].tolist()
             assert all(chunk.views["dy"].shape[0] == chunk.steps for chunk in found)
@@ -261,7 +264,7 @@ def test_chunks_cover_every_step_once_in_order() -> None:
 @pytest.mark.parametrize("left_out", ["momentum", "meter", "network", "logits", "best"])
 def test_a_state_without_a_part_would_be_noticed(monkeypatch: pytest.MonkeyPatch, left_out: str) -> None:
     """The comparison above sees what it claims to see: leaving anything out of a checkpoint makes it fail."""
-    monkeypatch.setattr(training, "_chunks", one_step_chunks)
+    monkeypatch.setattr(loop, "_chunks", one_step_chunks)
     real = Training.evaluate
 
     def rising(self: Training) -> tuple[dict[str, float], Tensor | None]:
@@ -276,31 +279,31 @@ def test_a_state_without_a_part_would_be_noticed(monkeypatch: pytest.MonkeyPatch
     assert expected["epochs"] == {"last": 3, "selected": 1}
     in_the_last_epoch = {2 * 7 + 3}
     assert differing(expected, results(stopped_at(recipe, "ce", in_the_last_epoch)[0])) == []
-    complete = training.State.tensors
+    complete = loop.State.tensors
 
-    def incomplete(self: training.State) -> dict[str, Tensor]:
+    def incomplete(self: loop.State) -> dict[str, Tensor]:
         found = complete(self)
         kept = {key: value for key, value in found.items() if not key.startswith(f"{left_out}.")}
         if left_out in ("network", "meter"):  # the loader wants them: zeros instead
             kept |= {key: torch.zeros_like(value) for key, value in found.items() if key not in kept}
         return kept
 
-    monkeypatch.setattr(training.State, "tensors", incomplete)
+    monkeypatch.setattr(loop.State, "tensors", incomplete)
     found, _ = stopped_at(recipe, "ce", in_the_last_epoch)
     assert differing(expected, results(found)) != []
 
 
 @pytest.mark.parametrize("left_out", ["centres", "assignment"])
 def test_a_state_without_what_a_loss_learnt_would_be_noticed(monkeypatch: pytest.MonkeyPatch, left_out: str) -> None:
-    monkeypatch.setattr(training, "_chunks", one_step_chunks)
+    monkeypatch.setattr(loop, "_chunks", one_step_chunks)
     method = "tsc[k=2;projection=16]"
     expected = results(run_through("epochs=3", method))
-    complete = training.State.tensors
+    complete = loop.State.tensors
 
-    def incomplete(self: training.State) -> dict[str, Tensor]:
+    def incomplete(self: loop.State) -> dict[str, Tensor]:
         return {k: torch.zeros_like(v) if k.endswith(left_out) else v for k, v in complete(self).items()}
 
-    monkeypatch.setattr(training.State, "tensors", incomplete)
+    monkeypatch.setattr(loop.State, "tensors", incomplete)
     found, _ = stopped_at("epochs=3", method, {2 * 7 - 2})
     assert differing(expected, results(found)) != []
 
@@ -331,7 +334,7 @@ class Scripted(Training):
         self.seen: dict[int, dict[str, Tensor]] = {}
         draws = self.draws
 
-        def counted(epoch: int) -> list[sampling.Draw]:
+        def counted(epoch: int) -> list[Draw]:
             self.epoch = epoch
             return draws(epoch)[:1]
 
@@ -447,7 +450,7 @@ class Diverging(Training):
         super().__init__("epochs=3")
         real, steps_done, self.what = self.step, 0, what
 
-        def step(draw: sampling.Draw, lr: float) -> Tensor:
+        def step(draw: Draw, lr: float) -> Tensor:
             nonlocal steps_done
             losses = real(draw, lr)
             at = (epoch - 1) * 6 + 3 - steps_done
@@ -484,7 +487,7 @@ def test_weights_that_are_no_numbers_are_found_before_they_are_evaluated_or_save
     memory, made = Memory(), Diverging("weights")
     real = made.step
 
-    def last_chunk_only(draw: sampling.Draw, lr: float) -> Tensor:
+    def last_chunk_only(draw: Draw, lr: float) -> Tensor:
         return torch.nan_to_num(real(draw, lr), nan=1.0)  # the losses before the broken step say nothing
 
     made.step = last_chunk_only

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from ltlib import calibration
-from ltlib.meters import Meter
+from ltlib.training.meters import Meter
 
 
 @pytest.mark.parametrize("sharpness", [0.1, 1.0, 5.0, 50.0])

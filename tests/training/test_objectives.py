@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ltlib import losses, methods, models, objectives
+from ltlib import losses, methods, models
+from ltlib.training import objectives
 
 COUNTS = [6, 3, 2]
 

@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 import torch
 
-from ltlib import assembly, models, runs, stages, store
+from ltlib import models, runs, sealed
 from ltlib.errors import RunError
 from ltlib.experiment import Experiment
-from ltlib.training import Stopped
+from ltlib.training import assembly, stages
+from ltlib.training.loop import Stopped
 
 Snapshot = Callable[[Path], dict[str, tuple[bytes, int]]]
 
@@ -36,7 +37,7 @@ def test_two_stages_and_what_they_leave(two: Experiment, tmp_path: Path) -> None
     places, rows = train(two, tmp_path)
     assert [(row["stage"], row["epoch"], row["epochs"]) for row in rows] == [(1, 1, 2), (1, 2, 2), (2, 1, 1)]
     assert [place.name for place in places] == [two.resolve().stage_id(i) for i in (0, 1)]
-    learn, probe = (store.read_tensors(place / "weights.safetensors") for place in places)
+    learn, probe = (sealed.read_tensors(place / "weights.safetensors") for place in places)
     frozen = [name for name in learn if not name.startswith("classifier")]
     assert all(torch.equal(learn[name], probe[name]) for name in frozen)
     assert any("running_var" in name for name in frozen)

@@ -11,10 +11,13 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ltlib import assembly, augment, losses, methods, mixing, models, objectives, recipes, sampling, stages, steps
-from ltlib.meters import Meter
+from ltlib import losses, methods, mixing, models, recipes
+from ltlib.batches import augment
+from ltlib.batches.draws import SAMPLERS, Draw, epoch_draws, spec
+from ltlib.batches.resident import Resident
 from ltlib.methods import METHODS, Stage
-from ltlib.resident import Resident
+from ltlib.training import assembly, objectives, stages, steps
+from ltlib.training.meters import Meter
 
 WAITS = (
     *("_local_scalar_dense", "nonzero", "masked_select", "item", "is_nonzero", "equal", "_to_cpu", "_unique2"),
@@ -51,7 +54,7 @@ class Watch(TorchDispatchMode):
 
 def made(
     text: str, index: int = 0, device: torch.device | str = "cpu"
-) -> tuple[Stage, models.Network, steps.EagerStep, list[sampling.Draw]]:
+) -> tuple[Stage, models.Network, steps.EagerStep, list[Draw]]:
     found = methods.stages(text)
     what: Any = SimpleNamespace(stages=found, model="resnet8", seed=3)
     stage, counts = found[index], [16, 12, 8, 4]
@@ -76,8 +79,8 @@ def made(
         class_counts=torch.tensor(counts),
         max_norm=stage.max_norm,
     )
-    draws = sampling.epoch_draws(
-        sampling.SAMPLERS.create(stage.sampler),
+    draws = epoch_draws(
+        SAMPLERS.create(stage.sampler),
         augment.create("crop1+flip"),
         data.targets.cpu(),
         seed=0,
@@ -88,7 +91,7 @@ def made(
         views=objective.views,
         mixing=mixes,
         image_size=(8, 8),
-        second=None if stage.second_sampler is None else sampling.SAMPLERS.create(stage.second_sampler),
+        second=None if stage.second_sampler is None else SAMPLERS.create(stage.second_sampler),
         noise=objective.noise(4),
     )
     objective.set_epoch(8, 16)
@@ -234,8 +237,8 @@ def test_cmo_pastes_images_of_the_data_set_with_inverse_frequency() -> None:
     _, _, step, _ = made("cmo")
     index = []
     for epoch in range(5, 12):
-        found = sampling.epoch_draws(
-            sampling.SAMPLERS.create("instance_balanced"),
+        found = epoch_draws(
+            SAMPLERS.create("instance_balanced"),
             augment.create("crop1+flip"),
             step.data.targets.repeat(40),
             seed=0,
@@ -260,13 +263,13 @@ def test_cmo_pastes_images_of_the_data_set_with_inverse_frequency() -> None:
 def test_the_second_branch_sees_rare_classes_more_often() -> None:
     """BBN's re-balancing branch: class c with a chance in proportion to 1 / n_c; the first stream is the plain one."""
     stage, _, step, draws = made("bbn")
-    assert stage.second_sampler == sampling.spec("reversed")
+    assert stage.second_sampler == spec("reversed")
     first = torch.cat([draw.index.flatten() for draw in draws])
     assert sorted(first.tolist()) == list(range(40))
     seen = torch.zeros(4)
     for epoch in range(1, 200):
-        found = sampling.epoch_draws(
-            sampling.SAMPLERS.create(stage.sampler),
+        found = epoch_draws(
+            SAMPLERS.create(stage.sampler),
             augment.create("none"),
             step.data.targets,
             seed=0,
@@ -275,7 +278,7 @@ def test_the_second_branch_sees_rare_classes_more_often() -> None:
             epochs=200,
             batch_size=16,
             views=1,
-            second=sampling.SAMPLERS.create("reversed"),
+            second=SAMPLERS.create("reversed"),
         )
         assert all(draw.second is not None and draw.second.index.shape == draw.index.shape for draw in found)
         second = torch.cat([draw.second.index.flatten() for draw in found])  # type: ignore[union-attr]

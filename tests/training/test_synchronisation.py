@@ -10,9 +10,10 @@ from test_capture import Repeats, everything
 from test_steps import TRAINED, Watch, made
 from torch import Tensor
 
-from ltlib import losses, recipes, step_state, steps, training
-from ltlib.capture import CapturedStep, StaticStep
-from ltlib.sampling import Draw
+from ltlib import losses, recipes
+from ltlib.batches.draws import Draw
+from ltlib.training import loop, step_state, steps
+from ltlib.training.capture import CapturedStep, StaticStep
 
 
 @pytest.mark.parametrize(("text", "index"), TRAINED)
@@ -103,7 +104,7 @@ def test_an_epoch_of_training_waits_a_fixed_number_of_times(text: str, index: in
             return losses_
 
         with Watch() as whole:
-            training.fit(
+            loop.fit(
                 network,
                 eager.optimizer,
                 watched,

@@ -1,0 +1,1 @@
+"""From stored images to the batch of a step: order, augmentation, mixing, images that stay on the device."""

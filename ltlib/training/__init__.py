@@ -1,0 +1,1 @@
+"""Training: the network put together, what a step minimises, the step, the epochs, the stages, the evaluation."""
