@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_capture import numbers, same
+from outcomes import numbers, same
 
 from ltlib import runs
 from ltlib.errors import RunError, SettingError

@@ -172,7 +172,7 @@ def test_runs_that_wait_for_a_stage_under_way_let_others_go_first(
     assert todo.take() == mixup, "crt and lws begin with the stage that ce is at"
     assert todo.take() == crt, "nothing else is left"
     done = base.resolve().stage_id(0)
-    monkeypatch.setattr(sweep.store, "finished", lambda place: place.name == done)
+    monkeypatch.setattr(sweep.sealed, "finished", lambda place: place.name == done)
     todo.finish(base)
     assert todo.take() == lws, "what is finished keeps nobody waiting"
     assert todo.take() is None
@@ -181,6 +181,6 @@ def test_runs_that_wait_for_a_stage_under_way_let_others_go_first(
 def test_finished_first_stages_do_not_put_runs_in_a_row(tiny: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     crt, lws = tiny.replace(method="crt"), tiny.replace(method="lws")
     shared = crt.resolve().stage_id(0)
-    monkeypatch.setattr(sweep.store, "finished", lambda place: place.name == shared)
+    monkeypatch.setattr(sweep.sealed, "finished", lambda place: place.name == shared)
     todo = sweep._Todo([crt, lws])
     assert (todo.take(), todo.take()) == (crt, lws)

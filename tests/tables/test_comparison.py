@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from ltlib import metrics, published, tables
-from ltlib.tables import verdicts
+from ltlib.tables import comparison, verdicts
 from ltlib.tables.comparison import Wanted
 from ltlib.tables.exports import layout
 
@@ -71,7 +71,7 @@ def test_a_cell_is_the_mean_over_seeds_with_its_interval():
     runs = [Run(Experiment(subset_seed=a, seed=b), {"accuracy": x}, last={"accuracy": x - 0.02}) for a, b, x in values]
     runs += [runs[0], Run(Experiment("focal"), {"accuracy": 0.1})]  # twice the same run; a run of another cell
     frame = compared([row()], runs=runs)
-    assert frame.columns.tolist() == list(tables.COLUMNS)
+    assert frame.columns.tolist() == list(comparison.COLUMNS)
     cell = frame.iloc[0]
     assert (cell["published"], cell["unit"], cell["printed"]) == (pytest.approx(0.722), "percent", "72.2")
     assert cell["reproduced"] == pytest.approx(0.7253333)

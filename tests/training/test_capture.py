@@ -7,7 +7,6 @@ itself is what runs on a GPU.
 from __future__ import annotations
 
 import copy
-import csv
 import itertools
 import warnings
 from collections.abc import Callable
@@ -16,14 +15,14 @@ from typing import Any
 
 import pytest
 import torch
+from outcomes import numbers, same
 from test_steps import TRAINED, Watch, made
 from torch import Tensor
 
-from ltlib import runs, sealed
+from ltlib import runs
 from ltlib.batches.draws import Draw
 from ltlib.errors import SettingError
 from ltlib.experiment import Experiment
-from ltlib.runs import Run
 from ltlib.training import capture, loop, objectives, step_state, steps
 from ltlib.training.capture import CapturedStep, StaticStep
 from ltlib.training.state import State
@@ -72,11 +71,6 @@ def fuse(step: steps.EagerStep) -> None:
     groups = [{key: group[key] for key in ("params", "factor")} for group in step.optimizer.param_groups]
     step.optimizer = torch.optim.SGD(groups, lr=0.1, momentum=0.9, weight_decay=2e-4, fused=True)
     steps.rates_on_device(step.optimizer)
-
-
-def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> None:
-    assert a.keys() == b.keys()
-    assert [name for name in a if not torch.equal(a[name], b[name])] == []
 
 
 def train(step: steps.Step, objective: objectives.Objective, draws: list[Draw], epochs: int = 3) -> Tensor:
@@ -299,17 +293,6 @@ def test_the_environment_and_the_device_decide(monkeypatch: pytest.MonkeyPatch) 
 
 
 # --- whole runs ------------------------------------------------------------------------------------------------------
-
-
-def numbers(run: Run) -> tuple[list[dict[str, str]], dict[str, Tensor]]:
-    """A run's history without its seconds, and the tensors of its stages."""
-    assert run.folder is not None
-    rows = list(csv.DictReader((run.folder / "history.csv").read_text().splitlines()))
-    tensors: dict[str, Tensor] = {}
-    for name in sealed.read_json(run.folder / "run.json")["stages"]:
-        for file in sorted((run.folder.parent / "stages" / name).glob("*.safetensors")):
-            tensors |= {f"{name}/{file.name}/{key}": value for key, value in sealed.read_tensors(file).items()}
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows], tensors
 
 
 @pytest.mark.parametrize("method", ["ldam_drw", "tsc"])
