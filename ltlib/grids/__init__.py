@@ -18,7 +18,7 @@ from ltlib.grids.base import Document
 from ltlib.grids.convergent import CONVERGENT, FACTORS
 from ltlib.profiles import Impossible
 
-__all__ = ["DOCUMENTS", "FACTORS", "Cell", "cells", "command", "expand", "experiments", "names", "trained"]
+__all__ = ["DOCUMENTS", "FACTORS", "Cell", "cells", "command", "described", "expand", "experiments", "names", "trained"]
 
 ROW = ("dataset", "imbalance", "train_set", "model", "method", "stage", "split", "metric")
 DOCUMENTS: dict[str, Document] = {"convergent": CONVERGENT, "awabs": AWABS}
@@ -34,18 +34,27 @@ class Cell:
     experiment: Experiment
 
 
+def described(name: str) -> Document:
+    """A document's description.
+
+    Raises:
+        UnknownName: No such document, or one whose experiments are not described here.
+    """
+    if name not in DOCUMENTS:
+        raise UnknownName("document with grids", name, DOCUMENTS)
+    return DOCUMENTS[name]
+
+
 def cells(document: str, table: str) -> list[Cell]:
     """The printed cells of a table with their experiments, in the table's order.
 
     Raises:
         UnknownName: No such document or table, or one whose experiments are not described here.
     """
-    if document not in DOCUMENTS:
-        raise UnknownName("document with grids", document, DOCUMENTS)
-    found = []
+    own, found = described(document), []
     for _, printed in published.table(document, table).iterrows():
         row = {key: printed[key] for key in ROW}
-        found.append(Cell(document, table, row, DOCUMENTS[document].experiment(row)))
+        found.append(Cell(document, table, row, own.experiment(row)))
     return found
 
 

@@ -139,7 +139,37 @@ def _spread(profile: str) -> Iterator[Experiment]:
         yield _on(profile, name, spread="prior")
 
 
+NAMES = {
+    "ce": "CE",
+    "mixup": "Mixup",
+    "bbn": "BBN",
+    "ldam_drw": "LDAM-DRW",
+    "remix_drw": "Remix-DRW",
+    "lade": "LADE",
+    "crt": "cRT",
+    "lws": "LWS",
+    "crt_mixup": "cRT + Mixup",
+    "lws_mixup": "LWS + Mixup",
+    "lws_mixup_shifted_bn": "LWS + Mixup + shifted BN",
+    "cbce": "CBCE",
+    "las": "LAS",
+    "mislas": "MiSLAS",
+    "awabs_cutout": "Method 1 (CutOut)",
+    "awabs_cutmix": "Method 2 (CutMix)",
+    "awabs_cutthumbnail": "Method 3 (Cut-Thumbnail)",
+    "cutout": "Method 1, stage 1",
+    "cutmix": "Method 2, stage 1",
+    "cutthumbnail": "Method 3, stage 1",
+    "awabs_mixed_thumbnail": "Mixed Cut-Thumbnail",
+}
+"""What the rows of the tables are called here, and the first stages of the proposed methods alone."""
+STAGE_1 = {"awabs_cutout": "cutout", "awabs_cutmix": "cutmix", "awabs_cutthumbnail": "cutthumbnail"}
+"""A proposed method to the row of its first stage alone."""
+GROUP_SIZES = {"cifar10": {"head": 3, "middle": 4, "tail": 3}, "cifar100": {"head": 36, "middle": 35, "tail": 29}}
+"""Classes a group that the printed numbers fit."""
+
 AWABS = Document(
+    "awabs",
     _cell,
     extra={
         "methods": _methods,
@@ -150,4 +180,10 @@ AWABS = Document(
         "spread": _spread,
     },
     represented=_represented,
+    names=NAMES,
+    rows={"mixup_cbce": "cbce"},
+    proposed=PROPOSED,
+    first_stages=STAGE_1,
+    group_sizes=GROUP_SIZES,
+    home="methods",
 )

@@ -1,4 +1,4 @@
-"""What a document gives the grids: its cells' experiments, the workbook's own comparisons, what stands for what."""
+"""What the workbook knows of a document as data: its cells' experiments, its own comparisons, the names of its rows."""
 
 from __future__ import annotations
 
@@ -20,17 +20,32 @@ def all_represented(row: Row, profile: str) -> Impossible | None:
 
 @dataclass(frozen=True)
 class Document:
-    """A document's experiments.
+    """A document's experiments, and how its tables are read.
 
     Attributes:
+        id: As in ``published``.
         experiment: The experiment behind a printed cell.
         extra: Grids that a notebook adds, by the word after the document's name; each yields the experiments wanted in
             a profile, still at the document's size.
         keeps_factor: Those of them whose imbalance factors a profile leaves alone.
         represented: Why a profile trains nothing for a cell where others of its kind stand for it, or None.
+        names: What the rows of its tables are called here, in their order; a method that is not in it has its usual
+            name.
+        rows: A method's id to the row it is, where that has another name.
+        proposed: The document's own methods.
+        first_stages: A proposed method to the row of its first stage alone.
+        group_sizes: Classes in head, middle and tail that its printed numbers fit, by data set.
+        home: The grid of the page's own comparisons: every method on one set.
     """
 
+    id: str
     experiment: Callable[[Row], Experiment]
     extra: Mapping[str, Extra] = field(default_factory=dict)
     keeps_factor: tuple[str, ...] = ()
     represented: Callable[[Row, str], Impossible | None] = all_represented
+    names: Mapping[str, str] = field(default_factory=dict)
+    rows: Mapping[str, str] = field(default_factory=dict)
+    proposed: tuple[str, ...] = ()
+    first_stages: Mapping[str, str] = field(default_factory=dict)
+    group_sizes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    home: str = ""

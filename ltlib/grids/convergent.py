@@ -49,6 +49,7 @@ def _factors(profile: str) -> Iterator[Experiment]:
 
 
 CONVERGENT = Document(
+    "convergent",
     _cell,
     extra={
         "text_cifar10": lambda profile: _text_recipe("cifar10"),
@@ -59,4 +60,7 @@ CONVERGENT = Document(
         "factors": _factors,
     },
     keeps_factor=("factors",),
+    names={"ce": "CE", "focal": "Focal", "supcon_ce": "SupCon + CE"},
+    proposed=("supcon_ce",),
+    home="1",
 )

@@ -11,22 +11,20 @@ import pandas as pd
 import pytest
 
 from ltlib import calibration, places, published, tables
-from ltlib.chapters import (
-    awabs_calibration,
-    awabs_calibration_claims,
-    awabs_chance,
-    awabs_ece,
-    awabs_groups,
-    awabs_long_tails,
-    awabs_posthoc,
-)
-from ltlib.chapters.awabs_words import listed, printable
-from ltlib.chapters.claims import judge
+from ltlib.chapters.awabs import calibration as awabs_calibration
+from ltlib.chapters.awabs import calibration_claims as awabs_calibration_claims
+from ltlib.chapters.awabs import chance as awabs_chance
+from ltlib.chapters.awabs import ece as awabs_ece
+from ltlib.chapters.awabs import groups as awabs_groups
+from ltlib.chapters.awabs import long_tails as awabs_long_tails
+from ltlib.chapters.awabs import posthoc as awabs_posthoc
 from ltlib.errors import SettingError
 from ltlib.notebook import Page
 from ltlib.pages import declared
 from ltlib.plots import averages, calibration_errors, oversampling
 from ltlib.runs import Run
+from ltlib.sections.claims import judge
+from ltlib.sections.words import listed, printable
 
 GROUPS = {"head": [0], "tail": [1]}
 

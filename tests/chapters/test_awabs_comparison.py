@@ -13,13 +13,19 @@ import pandas as pd
 import pytest
 
 from ltlib import published
-from ltlib.chapters import awabs, awabs_claims, awabs_comparison, awabs_judges, awabs_orderings, claims
+from ltlib.chapters.awabs import AWABS
+from ltlib.chapters.awabs import claims as awabs_claims
+from ltlib.chapters.awabs import comparison as awabs_comparison
+from ltlib.chapters.awabs import judges as awabs_judges
+from ltlib.chapters.awabs import orderings as awabs_orderings
 from ltlib.notebook import Page
+from ltlib.sections import claims, scores, study
+from ltlib.sections import tables as document_tables
 
 
 @pytest.fixture(scope="module")
 def frame() -> pd.DataFrame:
-    return awabs.results([], "paper", awabs_judges.TABLES)
+    return document_tables.results([], "awabs", awabs_judges.TABLES, "paper")
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +106,7 @@ def test_nothing_run_and_stand_ins(frame: pd.DataFrame, printed: awabs_judges.Wo
     empty = awabs_judges.our_world(frame)
     assert {claim.judge(empty).answer for claim in awabs_claims.CLAIMS} == {None}
     same = awabs_judges.our_world(frame.assign(reproduced=frame["published"], n=1))
-    judged = claims.judge(awabs_claims.CLAIMS, printed, same, awabs.stand_in("quick"))
+    judged = claims.judge(awabs_claims.CLAIMS, printed, same, study.stand_in("quick"))
     assert {item.ours.answer for item in judged} == {None}
 
 
@@ -177,9 +183,9 @@ def test_methods_and_cost() -> None:
         fake("awabs_cutmix[epsilon_head=0.3]", 0.50, 0.02, (12.0, 3.0)),
         fake("awabs_cutmix[epsilon_head=0.3]", 0.52, 0.02, (12.0, 3.0), seed=1),
     ]
-    own = awabs.by_method([*runs, runs[0]])
+    own = AWABS.by_method([*runs, runs[0]])
     assert {method: len(found) for method, found in own.items()} == {"ce": 1, "cbce": 1, "awabs_cutmix": 2}
-    table = awabs.scores(own).set_index("method")
+    table = scores.side_by_side(own, AWABS.name).set_index("method")
     assert table.loc["Method 2 (CutMix)", "accuracy (%)"] == 51.0
     assert table.loc["CE", "tail (%)"] == 60.0
     text = awabs_comparison.methods_sentence(own)

@@ -12,19 +12,17 @@ import pandas as pd
 import pytest
 
 from ltlib import published
-from ltlib.chapters import (
-    awabs,
-    awabs_beyond,
-    awabs_claims,
-    awabs_epsilons,
-    awabs_methods,
-    awabs_optimum,
-    awabs_spread,
-    awabs_stage2,
-    awabs_tables,
-)
+from ltlib.chapters.awabs import beyond as awabs_beyond
+from ltlib.chapters.awabs import claims as awabs_claims
+from ltlib.chapters.awabs import epsilons as awabs_epsilons
+from ltlib.chapters.awabs import methods as awabs_methods
+from ltlib.chapters.awabs import optimum as awabs_optimum
+from ltlib.chapters.awabs import spread as awabs_spread
+from ltlib.chapters.awabs import stage2 as awabs_stage2
+from ltlib.chapters.awabs import tables as awabs_tables
 from ltlib.grids import awabs as grid
 from ltlib.notebook import Page
+from ltlib.sections import tables as document_tables
 
 COUNTS = [500, 120, 30, 5]
 
@@ -132,7 +130,7 @@ def test_drawings_and_list_say_what_is_trained(profile: str) -> None:
 
 
 def test_changes_hold_all_printed_rows() -> None:
-    frame = awabs.results([], "paper", list(awabs_tables.TABLES))
+    frame = document_tables.results([], "awabs", list(awabs_tables.TABLES), "paper")
     rows = awabs_tables.stage_changes(frame)
     assert len(rows) == 21
     first = rows[0]
@@ -166,7 +164,7 @@ def test_groups_average_as_a_loop_says() -> None:
 
 
 def test_reading_of_table_4_2() -> None:
-    frame = awabs.results([], "paper", ["4.2"])
+    frame = document_tables.results([], "awabs", ["4.2"], "paper")
     text = awabs_tables.reading_table_4_2(frame, "paper")
     assert "accuracy +3.7 (factor 100), +0.9 (factor 50), -0.1 (factor 10)" in text
     assert "not enough was run" in text

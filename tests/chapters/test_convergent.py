@@ -10,10 +10,14 @@ import pandas as pd
 import pytest
 
 from ltlib import grids, places, published
-from ltlib.chapters import claims, convergent, convergent_beyond, convergent_discussion, convergent_judges
-from ltlib.chapters.claims import Compared, Numbers, Value, conclude, denied, every, some
-from ltlib.chapters.convergent_claims import FINDINGS, HYPOTHESES
+from ltlib.chapters.convergent import beyond as convergent_beyond
+from ltlib.chapters.convergent import discussion as convergent_discussion
+from ltlib.chapters.convergent import judges as convergent_judges
+from ltlib.chapters.convergent import tables as convergent
+from ltlib.chapters.convergent.claims import FINDINGS, HYPOTHESES
 from ltlib.pages import declared
+from ltlib.sections import claims
+from ltlib.sections.claims import Compared, Numbers, Value, conclude, denied, every, some
 
 KINDS = (True, False, None)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ltlib import datasets, published
-from ltlib.chapters import long_tail_pictures as pictures
-from ltlib.chapters import long_tails
+from ltlib.chapters.long_tails import counts as long_tails
+from ltlib.chapters.long_tails import pictures
 from ltlib.errors import RunError
 
 

@@ -11,8 +11,10 @@ import torch
 
 from ltlib import losses, mixing
 from ltlib.batches import augment
-from ltlib.chapters import gallery, long_tails, loss_facts
-from ltlib.chapters import losses as chapter
+from ltlib.chapters.long_tails import counts as long_tails
+from ltlib.chapters.losses import curves as chapter
+from ltlib.chapters.losses import facts as loss_facts
+from ltlib.chapters.losses import gallery
 from ltlib.errors import SettingError
 from ltlib.registry import parse
 

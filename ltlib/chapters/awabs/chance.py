@@ -1,0 +1,136 @@
+"""How sure a calibration error is: intervals over test images, what chance alone gives, the digits worth printing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ltlib import calibration, published
+from ltlib.chapters.awabs import AWABS
+from ltlib.plots.style import label
+from ltlib.sections.words import answered, listed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ltlib.runs import Run
+
+DRAWS = 200
+
+
+def chance(confidence: np.ndarray, bins: int = 15, draws: int = DRAWS, seed: int = 0, error: Any = None) -> np.ndarray:
+    """ECEs of perfectly calibrated classifiers with these confidences on as many images, [draws].
+
+    Each answer is drawn right with the probability that its confidence says, so the true error is 0 and what is
+    measured is chance alone.
+    """
+    random, measure = np.random.default_rng(seed), error or calibration.from_confidence
+    values = np.asarray(confidence, dtype=np.float64)
+    return np.array([measure(values, random.random(len(values)) < values, bins) for _ in range(draws)])
+
+
+def intervals(first: Mapping[str, Run], resamples: int = 500) -> list[dict[str, Any]]:
+    """ECE, 95% interval over test images and ECE by chance alone of each method, best first; fractions."""
+    rows = []
+    for method, run in first.items():
+        said = run.predictions["selected"]
+        confidence, correct = answered(said)
+        found = calibration.ece_interval(confidence, correct, strata=said.targets, resamples=resamples)
+        alone = float(chance(confidence).mean())
+        rows.append(
+            {"method": AWABS.name(method), "ece": found.mean, "low": found.low, "high": found.high, "chance": alone,
+             "images": found.n}
+        )  # fmt: skip
+    return sorted(rows, key=lambda row: row["ece"])
+
+
+def interval_sentence(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How wide the intervals are, which neighbours they leave open, and how many digits are worth printing."""
+    half = sorted((row["high"] - row["low"]) / 2 for row in rows)
+    floors = sorted(row["chance"] for row in rows)
+    first, images = rows[0], rows[0]["images"]
+    open_ = [row["method"] for row in rows[1:] if row["low"] <= first["high"]]
+    text = (
+        f"With {images:,} test images the interval reaches {100 * half[0]:.1f} to {100 * half[-1]:.1f} points to "
+        "either side, before any other seed is tried. "
+    )
+    if open_:
+        text += (
+            f"The lowest ECE, {first['method']} with {100 * first['ece']:.1f}%, cannot be told from {listed(open_)}. "
+        )
+    elif len(rows) > 1:
+        text += f"The lowest ECE, {first['method']} with {100 * first['ece']:.1f}%, stands apart from all others. "
+    return (
+        f"{text}A perfectly calibrated network with the same confidences would still show "
+        f"{100 * floors[0]:.1f} to {100 * floors[-1]:.1f}%: chance alone opens gaps, and absolute values never cancel."
+    )
+
+
+def digits_sentence(images: int = 10_000) -> str:
+    """With how many decimals the document prints its calibration errors, and how many chance leaves."""
+    rows = published.results("awabs")
+    printed = rows.loc[rows["metric"] == "ece", "printed"]
+    places = printed.map(lambda text: len(text.partition(".")[2]))
+    spread = _even(0.5, images, 1000, 100).std()
+    return (
+        f"The document prints {len(printed)} calibration errors in percent, {int((places >= 2).sum())} of them with "
+        f"two decimals or more and {int((places >= 3).sum())} with three. Another {images:,} test images would move "
+        f"even a perfectly calibrated network's (half of it right) by {200 * spread:.1f} points to either side: "
+        "one decimal is worth printing."
+    )
+
+
+def floor_table(images: int = 10_000, draws: int = 1000) -> pd.DataFrame:
+    """Printed ECEs that lie below what chance alone gives a perfectly calibrated network of the printed accuracy.
+
+    The confidences behind a printed number are not known. They are taken as spread evenly from `2 a - 1` to 1, whose
+    mean is the accuracy a (from 1/K where that is lower: then the mean is what it is). Networks that say 0% or 100%
+    more often have a lower floor.
+    """
+    import pandas as pd
+
+    rows = published.results("awabs")
+    rows = rows[(rows["split"] == "all") & rows["metric"].isin(["accuracy", "ece"])]
+    keys = ["table", "dataset", "imbalance", "method", "stage"]
+    wide = rows.pivot_table(index=keys, columns="metric", values="value", sort=False).dropna().reset_index()
+    printed = rows[rows["metric"] == "ece"].set_index(keys)["printed"]
+    found = []
+    for row in wide[wide["ece"] < 2.0].to_dict("records"):
+        simulated = _even(row["accuracy"] / 100, images, draws, 10 if row["dataset"] == "cifar10" else 100)
+        below = float((simulated < row["ece"] / 100).mean())
+        if row["ece"] / 100 < simulated.mean():
+            text = printed[tuple(row[key] for key in keys)]
+            where = f"{row['table']}, {label(row['dataset'])}, IF {row['imbalance']:g}"
+            found.append(
+                [where, AWABS.name(row["method"]), row["accuracy"], text, round(100 * simulated.mean(), 2),
+                 "none" if below == 0 else f"{below:.1%}"]
+            )  # fmt: skip
+    columns = ["table", "method", "accuracy (%)", "printed ECE (%)", "chance alone (%)", "simulated sets below it"]
+    return pd.DataFrame(found, columns=columns).drop_duplicates(subset=columns[1:])
+
+
+def _even(accuracy: float, images: int, draws: int, classes: int) -> np.ndarray:
+    """`chance` for confidences spread evenly around the accuracy up to 1."""
+    low = max(2 * accuracy - 1, 1 / classes)
+    return chance(np.linspace(low, 1.0, images), draws=draws)
+
+
+def floor_sentence(frame: pd.DataFrame) -> str:
+    """What the table of printed errors below chance says."""
+    never = frame[frame["simulated sets below it"] == "none"]
+    if frame.empty:
+        return "No printed calibration error lies below what chance alone would give."
+    text = (
+        f"Below the mean of what chance alone would give: {len(frame)} of the printed calibration errors, the others "
+        "above it."
+    )
+    if len(never):
+        columns = (never[key] for key in ("method", "printed ECE (%)", "table"))
+        named = [f"{method} with {error}% (Table {table})" for method, error, table in zip(*columns, strict=True)]
+        text += (
+            f" No simulated test set came as low as {listed(named)}: such a number asks for a second look, at its "
+            "bins, at a fraction among percentages, or at the comma."
+        )
+    return text

@@ -1,0 +1,99 @@
+"""Numbers of runs for tables and sentences: means over seeds, what single runs tell apart, scores side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ltlib.registry import parse
+from ltlib.tables import verdicts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ltlib.runs import Run
+
+CLOSE = {metric: verdicts.TOLERANCES[metric] for metric in ("accuracy", "ece")}
+"""Values nearer than this are not told apart with fewer than three runs: the tolerances of the verdicts."""
+WORDS = {"accuracy": "accuracy", "ece": "ECE"}
+
+
+def mean(runs: Iterable[Run], metric: str, group: str = "", which: str = "selected") -> float:
+    """A metric's mean over runs, of all test images or of a class group; NaN where no run has it.
+
+    Args:
+        runs: The runs.
+        metric: As in a run's metrics.
+        group: ``head``, ``middle`` or ``tail``; empty for all.
+        which: ``selected`` epoch (the document's way) or ``last``.
+    """
+    values = []
+    for run in runs:
+        own = run.metrics[which]
+        value = (own["groups"].get(group, {}) if group else own).get(metric)  # an empty group has no number
+        if value is not None:
+            values.append(float(value))
+    return float(np.mean(values)) if values else math.nan
+
+
+def percent(value: float, digits: int = 2) -> float:
+    """A fraction as percent, rounded for a table."""
+    return round(100 * value, digits)
+
+
+def signed(number: float) -> str:
+    """A number with its sign and one decimal; what rounds to 0 is +0.0."""
+    return f"{round(number, 1) + 0.0:+.1f}"
+
+
+def points(difference: float) -> str:
+    """A difference of fractions as percentage points."""
+    return f"{100 * difference:.1f} points"
+
+
+def told_apart(first: float, second: float, n: int, metric: str = "accuracy") -> bool:
+    """Whether two means of `n` runs each differ by more than single runs can by chance; from three runs on, always."""
+    return n >= 3 or abs(first - second) > CLOSE[metric]
+
+
+def moves(found: Sequence[Run], base: Mapping[str, float]) -> str:
+    """How far runs lie from a base in accuracy and ECE, in points, and where that is too close to tell."""
+    parts = []
+    for metric, word in WORDS.items():
+        value = mean(found, metric)
+        sure = told_apart(value, base[metric], len(found), metric)
+        parts.append(f"{100 * (value - base[metric]):+.1f} points of {word}" + ("" if sure else " (too close to tell)"))
+    return " and ".join(parts)
+
+
+def setting_of(run: Run, key: str, default: Any) -> Any:
+    """A setting in the text of a run's method."""
+    return parse(run.experiment.method)[1].get(key, default)
+
+
+def side_by_side(rows: Mapping[str, Sequence[Run]], name: Callable[[str], str]) -> pd.DataFrame:
+    """Accuracy, ECE and accuracy by class group of several sets of runs, in percent, a row each.
+
+    Args:
+        rows: What a row stands for, to its runs; one without runs is left out.
+        name: What to call a row.
+    """
+    import pandas as pd
+
+    found = []
+    for key, own in rows.items():
+        if not own:
+            continue
+        row: dict[str, Any] = {"method": name(key), "runs": len(own)}
+        row |= {"accuracy (%)": percent(mean(own, "accuracy")), "ECE (%)": percent(mean(own, "ece"))}
+        row |= {f"{group} (%)": percent(mean(own, "accuracy", group)) for group in own[0].groups}
+        found.append(row)
+    return pd.DataFrame(found)
+
+
+def used(rows: Mapping[str, Iterable[Run]]) -> list[Run]:
+    """All runs of several rows, for a table's stamp."""
+    return [run for own in rows.values() for run in own]

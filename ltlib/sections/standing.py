@@ -1,0 +1,80 @@
+"""What stands for a document's data, networks and imbalance factors in a profile: the first sentences of its pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ltlib import profiles
+from ltlib.plots.style import label
+from ltlib.sections.scores import CLOSE
+from ltlib.sections.study import of, prose
+from ltlib.sections.words import listed
+
+if TYPE_CHECKING:
+    from ltlib.notebook import Page
+    from ltlib.profiles import Profile
+
+
+def standing(
+    page: Page, datasets: Sequence[str], networks: Sequence[str], factor: float | None = None, judges: bool = False
+) -> None:
+    """Say what stands for what.
+
+    Args:
+        page: The page.
+        datasets: The document's sets that the page is about.
+        networks: Its networks, the one that others stand for first.
+        factor: The one imbalance factor that is trained where a profile does not train all.
+        judges: Whether the page judges claims, which a stand-in cannot answer.
+    """
+    size = profiles.get(page.profile)
+    if not size.stand_ins and not size.network:
+        page.say(f"The document's own data and network{'s' * (len(networks) > 1)}, {size.seeds} runs a cell.")
+        return
+    text = [_data(size, datasets), _network(size, networks)]
+    if not size.stand_ins and factor is not None:
+        assert page.declared.document is not None
+        text.append(
+            f"Of the imbalance factors only {factor:g} is trained, and the page's own comparisons are made on "
+            f"{of(page.declared.document).where(page.profile)}. There is one run a cell: {too_close()}."
+        )
+    if judges:
+        text.append(
+            "So nothing here can confirm or refute a claim about the document's data: “ours” is “cannot be told”, with "
+            "what the stand-in gave beside it."
+            if size.stand_ins
+            else "Orderings of methods can be compared; claims about depth cannot be told."
+        )
+    page.say(" ".join(part for part in text if part))
+
+
+def _data(size: Profile, datasets: Sequence[str]) -> str:
+    """What stands in for the sets, and which other sets it stands for too."""
+    if not size.stand_ins:
+        return "The images are the document's own."
+    there = dict(size.stand_ins)
+    own = listed(list(dict.fromkeys(prose(name) for name in datasets)))
+    other = listed(list(dict.fromkeys(prose(there[name]) for name in datasets)))
+    text = (
+        f"In this profile {other}, at imbalance factor {size.imbalance_factor:g}, stand in for {own}: the page shows "
+        f"how everything works and is read, and nothing about {own}."
+    )
+    used = {there[name] for name in datasets}
+    twins = [label(name) for name, stand_in in size.stand_ins if stand_in in used and name not in datasets]
+    return f"{text} The page of {listed(twins)} rests on the same runs." if twins and len(datasets) == 1 else text
+
+
+def _network(size: Profile, networks: Sequence[str]) -> str:
+    """What stands in for the networks."""
+    first, *others = (label(name) for name in networks)
+    text = f"{label(str(size.network))} with at most {size.epochs} epochs stands in for {first}"
+    return f"{text}; the columns of {listed(others)} show the published numbers alone." if others else f"{text}."
+
+
+def too_close() -> str:
+    """What single runs cannot tell, as half a sentence."""
+    return (
+        f"accuracies less than {100 * CLOSE['accuracy']:g} point apart and calibration errors less than "
+        f"{100 * CLOSE['ece']:g} points apart are not put in order"
+    )

@@ -1,0 +1,103 @@
+"""A document as a page reads it: how its rows are called, which runs stand for them, and on what a profile trains them.
+
+AWABS = study.of("awabs")
+AWABS.short("awabs_cutmix")            # "Method 2"
+AWABS.by_method(page.runs("awabs/methods"))
+AWABS.where("laptop")                  # "CIFAR-10-LT, imbalance factor 100, ResNet-8"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ltlib import grids, profiles
+from ltlib.plots.style import label
+from ltlib.registry import parse
+
+if TYPE_CHECKING:
+    from ltlib.experiment import Experiment
+    from ltlib.grids.base import Document
+    from ltlib.runs import Run
+
+
+@dataclass(frozen=True)
+class Study:
+    """A document's description, asked in the words of a page.
+
+    Attributes:
+        document: Its data in `ltlib.grids`.
+    """
+
+    document: Document
+
+    @property
+    def id(self) -> str:
+        return self.document.id
+
+    def name(self, method: str) -> str:
+        """How a row of the tables is called."""
+        return self.document.names.get(method) or label(method)
+
+    def short(self, method: str) -> str:
+        """The same inside a sentence: ``Method 2`` without its augmentation."""
+        return self.name(method).partition(" (")[0]
+
+    def row(self, run: Run) -> str:
+        """The row a run's method belongs to: settings that the grids fill in are left out."""
+        base = parse(run.experiment.method)[0]
+        return self.document.rows.get(base, base)
+
+    def by_method(self, runs: Iterable[Run]) -> dict[str, list[Run]]:
+        """Runs of one set by `row`, each once, all seeds together, in the order of the tables.
+
+        Runs that differ in a method's settings alone fall under one row.
+        """
+        found: dict[str, dict[str, Run]] = {}
+        for run in sorted(runs, key=lambda run: (run.experiment.subset_seed, run.experiment.seed)):
+            found.setdefault(self.row(run), {})[run.id] = run
+        order = dict.fromkeys([*self.document.names, *found])
+        return {method: list(found[method].values()) for method in order if method in found}
+
+    def first_runs(self, runs: Iterable[Run]) -> dict[str, Run]:
+        """The first run of each method, in the order of the tables."""
+        return {method: own[0] for method, own in self.by_method(runs).items()}
+
+    def where(self, profile: str) -> str:
+        """The set, imbalance and network of the page's own comparisons in a profile."""
+        experiments, _ = grids.experiments(f"{self.id}/{self.document.home}", profile)
+        return setting(experiments[0])
+
+    def command(self, grid: str, profile: str) -> str:
+        """The command that trains a grid of the document."""
+        return grids.command(self.id, grid, profile)
+
+
+def of(document: str) -> Study:
+    """The document of that id.
+
+    Raises:
+        UnknownName: No such document, or one that has no grids.
+    """
+    return Study(grids.described(document))
+
+
+def setting(experiment: Experiment) -> str:
+    """Set, imbalance and network of an experiment, in words."""
+    data = label(experiment.dataset)
+    if experiment.imbalance_factor > 1:
+        data += f"{'-LT' if experiment.dataset.startswith('cifar') else ''}, imbalance factor "
+        data += f"{experiment.imbalance_factor:g}"
+    return f"{data}, {label(experiment.model)}"
+
+
+def prose(dataset: str) -> str:
+    """A data set's name inside a sentence."""
+    return {"butterfly": "the butterfly set"}.get(dataset, label(dataset).replace("Digits", "digits"))
+
+
+def stand_in(profile: str) -> str:
+    """What a profile trains on in place of the documents' sets, in words; empty where it is those sets."""
+    names = [prose(name) for _, name in profiles.get(profile).stand_ins]
+    return names[0] if names else ""

@@ -1,0 +1,51 @@
+"""A document's table on a page: printed beside ours, what it says, and where the source contradicts it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from ltlib import published, tables
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ltlib.notebook import Page
+    from ltlib.runs import Run
+
+
+def table(page: Page, number: str, reading: Callable[[pd.DataFrame, str], str] | None = None) -> list[Run]:
+    """Show a table of the page's document, and say what it says.
+
+    Args:
+        page: The page.
+        number: As printed, ``4.6``.
+        reading: Makes the sentences from a frame of `tables.compare` and the profile's name.
+
+    Returns:
+        The runs that stand for its cells.
+    """
+    document = page.declared.document
+    assert document is not None
+    runs = page.runs(f"{document}/{number}", quiet=True)
+    page.table(document, number, runs)
+    if reading is not None:
+        page.say(reading(page.frames[number], page.profile))
+    page.notes(document, table=number)
+    return runs
+
+
+def remarks(page: Page, *numbers: int) -> None:
+    """Known inconsistencies of the source that name no table or figure, by their number in `published`."""
+    assert page.declared.document is not None
+    rows = published.inconsistencies(page.declared.document)
+    for text in rows.loc[rows["number"].isin(numbers), "text"]:
+        page.note(f"The source, read closely: {text}")
+
+
+def results(runs: Iterable[Run], document: str, numbers: Sequence[str], profile: str) -> pd.DataFrame:
+    """Several tables as one comparison; a frame of `tables.compare`."""
+    import pandas as pd
+
+    found = list(runs)
+    return pd.concat([tables.compare(found, document, number, profile) for number in numbers], ignore_index=True)
