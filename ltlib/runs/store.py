@@ -86,10 +86,21 @@ def load(run_id: str, *, records: bool = True) -> Run | None:
         if sealed.finished(logits.parent) and logits.is_file():
             return Run(facts, folder, None, logits)
     for folder in places.records_folders() if records else ():
-        record, arrays = folder / f"{run_id}.json", folder / f"{run_id}.npz"
-        if record.is_file() and arrays.is_file():
-            return Run(_facts(record, run_id), None, folder.parent.name, arrays)
+        if (run := load_record(folder / f"{run_id}.json")) is not None:
+            return run
     return None
+
+
+def load_record(path: Path) -> Run | None:
+    """The run of a committed record, by its JSON file; None where that or the npz beside it is not there.
+
+    Raises:
+        RunError: It is damaged or another run.
+    """
+    arrays = path.with_suffix(".npz")
+    if not (path.is_file() and arrays.is_file()):
+        return None
+    return Run(_facts(path, path.stem), None, path.parent.parent.name, arrays)
 
 
 def _facts(path: Path, run_id: str) -> dict[str, Any]:
