@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 
 import pytest
 
@@ -118,3 +120,11 @@ def test_settings_of_a_recipe_fill_in_what_the_method_has() -> None:
     assert methods.spec("focal[alpha=none]", **given).settings["alpha"] is None
     with pytest.raises(SettingError):
         methods.spec("focal[gamma=high]", **given)
+
+
+def test_importing_the_package_knows_every_method() -> None:
+    """Whoever imports nothing else finds them too: what is registered does not hang on the order of imports."""
+    code = "from ltlib import methods; print(*methods.METHODS.names())"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert sorted(found) == sorted(METHODS.names())
+    assert {"ce", "mislas", "awabs_cutmix", "bbn", "supcon_ce", "vs"} <= set(found)
