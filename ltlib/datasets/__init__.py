@@ -3,7 +3,7 @@
 ``load("cifar10", imbalance_factor=100)`` returns a `LongTailed`; its ``train`` and ``test`` are ordinary
 `torch.utils.data.Dataset` objects. Nothing heavy is imported before it is needed.
 
-A new set is one class in a module of its own (see `builder`), and its name in `_SETS` below.
+A new set is one class in a module of its own (see `base`), and its name in `_SETS` below.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ltlib.datasets.builder import DATASETS, DatasetBuilder, DatasetInfo
+from ltlib.datasets.base import DATASETS, DatasetBuilder, DatasetInfo
 from ltlib.datasets.registry import available, fetch, info, load, names, read, verify
 
 if TYPE_CHECKING:

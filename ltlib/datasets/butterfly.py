@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ltlib.datasets import folders
-from ltlib.datasets.builder import DATASETS, DatasetBuilder, DatasetInfo
+from ltlib.datasets.base import DATASETS, DatasetBuilder, DatasetInfo
 from ltlib.datasets.folders import Item
 from ltlib.errors import DataError
 from ltlib.files import digest

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ltlib.datasets.builder import DATASETS, DatasetBuilder, DatasetInfo
+from ltlib.datasets.base import DATASETS, DatasetBuilder, DatasetInfo
 from ltlib.errors import DataError
 from ltlib.files import digest
 

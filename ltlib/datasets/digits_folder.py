@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ltlib.datasets.builder import DATASETS, DatasetBuilder, DatasetInfo
+from ltlib.datasets.base import DATASETS, DatasetBuilder, DatasetInfo
 from ltlib.datasets.digits import CITATION, MEAN, STD, arrays
 from ltlib.files import digest, new_folder
 from ltlib.places import reports_folder

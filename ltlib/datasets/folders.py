@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ltlib.datasets.builder import DATASETS, DatasetBuilder, DatasetInfo
+from ltlib.datasets.base import DATASETS, DatasetBuilder, DatasetInfo
 from ltlib.errors import DataError
 from ltlib.files import digest
 

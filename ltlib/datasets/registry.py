@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ltlib.datasets.builder import DATASETS, DatasetInfo, builder
+from ltlib.datasets.base import DATASETS, DatasetInfo, builder
 from ltlib.errors import UnknownName
 from ltlib.places import data_folder
 
