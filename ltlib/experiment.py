@@ -101,8 +101,8 @@ class Experiment:
             UnknownName: Unknown dataset, model, method, recipe or setting, with the nearest names.
             SettingError: A value outside its range.
         """
-        # a folder's images may change while this process lives, and its digest with them
-        return _resolve.__wrapped__(self) if self.dataset.startswith("folder:") else _resolve(self)
+        # a folder's images may change while this process lives, and a set may be registered anew
+        return _resolve(self, datasets.info(self.dataset))
 
     @property
     def run_id(self) -> str:
@@ -190,21 +190,21 @@ def _implied(recipe: Recipe, method: str) -> dict[str, Value]:
 
 
 @lru_cache(maxsize=4096)
-def _resolve(exp: Experiment) -> Resolved:
+def _resolve(exp: Experiment, info: datasets.DatasetInfo) -> Resolved:
     recipe_spec = recipes.spec(exp.recipe)
     recipe = recipes.create(recipe_spec)
     if recipe.selection == "best_validation_loss" and exp.validation == "none":
         raise SettingError("selection best_validation_loss needs a validation set; set validation='subset'")
     method = methods.spec(exp.method, **_implied(recipe, exp.method))
     data = {
-        "dataset": exp.dataset if not exp.dataset.startswith("folder:") else "folder",
-        "digest": datasets.info(exp.dataset).digest,
+        "dataset": info.family,
+        "digest": info.digest,
         "imbalance_factor": exp.imbalance_factor,
         "imbalance_type": exp.imbalance_type,
         "subset": exp.subset,
         "subset_seed": exp.subset_seed,
     }
-    classes = datasets.info(exp.dataset).num_classes
+    classes = info.num_classes
     if exp.class_counts is not None and len(exp.class_counts) != classes:
         raise SettingError(f"class_counts has {len(exp.class_counts)} numbers, {exp.dataset} has {classes} classes")
     if exp.class_counts is not None:  # the counts say how large the imbalance is

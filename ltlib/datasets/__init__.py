@@ -2,6 +2,8 @@
 
 ``load("cifar10", imbalance_factor=100)`` returns a `LongTailed`; its ``train`` and ``test`` are ordinary
 `torch.utils.data.Dataset` objects. Nothing heavy is imported before it is needed.
+
+A new set is one class in a module of its own (see `base`), and its name in `_SETS` below.
 """
 
 from __future__ import annotations
@@ -9,37 +11,47 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ltlib.datasets.registry import DatasetInfo, available, fetch, info, load, names, read, verify
+from ltlib.datasets.base import DATASETS, DatasetBuilder, DatasetInfo
+from ltlib.datasets.registry import available, fetch, info, load, names, read, verify
 
 if TYPE_CHECKING:
     from ltlib.datasets.class_groups import groups
-    from ltlib.datasets.images import ImageSet, LongTailed
-    from ltlib.datasets.longtail import (
-        choose_subset,
-        fingerprint,
-        long_tailed_counts,
-        split_validation,
-        subset_counts,
-    )
+    from ltlib.datasets.images import ImageSet, LongTailed, Source
+    from ltlib.datasets.longtail import long_tailed_counts, subset_counts
     from ltlib.datasets.look import random_batch, samples_per_class
+    from ltlib.datasets.subsets import choose_subset, fingerprint, split_validation
+
+_SETS = (  # one module each, in the order of `names`
+    "digits",
+    "digits_folder",
+    "cifar",
+    "butterfly",
+    "folders",
+)
+for _module in _SETS:
+    import_module(f"ltlib.datasets.{_module}")
 
 _LATER = {
     "groups": "class_groups",
     "ImageSet": "images",
+    "Source": "images",
     "LongTailed": "images",
-    "choose_subset": "longtail",
-    "fingerprint": "longtail",
+    "choose_subset": "subsets",
+    "fingerprint": "subsets",
     "long_tailed_counts": "longtail",
-    "split_validation": "longtail",
+    "split_validation": "subsets",
     "subset_counts": "longtail",
     "random_batch": "look",
     "samples_per_class": "look",
 }
 
 __all__ = [
+    "DATASETS",
+    "DatasetBuilder",
     "DatasetInfo",
     "ImageSet",
     "LongTailed",
+    "Source",
     "available",
     "choose_subset",
     "fetch",

@@ -1,4 +1,4 @@
-"""The butterfly set of `convergent`, in the layout Kaggle gives it, and its quick twin made of digits.
+"""The butterfly set of `convergent`, in the layout Kaggle gives it.
 
 The layout: ``Training_set.csv`` with the columns filename and label, and the images in ``train/``. The first eight
 listed images of each class are the test set, the others the training set (`convergent`, section 3.3); classes in
@@ -7,31 +7,53 @@ alphabetical order. The images, 224x224, are resized to 64x64 (section 3.3.1).
 
 from __future__ import annotations
 
-import csv
 import functools
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
-import numpy as np
-
+from ltlib.datasets import folders
+from ltlib.datasets.base import DATASETS, DatasetBuilder, DatasetInfo
 from ltlib.datasets.folders import Item
-from ltlib.datasets.images import ImageSet, Source
-from ltlib.datasets.pictures import read_all
 from ltlib.errors import DataError
-from ltlib.files import new_folder
+from ltlib.files import digest
+
+if TYPE_CHECKING:
+    from ltlib.datasets.images import Source
 
 LIST = "Training_set.csv"
 TEST_IMAGES = 8  # per class, the first listed
 
 
-class Listed(NamedTuple):
-    """What a known copy lists."""
+@DATASETS.register("butterfly")
+class Butterfly(DatasetBuilder):
+    """75 classes of photographs; a person must download them, no address serves them without an account."""
 
-    images: int
-    classes: int
+    def info(self) -> DatasetInfo:
+        return DatasetInfo(
+            name=self.name,
+            num_classes=75,
+            image_size=64,
+            train_images=5_899,
+            test_images=600,
+            digest=digest(
+                "butterfly: Kaggle phucthaiv02, 75 classes, 6499 listed; first eight per class to test; 64 pixels"
+            ),
+            flips=True,
+            citation="phucthaiv02, Butterfly Image Classification, Kaggle",
+            where="download 'Butterfly Image Classification' by phucthaiv02 from Kaggle and unpack it into "
+            "the folder butterfly of the data folder (Training_set.csv and train/)",
+        )
 
+    def available(self, root: Path) -> bool:
+        return find(root) is not None
 
-BUTTERFLY = Listed(6_499, 75)
+    def read(self, root: Path, fetch: bool = False) -> Source:
+        info = self.info()
+        return read(require(root), info.image_size, (info.train_images + info.test_images, info.num_classes))
+
+    def problems(self, root: Path) -> list[str]:
+        folder = require(root)
+        return folders.problems(folder, scan(folder)[1])
 
 
 def find(root: Path) -> Path | None:
@@ -61,6 +83,8 @@ def scan(folder: Path) -> tuple[tuple[str, ...], list[Item]]:
     Raises:
         DataError: The list is missing its columns, has no rows, or names a file twice or outside ``train``.
     """
+    import csv
+
     path = folder / LIST
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
@@ -81,13 +105,13 @@ def scan(folder: Path) -> tuple[tuple[str, ...], list[Item]]:
     return names, [Item(f"train/{row['filename']}", number[row["label"]]) for row in rows]
 
 
-def read(folder: Path, size: int, listed: Listed | None = None) -> Source:
+def read(folder: Path, size: int, listed: tuple[int, int] | None = None) -> Source:
     """Read a set in this layout.
 
     Args:
         folder: Holds the list and ``train``.
         size: Height and width of the images, in pixels.
-        listed: What the list must hold; None accepts any.
+        listed: How many images of how many classes the list must hold; None accepts any.
 
     Raises:
         DataError: As `scan`; another copy than the known one; a class with no image left to train on; an image that is
@@ -96,8 +120,8 @@ def read(folder: Path, size: int, listed: Listed | None = None) -> Source:
     names, items = scan(folder)
     if listed is not None and (len(items), len(names)) != listed:
         raise DataError(
-            f"{folder / LIST} lists {len(items):,} images of {len(names)} classes, the known set has {listed.images:,} "
-            f"of {listed.classes}; get the whole set, or read yours as an image folder with folder:PATH"
+            f"{folder / LIST} lists {len(items):,} images of {len(names)} classes, the known set has {listed[0]:,} "
+            f"of {listed[1]}; get the whole set, or read yours as an image folder with folder:PATH"
         )
     for target, name in enumerate(names):
         count = sum(item.target == target for item in items)
@@ -111,46 +135,13 @@ def read(folder: Path, size: int, listed: Listed | None = None) -> Source:
 
 @functools.lru_cache(maxsize=1)
 def _read(folder: Path, size: int, names: tuple[str, ...], items: tuple[Item, ...]) -> Source:
+    import numpy as np
+
+    from ltlib.datasets.images import ImageSet, Source
+    from ltlib.datasets.pictures import read_all
+
     images = read_all(folder, [item.path for item in items], size)
     targets = np.array([item.target for item in items], np.int64)
     test = np.sort(np.concatenate([np.flatnonzero(targets == c)[:TEST_IMAGES] for c in range(len(names))]))
     train = np.setdiff1d(np.arange(len(targets)), test)
     return Source(ImageSet(images[train], targets[train], names), ImageSet(images[test], targets[test], names))
-
-
-def write_digits(place: Path) -> Path:
-    """Write scikit-learn's digits once as PNG files in this layout: something small for the real loader to read.
-
-    Args:
-        place: The folder to make; a whole one is left as it is, an incomplete one is written anew.
-
-    Returns:
-        `place`.
-    """
-    from ltlib.datasets.download import lock
-
-    pixels, targets = _digits()
-    if _whole(place, len(targets)):
-        return place
-    with lock(place.parent, place.name):
-        if not _whole(place, len(targets)):
-            from PIL import Image
-
-            with new_folder(place) as folder:
-                (folder / "train").mkdir()
-                rows = ["filename,label"]
-                for index, (image, target) in enumerate(zip(pixels, targets, strict=True)):
-                    Image.fromarray(image).save(folder / "train" / f"Image_{index + 1}.png")
-                    rows.append(f"Image_{index + 1}.png,{target}")
-                (folder / LIST).write_text("\n".join(rows) + "\n", encoding="utf-8")
-    return place
-
-
-def _digits() -> tuple[np.ndarray, np.ndarray]:
-    from ltlib.datasets.digits import arrays
-
-    return arrays()
-
-
-def _whole(place: Path, images: int) -> bool:
-    return (place / LIST).is_file() and sum(1 for _ in place.glob("train/Image_*.png")) == images

@@ -14,18 +14,70 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ltlib.datasets.images import ImageSet, Source
-from ltlib.datasets.pictures import SUFFIXES, decode, read_all
-from ltlib.datasets.subsets import random_order
+from ltlib.datasets.base import DATASETS, DatasetBuilder, DatasetInfo
 from ltlib.errors import DataError
 from ltlib.files import digest
+
+if TYPE_CHECKING:
+    from ltlib.datasets.images import Source
 
 IMAGE_SIZE = 64
 SPLIT_SEED = 0
 TEST_FOLDERS = ("test", "val")
+# Raster formats that PIL decodes itself, without calling another program.
+SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2"),
+)
+
+
+@DATASETS.register("folder:PATH")
+class Folder(DatasetBuilder):
+    """An image folder of your own; ``folder:PATH@32`` reads its images at 32 pixels instead of 64."""
+
+    def __init__(self, name: str):
+        super().__init__(name)
+        self.path, self.size = _path_and_size(name, self.argument)
+
+    def info(self) -> DatasetInfo:
+        """Looks at the disk, at file names and sizes.
+
+        Raises:
+            DataError: As `scan`.
+        """
+        listing = scan(self.path)
+        return DatasetInfo(
+            name=self.name,
+            num_classes=len(listing.class_names),
+            image_size=self.size,
+            train_images=len(listing.train),
+            test_images=len(listing.test),
+            digest=digest(f"folder: {listing.digest}; {self.size} pixels"),
+            flips=True,
+            class_names=listing.class_names,
+            citation=f"the images in {self.path}",
+            where=f"the folder {self.path}",
+        )
+
+    def available(self, root: Path) -> bool:
+        return self.path.is_dir()
+
+    def read(self, root: Path, fetch: bool = False) -> Source:
+        return read(self.path, self.size)
+
+    def problems(self, root: Path) -> list[str]:
+        listing = scan(self.path)
+        return problems(self.path, [*listing.train, *listing.test])
+
+
+def _path_and_size(name: str, argument: str) -> tuple[Path, int]:
+    match = re.fullmatch(r"(.+)@(\d{1,4})", argument)
+    path, size = (match.group(1), int(match.group(2))) if match else (argument, IMAGE_SIZE)
+    if not path or size < 1:
+        raise DataError(f"{name!r} names no folder; write folder:PATH, or folder:PATH@32 for images of 32 pixels")
+    return Path(path).expanduser(), size
 
 
 @dataclass(frozen=True)
@@ -52,16 +104,6 @@ class Listing:
     digest: str
 
 
-def parse_name(name: str) -> tuple[Path, int]:
-    """Split ``folder:PATH`` or ``folder:PATH@SIZE`` into the folder and the image size in pixels."""
-    text = name.removeprefix("folder:")
-    match = re.fullmatch(r"(.+)@(\d{1,4})", text)
-    path, size = (match.group(1), int(match.group(2))) if match else (text, IMAGE_SIZE)
-    if not path or size < 1:
-        raise DataError(f"{name!r} names no folder; write folder:PATH, or folder:PATH@32 for images of 32 pixels")
-    return Path(path).expanduser(), size
-
-
 def scan(path: Path) -> Listing:
     """List the images of a folder and split them.
 
@@ -76,6 +118,8 @@ def scan(path: Path) -> Listing:
 
 
 def _scan(path: Path) -> Listing:
+    from ltlib.datasets.subsets import random_order
+
     if not path.is_dir():
         raise DataError(f"{path} is not a folder; give the folder that holds one folder of images per class")
     train_folder = path / "train" if _is_split(path / "train") else path
@@ -127,6 +171,11 @@ def read(path: Path, size: int = IMAGE_SIZE) -> Source:
 
 @functools.lru_cache(maxsize=1)
 def _read(path: Path, size: int, listing: Listing) -> Source:
+    import numpy as np
+
+    from ltlib.datasets.images import ImageSet, Source
+    from ltlib.datasets.pictures import read_all
+
     images = read_all(path, [item.path for item in (*listing.train, *listing.test)], size)
     targets = np.array([item.target for item in (*listing.train, *listing.test)], np.int64)
     cut = len(listing.train)
@@ -138,6 +187,8 @@ def _read(path: Path, size: int, listing: Listing) -> Source:
 
 def problems(path: Path, items: Sequence[Item]) -> list[str]:
     """Try to read every image; one sentence for each that cannot be."""
+    from ltlib.datasets.pictures import decode
+
     found = []
     for index, item in enumerate(items):
         try:

@@ -112,7 +112,7 @@ class LongTailed:
         subset_counts: The same before the validation images were taken.
         class_names: Name of each class.
         groups: Head, middle and tail classes, from `subset_counts`: they do not depend on the validation set.
-        fingerprint: `longtail.fingerprint` of the subset, training and validation images together.
+        fingerprint: `subsets.fingerprint` of the subset, training and validation images together.
         mean, std: Per channel, of pixels in 0..1.
     """
 

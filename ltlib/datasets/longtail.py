@@ -1,4 +1,4 @@
-"""Class counts with a long tail. The choice of images, its fingerprint and the class groups are re-exported from here.
+"""Class counts with a long tail: how many images of each class; `subsets` says which.
 
 Class 0 is the largest class unless the order is ``ascending``. The imbalance factor IF is the size of the largest
 class over that of the smallest, at least 1.
@@ -11,23 +11,12 @@ import numbers
 from collections.abc import Sequence
 from decimal import ROUND_FLOOR, Decimal, localcontext
 
-from ltlib.datasets.class_groups import groups
-from ltlib.datasets.subsets import SUBSETS, choose_subset, fingerprint, split_validation, whole_number
+from ltlib.datasets.subsets import SUBSETS, whole_number
 from ltlib.errors import DataError, SettingError, UnknownName
 
 IMBALANCE_TYPES = ("exponential", "step", "pareto", "explicit")
 ORDERS = ("descending", "ascending")
 VALIDATIONS = ("none", "subset")
-
-__all__ = [
-    "choose_subset",
-    "fingerprint",
-    "groups",
-    "limit_counts",
-    "long_tailed_counts",
-    "split_validation",
-    "subset_counts",
-]
 
 
 def long_tailed_counts(

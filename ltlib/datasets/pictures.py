@@ -18,11 +18,6 @@ from ltlib.files import digest, write_bytes
 from ltlib.places import reports_folder
 from ltlib.progress import Progress
 
-# Raster formats that PIL decodes itself, without calling another program.
-SUFFIXES = (
-    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif"),
-    *(".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2"),
-)
 MAX_PIXELS = 80_000_000  # below the size at which PIL itself warns of a decompression bomb
 QUICK = 3_000  # so few images need no progress line
 _DECODER = 1  # bumped when `decode` gives other pixels: an older cache is not used

@@ -1,7 +1,4 @@
-"""Image sets by name: what is known about them without touching the disk, and `load`.
-
-``folder:PATH`` names an image folder of your own; ``folder:PATH@32`` reads its images at 32 pixels instead of 64.
-"""
+"""Image sets by name: what is known about them without touching the disk, and `load`."""
 
 from __future__ import annotations
 
@@ -9,71 +6,32 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ltlib.datasets.known import KNOWN, PHOTO_MEAN, PHOTO_STD, DatasetInfo
-from ltlib.errors import DataError, UnknownName
-from ltlib.files import digest
-from ltlib.places import data_folder, reports_folder
+from ltlib.datasets.base import DATASETS, DatasetInfo, builder
+from ltlib.errors import UnknownName
+from ltlib.places import data_folder
 
 if TYPE_CHECKING:
     from ltlib.datasets.images import LongTailed, Source
 
 
 def names() -> list[str]:
-    """The sets that have a name of their own; ``folder:PATH`` is understood besides."""
-    return list(KNOWN)
+    """The sets that have a name of their own; families such as ``folder:PATH`` are understood besides."""
+    return [name for name in DATASETS.names() if ":" not in name]
 
 
 def info(name: str) -> DatasetInfo:
-    """What is known about a set. Only ``folder:PATH`` looks at the disk, at file names and sizes.
+    """What is known about a set. Only a family's sets, ``folder:PATH``, look at the disk, at file names and sizes.
 
     Raises:
         UnknownName: With the nearest known names.
         DataError: The folder is missing or does not hold class folders with images.
     """
-    if name.startswith("folder:"):
-        from ltlib.datasets import folders
-
-        path, size = folders.parse_name(name)
-        listing = folders.scan(path)
-        return DatasetInfo(
-            name,
-            len(listing.class_names),
-            size,
-            len(listing.train),
-            len(listing.test),
-            PHOTO_MEAN,
-            PHOTO_STD,
-            digest(f"folder: {listing.digest}; {size} pixels"),
-            "thirds",
-            True,
-            f"the images in {path}",
-            f"the folder {path}",
-        )
-    if name not in KNOWN:
-        raise UnknownName("dataset", name, [*KNOWN, "folder:PATH"])
-    return KNOWN[name]
+    return builder(name).info()
 
 
 def available(name: str, root: Path | str | None = None) -> bool:
     """Whether `load` would find the set's files without downloading. An unknown name raises `UnknownName`."""
-    if name.startswith("folder:"):
-        from ltlib.datasets import folders
-
-        return folders.parse_name(name)[0].is_dir()
-    info(name)
-    folder = _root(root)
-    if name in ("cifar10", "cifar100"):
-        from ltlib.datasets import cifar
-
-        layout = cifar.LAYOUTS[name]
-        return cifar.present(layout, folder) or (
-            (folder / layout.archive.name).is_file() and not (folder / layout.folder).exists()
-        )
-    if name == "butterfly":
-        from ltlib.datasets import butterfly
-
-        return butterfly.find(folder) is not None
-    return True
+    return builder(name).available(_root(root))
 
 
 def fetch(name: str, root: Path | str | None = None) -> None:
@@ -83,33 +41,12 @@ def fetch(name: str, root: Path | str | None = None) -> None:
         UnknownName: No set of that name.
         DataError: The set has no address to download from, or the download failed.
     """
-    known = info(name)
-    if name in ("cifar10", "cifar100"):
-        from ltlib.datasets import cifar
-
-        cifar.provide(cifar.LAYOUTS[name], _root(root), fetch=True)
-    elif not available(name, root):
-        raise DataError(f"{name} cannot be downloaded from here: {known.where}")
+    builder(name).fetch(_root(root))
 
 
 def verify(name: str, root: Path | str | None = None) -> list[str]:
     """Check every file of a set: one sentence for each that is missing, damaged or no image; none when all is well."""
-    info(name)
-    if name in ("cifar10", "cifar100"):
-        from ltlib.datasets import cifar
-
-        return cifar.problems(cifar.LAYOUTS[name], _root(root))
-    from ltlib.datasets import butterfly, folders
-
-    if name.startswith("folder:"):
-        path, _ = folders.parse_name(name)
-        listing = folders.scan(path)
-        return folders.problems(path, [*listing.train, *listing.test])
-    if name == "butterfly":
-        folder = butterfly.require(_root(root))
-        return folders.problems(folder, butterfly.scan(folder)[1])
-    read(name, root)
-    return []
+    return builder(name).problems(_root(root))
 
 
 def read(name: str, root: Path | str | None = None, fetch: bool = False) -> Source:
@@ -118,23 +55,7 @@ def read(name: str, root: Path | str | None = None, fetch: bool = False) -> Sour
     Raises:
         UnknownName, DataError: As `load`.
     """
-    known = info(name)
-    if name in ("cifar10", "cifar100"):
-        from ltlib.datasets import cifar
-
-        cifar.provide(cifar.LAYOUTS[name], _root(root), fetch)
-        return cifar.read(cifar.LAYOUTS[name], _root(root))
-    if name == "digits":
-        from ltlib.datasets import digits
-
-        return digits.read()
-    from ltlib.datasets import butterfly, folders
-
-    if name.startswith("folder:"):
-        return folders.read(*folders.parse_name(name))
-    if name == "digits_folder":
-        return butterfly.read(butterfly.write_digits(reports_folder() / "cache" / "digits_folder"), known.image_size)
-    return butterfly.read(butterfly.require(_root(root)), known.image_size, listed=butterfly.BUTTERFLY)
+    return builder(name).read(_root(root), fetch)
 
 
 def load(

@@ -1,5 +1,7 @@
 """Synthetic images for rare classes, made from arrays once before training: SMOTE and its kin.
 
+The method ``resampling`` is something else: it draws the stored images more or less often (`ltlib.batches.samplers`).
+
 All take features or pixels ``[N, ...]`` and targets ``[N]`` and give the same with every class filled up to the size of
 the largest: first the arrays as they were, then what was made. Arrays of more than two dimensions are flattened for the
 distances and put back; whole-number arrays (pixels) are rounded and clipped to their type.

@@ -7,15 +7,14 @@ import io
 import os
 import pickle
 import tarfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ltlib import datasets
-from ltlib.datasets import cifar
-from ltlib.datasets.download import Archive
+from ltlib.datasets.cifar import Cifar10
+from ltlib.datasets.pickles import load_arrays
 from ltlib.errors import DataError
 
 real = pytest.mark.skipif("LTLIB_DATA" not in os.environ, reason="set LTLIB_DATA to the folder with CIFAR")
@@ -32,8 +31,8 @@ def old_pickle(content: object) -> bytes:
 
 
 @pytest.fixture
-def twin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[cifar.Layout, Path, dict[str, bytes]]:
-    """A layout of two training batches, its archive lying in the data folder, not yet extracted."""
+def twin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Cifar10, Path, dict[str, bytes]]:
+    """A set of two training batches, its archive lying in the data folder, not yet extracted."""
     names = [b"airplane", b"automobile", *[str(i).encode() for i in range(8)]]
     content = {
         "data_batch_1": batch(1),
@@ -50,24 +49,24 @@ def twin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[cifar.Layout,
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
     data = path.read_bytes()
-    layout = replace(
-        cifar.LAYOUTS["cifar10"],
-        archive=Archive(
-            path.name, ("https://example.org/x",), len(data), hashlib.md5(data, usedforsecurity=False).hexdigest()
-        ),
-        train={name: sums[name] for name in ("data_batch_1", "data_batch_2")},
-        test={"test_batch": sums["test_batch"]},
-        meta=("batches.meta", sums["batches.meta"]),
-    )
-    monkeypatch.setitem(cifar.LAYOUTS, "cifar10", layout)
-    return layout, tmp_path, files
+    archive_sum = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    for fact, value in {
+        "url": "https://example.org/x",
+        "size": len(data),
+        "md5": archive_sum,
+        "train": tuple((name, sums[name]) for name in ("data_batch_1", "data_batch_2")),
+        "test": (("test_batch", sums["test_batch"]),),
+        "meta": ("batches.meta", sums["batches.meta"]),
+    }.items():
+        monkeypatch.setattr(Cifar10, fact, value)
+    return Cifar10("cifar10"), tmp_path, files
 
 
-def test_an_archive_lying_there_is_extracted(twin: tuple[cifar.Layout, Path, dict[str, bytes]]) -> None:
-    layout, root, files = twin
+def test_an_archive_lying_there_is_extracted(twin: tuple[Cifar10, Path, dict[str, bytes]]) -> None:
+    cifar, root, files = twin
     assert datasets.available("cifar10", root)
     data = datasets.load("cifar10", root=root)
-    assert cifar.present(layout, root)
+    assert cifar.present(root)
     assert (data.class_counts, data.class_names[:2]) == ((4,) * 10, ("airplane", "automobile"))
     planes = pickle.loads(files["data_batch_2"], encoding="bytes")[b"data"][3].reshape(3, 32, 32)
     place = data.train.indices.tolist().index(23)
@@ -93,22 +92,22 @@ def test_missing_says_where_to_get_it(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_archive_cut_short(twin: tuple[cifar.Layout, Path, dict[str, bytes]]) -> None:
-    layout, root, _ = twin
-    path = root / layout.archive.name
+def test_archive_cut_short(twin: tuple[Cifar10, Path, dict[str, bytes]]) -> None:
+    cifar, root, _ = twin
+    path = root / cifar.filename
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(DataError, match="is cut short or damaged") as caught:
         datasets.load("cifar10", root=root)
     assert "\n" not in str(caught.value)
-    assert not (root / layout.folder).exists()
+    assert not (root / cifar.folder).exists()
 
 
 def test_tampered_batch_is_never_opened(
-    twin: tuple[cifar.Layout, Path, dict[str, bytes]], monkeypatch: pytest.MonkeyPatch
+    twin: tuple[Cifar10, Path, dict[str, bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    layout, root, _ = twin
+    cifar, root, _ = twin
     datasets.load("cifar10", root=root)
-    path = root / layout.folder / "test_batch"
+    path = root / cifar.folder / "test_batch"
     marker = root / "owned"
 
     class Bomb:
@@ -118,26 +117,26 @@ def test_tampered_batch_is_never_opened(
     path.write_bytes(pickle.dumps({b"data": Bomb()}))
     with pytest.raises(DataError, match=r"test_batch is damaged .* run: ltlib data download cifar10"):
         datasets.load("cifar10", root=root)
-    assert datasets.verify("cifar10", root) == [f"{path} is damaged (its MD5 is not {layout.test['test_batch']})"]
+    assert datasets.verify("cifar10", root) == [f"{path} is damaged (its MD5 is not {cifar.files['test_batch']})"]
     with pytest.raises(pickle.UnpicklingError, match="mkdir is not allowed"):  # and not even with the right checksum
-        cifar._ArraysOnly(io.BytesIO(path.read_bytes()), encoding="bytes").load()
+        load_arrays(path.read_bytes())
     assert not marker.exists()
 
 
-def test_fetch_repairs_damaged_files(twin: tuple[cifar.Layout, Path, dict[str, bytes]]) -> None:
-    layout, root, files = twin
+def test_fetch_repairs_damaged_files(twin: tuple[Cifar10, Path, dict[str, bytes]]) -> None:
+    cifar, root, files = twin
     datasets.load("cifar10", root=root)
-    (root / layout.folder / "test_batch").write_bytes(b"")
+    (root / cifar.folder / "test_batch").write_bytes(b"")
     datasets.fetch("cifar10", root)  # the archive is whole: no network
-    assert (root / layout.folder / "test_batch").read_bytes() == files["test_batch"]
-    (root / layout.folder / "test_batch").unlink()
+    assert (root / cifar.folder / "test_batch").read_bytes() == files["test_batch"]
+    (root / cifar.folder / "test_batch").unlink()
     with pytest.raises(DataError, match="cifar10 is incomplete"):
         datasets.load("cifar10", root=root)
 
 
-def test_fetch_downloads_once(twin: tuple[cifar.Layout, Path, dict[str, bytes]]) -> None:
-    layout, root, _ = twin
-    body = (root / layout.archive.name).read_bytes()
+def test_fetch_downloads_once(twin: tuple[Cifar10, Path, dict[str, bytes]]) -> None:
+    cifar, root, _ = twin
+    body = (root / cifar.filename).read_bytes()
     other = root / "other"
     asked = []
 
@@ -149,9 +148,9 @@ def test_fetch_downloads_once(twin: tuple[cifar.Layout, Path, dict[str, bytes]])
         return Answer(body)
 
     for _ in range(2):
-        cifar.provide(layout, other, fetch=True, opener=opener)
+        cifar.provide(other, fetch=True, opener=opener)
     assert len(asked) == 1
-    assert sum(cifar.read(layout, other).test.class_counts) == 20
+    assert sum(cifar.read(other).test.class_counts) == 20
 
 
 @real
@@ -163,6 +162,8 @@ def test_real_files(name: str, classes: int) -> None:
     assert set(source.test.class_counts) == {10_000 // classes}
     known = datasets.info(name)
     assert (known.num_classes, known.train_images, known.image_size) == (classes, 50_000, 32)
+    assert known.balanced
+    assert known.class_names in (None, source.class_names)
     if name == "cifar10":
         mean = source.train.images.sum((0, 1, 2), dtype=np.int64) / (50_000 * 32 * 32 * 255)
         np.testing.assert_allclose(known.mean, mean, atol=1e-4)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ltlib.datasets.longtail import groups, long_tailed_counts
+from ltlib.datasets.class_groups import groups
+from ltlib.datasets.longtail import long_tailed_counts
 from ltlib.errors import SettingError, UnknownName
 
 

@@ -8,7 +8,8 @@ import struct
 import numpy as np
 import pytest
 
-from ltlib.datasets.longtail import choose_subset, fingerprint, long_tailed_counts, split_validation
+from ltlib.datasets.longtail import long_tailed_counts
+from ltlib.datasets.subsets import choose_subset, fingerprint, split_validation
 from ltlib.errors import SettingError, UnknownName
 
 TARGETS = np.random.default_rng(7).permutation(np.repeat(np.arange(10), 300))

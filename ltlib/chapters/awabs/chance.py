@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ltlib import calibration, published
+from ltlib import calibration, datasets, published
 from ltlib.chapters.awabs import AWABS
 from ltlib.plots.style import label
 from ltlib.sections.words import answered, listed
@@ -98,7 +98,8 @@ def floor_table(images: int = 10_000, draws: int = 1000) -> pd.DataFrame:
     printed = rows[rows["metric"] == "ece"].set_index(keys)["printed"]
     found = []
     for row in wide[wide["ece"] < 2.0].to_dict("records"):
-        simulated = _even(row["accuracy"] / 100, images, draws, 10 if row["dataset"] == "cifar10" else 100)
+        classes = datasets.info(row["dataset"]).num_classes
+        simulated = _even(row["accuracy"] / 100, images, draws, classes)
         below = float((simulated < row["ece"] / 100).mean())
         if row["ece"] / 100 < simulated.mean():
             text = printed[tuple(row[key] for key in keys)]

@@ -82,22 +82,19 @@ def counts(page: Page, dataset: str, number: str = "Counts") -> None:
     from ltlib.plots import distribution
 
     experiment = trained(dataset, page.profile)
-    name = label(experiment.dataset)
+    name, known = label(experiment.dataset), datasets.info(experiment.dataset)
     run = load(experiment.run_id)
     if run is not None:
         found, names, print_ = run.class_counts, list(run.class_names), run.fingerprint
     elif datasets.available(experiment.dataset):
         data = datasets.load(experiment.dataset, imbalance_factor=experiment.imbalance_factor)
         found, names, print_ = list(data.class_counts), list(data.class_names), data.fingerprint
-    elif experiment.dataset.startswith("cifar"):
-        known = datasets.info(experiment.dataset)
+    elif known.balanced:
         largest = known.train_images // known.num_classes
         found = datasets.long_tailed_counts(largest, known.num_classes, experiment.imbalance_factor)
         names, print_ = [str(i) for i in range(len(found))], ""
     else:
-        reason = (
-            f"the images of {name} cannot be fetched without an account; {datasets.info(experiment.dataset).where}."
-        )
+        reason = f"the images of {name} cannot be fetched without an account; {known.where}."
         page.missing(f"figure {number}", reason, f"ltlib reproduce --profile {page.profile} --only {page.declared.id}")
         return
     chart = distribution.class_distribution(

@@ -186,8 +186,9 @@ def explore(dataset: str = SETS[0], imbalance_factor: float = 10, imbalance_type
 
 
 def class_names(dataset: str) -> list[str] | None:
-    """Names of CIFAR-10's classes, from a printed matrix; None where only numbers are known without the data."""
-    return list(published.confusion("convergent", "19").index) if dataset == "cifar10" else None
+    """Names of the classes; None where only numbers are known without the data."""
+    names = datasets.info(dataset).class_names
+    return list(names) if names else None
 
 
 def distributions(story: Story, factor: float = 10) -> Iterator[tuple[str, Chart, str]]:

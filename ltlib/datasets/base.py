@@ -1,0 +1,143 @@
+"""What a name like ``cifar10`` stands for: a builder, which describes, finds, fetches, reads and checks one image set.
+
+A set is a class in a module of its own, registered by name; the package's ``__init__`` lists the modules. Importing
+such a module must be cheap, so torch, NumPy and PIL are imported inside the methods that need them.
+
+A family of sets is registered by the form of its names, ``folder:PATH``: whatever follows the colon is its argument.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ltlib.errors import DataError
+from ltlib.registry import Registry
+
+if TYPE_CHECKING:
+    from ltlib.datasets.images import Source
+
+Channels = tuple[float, float, float]
+
+# The usual values for photographs (ImageNet), where a set has none of its own.
+PHOTO_MEAN, PHOTO_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetInfo:
+    """What is known about an image set before it is read.
+
+    Attributes:
+        name: As `load` takes it.
+        num_classes: Number of classes.
+        image_size: Height and width in pixels, as trained on.
+        train_images, test_images: Images of the full set.
+        digest: Identity of the source, part of a run's identity: another text where other images are read.
+        flips: Whether a mirrored image still is of its class.
+        mean, std: Per channel, of pixels in 0..1.
+        group_rule: See `class_groups.groups`.
+        balanced: Whether all classes have the same number of training images.
+        class_names: Name of each class, where they are known without the images.
+        citation: Who made it.
+        where: How to get it.
+    """
+
+    name: str
+    num_classes: int
+    image_size: int
+    train_images: int
+    test_images: int
+    digest: str
+    flips: bool
+    mean: Channels = PHOTO_MEAN
+    std: Channels = PHOTO_STD
+    group_rule: str = "thirds"
+    balanced: bool = False
+    class_names: tuple[str, ...] | None = None
+    citation: str = ""
+    where: str = ""
+
+    @property
+    def family(self) -> str:
+        """The name without a family's argument: where a folder lies says nothing about its images."""
+        return self.name.partition(":")[0]
+
+
+class DatasetBuilder:
+    """One image set. A set that is always there needs `info` and `read` alone.
+
+    Attributes:
+        name: As it was asked for, the argument of a family included.
+
+    Example:
+        >>> @DATASETS.register("blank")
+        ... class Blank(DatasetBuilder):
+        ...     "Twenty black images in two classes."
+        ...     def info(self):
+        ...         return DatasetInfo(
+        ...             name=self.name, num_classes=2, image_size=8, train_images=10, test_images=10,
+        ...             digest=digest("blank 1"), flips=True,
+        ...         )
+        ...     def read(self, root, fetch=False):
+        ...         images = ImageSet(np.zeros((10, 8, 8, 3), np.uint8), np.arange(10) % 2, ["zero", "one"])
+        ...         return Source(train=images, test=images)
+    """
+
+    def __init__(self, name: str):
+        self.name = name
+
+    @property
+    def argument(self) -> str:
+        """What follows the colon in a family's name."""
+        return self.name.partition(":")[2]
+
+    def info(self) -> DatasetInfo:
+        """What is known about the set; named sets must not look at the disk."""
+        raise NotImplementedError(f"{type(self).__name__} must say what it is: info(self)")
+
+    def available(self, root: Path) -> bool:
+        """Whether `read` would find the files in the data folder `root` without downloading."""
+        return True
+
+    def fetch(self, root: Path) -> None:
+        """Download the set into `root`, or replace its damaged files; a whole set is left as it is.
+
+        Raises:
+            DataError: There is no address to download it from, or the download failed.
+        """
+        info = self.info()
+        if not self.available(root):
+            raise DataError(f"{self.name} cannot be downloaded from here: {info.where}")
+
+    def read(self, root: Path, fetch: bool = False) -> Source:
+        """All training and test images; `fetch`: whether a missing set may be downloaded.
+
+        Raises:
+            DataError: The set is missing or damaged.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must read its images: read(self, root, fetch=False)")
+
+    def problems(self, root: Path) -> list[str]:
+        """One sentence for each file that is missing, damaged or no image.
+
+        Raises:
+            DataError: The set cannot be looked through at all.
+        """
+        self.read(root)
+        return []
+
+
+DATASETS = Registry[DatasetBuilder]("dataset")
+
+
+def builder(name: str) -> DatasetBuilder:
+    """The builder of a named set, or of a family's name with its argument.
+
+    Raises:
+        UnknownName: With the nearest known names.
+    """
+    prefix, colon, _ = name.partition(":")
+    families = {entry.name.partition(":")[0]: entry for entry in DATASETS if ":" in entry.name}
+    entry = families[prefix] if colon and prefix in families else DATASETS.get(name)
+    return entry.factory(name)
