@@ -133,7 +133,7 @@ def bars(
     done, missing = [], []
     for row in rows:
         name = f"{label(str(row[group]))} {label(str(row[series]))}"
-        ours, published = row.get("reproduced", np.nan), row.get("published", np.nan)
+        ours, published = row["reproduced"], row["published"]
         if np.isfinite(ours):
             done.append(
                 f"{name} {percent(ours)}" + (f" (published {percent(published)})" if np.isfinite(published) else "")

@@ -321,6 +321,16 @@ def test_bars_never_overlap() -> None:
         bars.accuracy_bars([])
 
 
+def test_bars_without_an_interval_and_with_half_of_one() -> None:
+    fig = bars.accuracy_bars(table().drop(columns=["n", "ci_low", "ci_high"]))
+    assert not [c for c in fig.axes[0].containers if isinstance(c, ErrorbarContainer)]
+    assert fig.frame()["n"].tolist() == [0, 0, 0]
+    with pytest.raises(SettingError, match="no column 'ci_low'"):
+        bars.accuracy_bars(table().rename(columns={"ci_low": "low", "ci_high": "high"}))
+    with pytest.raises(SettingError, match="no column 'n'"):
+        bars.accuracy_bars(table().drop(columns="n"))
+
+
 def test_bars_take_one_metric_of_a_compared_table() -> None:
     both = pd.concat([table().assign(metric="accuracy"), table().assign(metric="f1", published=0.1)])
     fig = bars.accuracy_bars(both)
