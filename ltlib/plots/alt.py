@@ -31,14 +31,14 @@ def curve(history: Any, quantity: str = "accuracy", selected: int | None = None)
         "Accuracy over 40 epochs: training ends at 78.1%, test at 61.9%; best test loss at epoch 33."
     """
     table = Series.of(history)
-    show = percent if quantity in ("accuracy", "ece") else number
+    show = percent if quantity == "accuracy" else number
     ends: list[str] = []
     for split in ("train", "validation", "test"):
         if table.has(f"{split}_{quantity}"):
             values = table[f"{split}_{quantity}"]
             values = values[np.isfinite(values)]
             ends.append(f"{SPLIT_NAMES[split]} {'ends ' if not ends else ''}at {show(values[-1])}")
-    text = f"{label(quantity).capitalize() if quantity != 'ece' else 'ECE'} over {len(table)} epochs: {', '.join(ends)}"
+    text = f"{label(quantity).capitalize()} over {len(table)} epochs: {', '.join(ends)}"
     judge = next((split for split in ("validation", "test") if table.has(f"{split}_loss")), None)
     if judge:
         text += f"; best {judge} loss at epoch {int(np.nanargmin(table[f'{judge}_loss'])) + 1}"

@@ -54,11 +54,6 @@ def loss_curve(
     return _curve(history, "loss", selected, selected_as, readings, title)
 
 
-def ece_curve(history: Any, *, selected: int | None = None, selected_as: str = "", title: str = "") -> Chart:
-    """Expected calibration error by epoch; arguments as in `accuracy_curve`."""
-    return _curve(history, "ece", selected, selected_as, "", title)
-
-
 @styled
 def _curve(history: Any, quantity: str, selected: int | None, selected_as: str, readings: str, title: str) -> Chart:
     table = Series.of(history)

@@ -20,11 +20,6 @@ from ltlib.plots.style import DOUBLE, Chart, chart, label, light_grid, method_lo
 
 POINTS = 199
 """Probabilities of a curve: 0.005 ... 0.995."""
-_QUANTITIES = {
-    "loss": "Loss",
-    "gradient": "Gradient by the true class's logit (size)",
-    "factor": "Loss over cross-entropy",
-}
 
 
 def curve(loss: str, class_counts: Sequence[int] = (1, 1), target: int = 0, points: int = POINTS) -> dict[str, Any]:
@@ -119,54 +114,6 @@ def shares(loss: str, logits: npt.ArrayLike, targets: npt.ArrayLike, class_count
     if not total > 0:
         raise SettingError(f"the batch's loss {loss} is {total:g}; there is nothing to share")
     return (torch.zeros(len(class_counts), dtype=torch.float64).index_add(0, y, each) / total).tolist()
-
-
-@styled
-def over_probability(
-    names: Sequence[str],
-    *,
-    quantity: str = "loss",
-    class_counts: Sequence[int] = (1, 1),
-    target: int = 0,
-    most: float | None = None,
-    title: str = "",
-) -> Chart:
-    """Losses, the size of their gradient, or their factor on cross-entropy, over the probability of the true class.
-
-    Args:
-        names: The losses' texts; each is a line.
-        quantity: ``loss``, ``gradient`` or ``factor``.
-        class_counts: Training images per class.
-        target: The true class.
-        most: Upper end of the vertical axis; by default what the curves need.
-        title: Printed above.
-
-    Raises:
-        SettingError: No loss, or another quantity.
-    """
-    if quantity not in _QUANTITIES:
-        raise SettingError(f"over the probability there is {', '.join(_QUANTITIES)} to draw, not {quantity!r}")
-    if not names:
-        raise SettingError("give at least one loss to draw")
-    curves = {name: curve(name, class_counts, target) for name in names}
-    fig = chart(DOUBLE * 0.75, 2.9)
-    axes = fig.add_subplot()
-    for name, look in method_looks(list(curves)).items():
-        axes.plot(curves[name]["probability"], curves[name][quantity], label=label(name), **look.line(POINTS))
-    text = _QUANTITIES[quantity]
-    axes.set(xlabel="Probability of the true class", ylabel=text, title=title, xlim=(0, 1))
-    axes.set_ylim(0, most)
-    light_grid(axes)
-    fig.legend(loc="outside right upper", alignment="left")
-    at = [round(0.1 * (POINTS + 1)) - 1, round(0.9 * (POINTS + 1)) - 1]
-    ends = [
-        f"{label(n)} {alt.number(c[quantity][at[0]])} and {alt.number(c[quantity][at[1]])}" for n, c in curves.items()
-    ]
-    fig.alt = f"{text} over the probability of the true class, at 0.1 and at 0.9: {'; '.join(ends)}."
-    fig.data = {"loss name": [name for name in curves for _ in range(POINTS)]} | {
-        key: [value for c in curves.values() for value in c[key]] for key in ("probability", *_QUANTITIES)
-    }
-    return fig
 
 
 @styled

@@ -182,13 +182,11 @@ def test_accuracy_curve_shows_the_data_in_percent() -> None:
     np.testing.assert_allclose(fig.frame()["test_accuracy"], h.test_accuracy)
 
 
-def test_loss_and_ece_curves() -> None:
-    fig = curves.loss_curve(history())
+def test_loss_curves() -> None:
+    fig = curves.loss_curve(history().assign(validation_loss=np.nan))
     np.testing.assert_allclose(line(fig, "test"), history().test_loss)
     assert fig.alt.startswith("Loss over 40 epochs: training ends at 0.05, test at 1.18; best test loss at epoch 33")
-    ece = curves.ece_curve(history())
-    assert [each.get_label() for each in ece.axes[0].lines] == ["test"]  # a column of NaN is no curve
-    assert "ECE over 40 epochs: test ends at 1.0%" in ece.alt
+    assert [each.get_label() for each in fig.axes[0].lines] == ["training", "test"]  # a column of NaN is no curve
 
 
 def test_curves_say_what_is_wrong() -> None:
