@@ -124,6 +124,8 @@ def confidence_histogram(confidence: Any, correct: Any, *, bins: int = 15, title
         bins: Equally wide bins between 0 and 1, closed on the right.
         title: Printed above.
     """
+    import seaborn  # late: it takes more than a second, and most figures do without
+
     p, right = np.asarray(confidence, dtype=np.float64), np.asarray(correct, dtype=bool)
     if p.shape != right.shape or p.ndim != 1 or len(p) == 0:
         raise SettingError(f"confidence {list(p.shape)} and correctness {list(right.shape)} must be equally long lists")
@@ -134,9 +136,13 @@ def confidence_histogram(confidence: Any, correct: Any, *, bins: int = 15, title
     share = {
         name: np.bincount(place[mask], minlength=bins) / len(p) for name, mask in (("right", right), ("wrong", ~right))
     }
-    axes.stairs(100 * share["right"], 100 * edges, fill=True, color=SKY, alpha=0.8, label="right")
-    axes.stairs(100 * share["right"], 100 * edges, color=BLUE, linewidth=1.0)
-    axes.stairs(100 * share["wrong"], 100 * edges, color=VERMILLION, linewidth=1.2, hatch="////", label="wrong")
+    looks: Any = {
+        "right": {"color": SKY, "alpha": 0.8, "edgecolor": BLUE, "linewidth": 1.0},
+        "wrong": {"color": "none", "edgecolor": VERMILLION, "linewidth": 1.2, "hatch": "////"},
+    }
+    for name, look in looks.items():
+        seaborn.histplot(x=50 * (edges[:-1] + edges[1:]), weights=100 * share[name], bins=(100 * edges).tolist(),
+                         element="step", label=name, ax=axes, **look)  # fmt: skip
     for mask, color, style in ((right, BLUE, "-"), (~right, VERMILLION, (0, (4, 2)))):
         if mask.any():
             axes.axvline(100 * p[mask].mean(), color=color, linewidth=1.0, linestyle=style)

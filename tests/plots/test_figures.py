@@ -72,9 +72,7 @@ def heights(fig: Chart) -> list[float]:
 def test_class_distribution_shades_the_lowest_third_of_ten() -> None:
     fig = distribution.class_distribution(COUNTS, NAMES, before=[5000] * 10)
     assert sorted(heights(fig)) == sorted(COUNTS + [5000] * 10)
-    minority = list(fig.axes[0].containers[2].patches)
-    assert [p.get_height() for p in minority] == [834, 645, 500]
-    assert all(p.get_hatch() for p in minority)
+    assert [p.get_height() for p in rectangles(fig) if p.get_hatch()] == [834, 645, 500]
     assert fig.frame()["minority"].tolist() == [False] * 7 + [True] * 3
     assert "20,431 images in 10 classes" in fig.alt
     assert "from 5,000 (c0) down to 500 (c9): a factor of 10" in fig.alt
@@ -251,11 +249,30 @@ def test_ten_classes_show_counts_and_a_hundred_do_not() -> None:
     m = np.random.default_rng(0).multinomial(1000, np.full(10, 0.1), 10)
     fig = matrices.confusion_matrix(m, NAMES)
     cells = {t.get_position(): t.get_text() for t in fig.axes[0].texts}
-    assert cells == {(j, i): str(m[i, j]) for i in range(10) for j in range(10)}
-    np.testing.assert_allclose(fig.axes[0].images[0].get_array(), m / 1000)
+    assert cells == {(j + 0.5, i + 0.5): str(m[i, j]) for i in range(10) for j in range(10)}
+    np.testing.assert_allclose(fig.axes[0].collections[0].get_array(), m / 1000)
     assert fig.frame()["count"].tolist() == m.ravel().tolist()
     large = matrices.confusion_matrix(np.eye(100) * 3, groups={"head": range(36), "tail": range(36, 100)})
     assert [t.get_text() for t in large.axes[0].texts] == ["head", "tail"]
+    assert large.axes[0].get_xticks().tolist() == [0.5, 20.5, 40.5, 60.5, 80.5]
+    assert [t.get_text() for t in large.axes[0].get_yticklabels()] == ["0", "20", "40", "60", "80"]
+
+
+def test_numbers_keep_their_contrast_on_every_shade() -> None:
+    from matplotlib.colors import to_rgb
+
+    def luminance(color: str) -> float:
+        linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color)]
+        return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+    counts = np.array([[n if i == j else 1000 - n if j == (i + 1) % 20 else 0 for j in range(20)]
+                       for i, n in enumerate(range(30, 1000, 50))])  # fmt: skip
+    fig = matrices.confusion_matrix(counts)
+    shades = fig.axes[0].collections[0].to_rgba(counts / 1000)
+    for text in fig.axes[0].texts:
+        x, y = text.get_position()
+        pair = sorted([luminance(text.get_color()), luminance(shades[int(y), int(x)])])
+        assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 4, text.get_text()
 
 
 def test_normalised_cells_and_a_class_without_images() -> None:
@@ -270,7 +287,7 @@ def test_normalised_cells_and_a_class_without_images() -> None:
 def test_published_and_reproduced_matrix() -> None:
     first, second = np.array([[8, 2], [5, 5]]), np.array([[60, 40], [10, 90]])
     fig = matrices.compare_confusion(first, second, ["cat", "dog"])
-    np.testing.assert_allclose(fig.axes[2].images[0].get_array(), [[-20, 20], [-40, 40]])
+    np.testing.assert_allclose(fig.axes[2].collections[0].get_array(), [[-20, 20], [-40, 40]])
     assert fig.alt == (
         "Accuracy 65.0% published, 75.0% reproduced; recall moves most for dog (+40.0 points) and cat (-20.0 points)."
     )
