@@ -145,7 +145,7 @@ def mean(runs: Iterable[Run], metric: str, group: str = "") -> float:
     values = []
     for run in runs:
         own = run.metrics["selected"]
-        value = (own["groups"].get(group, {}) if group else own).get(metric)
+        value = (own["groups"][group] if group else own)[metric]
         if value is not None:
             values.append(float(value))
     return float(np.mean(values)) if values else float("nan")

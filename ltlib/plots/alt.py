@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ltlib.plots.style import SPLIT_NAMES, Series, label
+from ltlib.plots.series import Series
+from ltlib.plots.style import SPLIT_NAMES, label
 
 
 def percent(value: float) -> str:
@@ -18,10 +19,6 @@ def percent(value: float) -> str:
 def number(value: float) -> str:
     """Three significant digits, no exponent for ordinary sizes."""
     return f"{value:.3g}" if np.isfinite(value) else "unknown"
-
-
-def _join(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def curve(history: Any, quantity: str = "accuracy", selected: int | None = None) -> str:
@@ -47,8 +44,9 @@ def curve(history: Any, quantity: str = "accuracy", selected: int | None = None)
         text += f"; best test {quantity} at epoch {int(best(table[f'test_{quantity}'])) + 1}"
     if selected is not None:
         split = judge or "test"
-        value = table[f"{split}_{quantity}"][selected - 1]
-        text += f"; epoch {selected} selected ({SPLIT_NAMES[split]} {show(value)})"
+        text += f"; epoch {selected} selected"
+        if table.has(f"{split}_{quantity}"):
+            text += f" ({SPLIT_NAMES[split]} {show(table[f'{split}_{quantity}'][selected - 1])})"
     return text + "."
 
 
@@ -174,12 +172,8 @@ def embedding(
     text = f"{kind} map of {len(y):,} images of {present} classes"
     measured = []
     for name, values in (separability or {}).items():
-        words = []
-        if "silhouette" in values:
-            words.append(f"silhouette {values['silhouette']:.2f}")
-        if "nearest_centroid" in values:
-            words.append(f"nearest-centroid accuracy {percent(values['nearest_centroid'])}")
-        measured.append(f"{label(name) + ': ' if name else ''}{_join(words)}")
+        words = f"silhouette {values['silhouette']:.2f} and nearest-centroid accuracy "
+        measured.append(f"{label(name) + ': ' if name else ''}{words}{percent(values['nearest_centroid'])}")
     return f"{text}; {'; '.join(measured)}." if measured else f"{text}."
 
 

@@ -65,8 +65,9 @@ def class_distribution(
         seaborn.histplot(weights=_counts(before), fill=False, color=MUTED, linewidth=0.7, **bars, **outline)
     seaborn.histplot(weights=n, color=SKY, alpha=1, edgecolor=INK, linewidth=0.5 if few else 0.0, **bars)
     hatch = "////" if few else None
+    drawn = axes.patches[-len(n) :]
     for c in low:
-        axes.containers[-1].patches[c].set(facecolor=VERMILLION, hatch=hatch)
+        drawn[c].set(facecolor=VERMILLION, hatch=hatch)
     _name_classes(axes, names)
     if len(n) <= 12:
         for i, count in enumerate(n):

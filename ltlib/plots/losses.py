@@ -16,7 +16,7 @@ from ltlib.errors import SettingError
 from ltlib.plots import alt
 from ltlib.plots.distribution import THOUSANDS
 from ltlib.plots.palette import INK, MUTED
-from ltlib.plots.style import DOUBLE, Chart, chart, label, light_grid, method_looks, styled
+from ltlib.plots.style import DOUBLE, Chart, chart, label, light_grid, method_looks, styled, title_above
 
 POINTS = 199
 """Probabilities of a curve: 0.005 ... 0.995."""
@@ -134,8 +134,7 @@ def term_weights(*, title: str = "") -> Chart:
         for key, values in (("probability", p), ("cross_entropy", weight), ("focal", 1 - weight)):
             rows[key] += values.tolist()
     panels[0].set_ylabel("Weight")
-    if title:
-        fig.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    title_above(fig, title)
     fig.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     quarter = round(0.25 * (POINTS + 1))
     fig.alt = (

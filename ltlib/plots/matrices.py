@@ -15,7 +15,7 @@ from ltlib.errors import SettingError
 from ltlib.plots import alt
 from ltlib.plots.heat import cells
 from ltlib.plots.palette import MUTED
-from ltlib.plots.style import DOUBLE, ROUND, SPLITS, Chart, chart, light_grid, styled
+from ltlib.plots.style import DOUBLE, ROUND, SPLITS, Chart, chart, light_grid, styled, title_above
 
 WITH_NUMBERS = 20  # classes up to which every cell shows its number
 
@@ -87,8 +87,7 @@ def compare_confusion(
         )
     fig = chart(DOUBLE, DOUBLE * 1.02)
     fig.set_layout_engine("compressed")
-    if title:
-        fig.suptitle(title, x=0.01, ha="left", fontsize=9, fontweight="bold")
+    title_above(fig, title)
     panels = fig.subplots(2, 2)
     font = 6 if len(first) <= 10 else 4.5
     for axes, m, name in zip(panels[0], (first, second), names, strict=True):

@@ -15,7 +15,7 @@ from ltlib.errors import SettingError
 from ltlib.plots import alt
 from ltlib.plots.heat import cells
 from ltlib.plots.palette import INK, INKS, MUTED
-from ltlib.plots.style import DASHES, DOUBLE, MARKERS, ROUND, Chart, Look, chart, light_grid, styled
+from ltlib.plots.style import DASHES, DOUBLE, MARKERS, ROUND, Chart, Look, chart, light_grid, styled, title_above
 
 _LOOKS = tuple(Look(INKS[i], MARKERS[i], DASHES[i % len(DASHES)]) for i in range(len(INKS)))
 
@@ -39,8 +39,7 @@ def class_lines(
     if not names or not all(panels.values()) or len(names) > len(_LOOKS):
         raise SettingError(f"lines over classes need one to {len(_LOOKS)} names and a line in every panel")
     fig = chart(DOUBLE, 2.7)
-    if title:
-        fig.suptitle(title, x=0.01, ha="left", fontsize=9, fontweight="bold")
+    title_above(fig, title)
     grid = fig.subplots(1, len(panels), squeeze=False, sharey=True)[0]
     looks = dict(zip(names, _LOOKS, strict=False))
     rows: dict[str, list[Any]] = {"panel": [], "line": [], "class": [], "value": []}
@@ -108,8 +107,7 @@ def heat_maps(
     low, high = float(known.min()), float(known.max())
     best = low if lower_is_better else high
     fig = chart(min(DOUBLE, 1.3 + 2.0 * len(tables)), 0.95 + 0.42 * len(rows))
-    if title:
-        fig.suptitle(title, x=0.01, ha="left", fontsize=9, fontweight="bold")
+    title_above(fig, title)
     grid = fig.subplots(1, len(tables), squeeze=False, sharey=True)[0]
     for axes, (heading, values) in zip(grid, tables.items(), strict=True):
         texts = np.array([[f"{100 * v:.1f}" for v in row] for row in values])

@@ -221,6 +221,8 @@ def test_comparison_names_the_best_first() -> None:
     assert "best first: Focal 1, CE 2" in loss.alt
     with pytest.raises(SettingError, match="cannot compare"):
         curves.comparison({"ce": [1]}, "lr")
+    with pytest.raises(SettingError, match="cannot compare 'tset_accuracy'"):
+        curves.comparison({"ce": [0.1, 0.9]}, "tset_accuracy")
 
 
 def test_spread_keeps_labels_apart_and_near() -> None:
@@ -492,6 +494,11 @@ def test_scatter_in_panels_and_by_group() -> None:
     assert "tail, 10 classes" in texts(fig)
     with pytest.raises(SettingError, match="give their groups"):
         embedding.scatter(points["ce"], y, [str(i) for i in range(30)])
+    with pytest.raises(SettingError, match="measured were ce, supcn"):
+        embedding.scatter(
+            points, y, [str(i) for i in range(30)], groups=groups,
+            separability={"ce": measured["ce"], "supcn": measured["supcon"]},
+        )  # fmt: skip
     with pytest.raises(SettingError, match="need points"):
         embedding.scatter(points["ce"][:5], y[:6], NAMES)
 

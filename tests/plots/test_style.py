@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ltlib.errors import SettingError, UnknownName
-from ltlib.plots import palette, style
+from ltlib.plots import palette, series, style
 
 # Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB.
 SIGHT = {
@@ -127,11 +127,12 @@ def test_series_reads_frames_mappings_and_runs() -> None:
     class Run:
         history = {"test_loss": [1, None, 3]}  # noqa: RUF012
 
-    table = style.Series.of(Run())
+    table = series.Series.of(Run())
     np.testing.assert_array_equal(table["test_loss"], [1, np.nan, 3])
-    assert np.isnan(table["train_loss"]).all()
+    with pytest.raises(SettingError, match="no column 'train_loss'; it has test_loss"):
+        table["train_loss"]
     assert len(table) == 3
     assert table.has("test_loss")
     assert not table.has("train_loss")
     with pytest.raises(SettingError, match="no column 'train_loss'"):
-        style.Series.of(Run(), ["train_loss"])
+        series.Series.of(Run(), ["train_loss"])
