@@ -23,8 +23,6 @@ from ltlib.experiment import Experiment
 from ltlib.progress import duration
 from ltlib.registry import format_spec, parse
 
-Say = Callable[[str], None]
-
 
 def say(line: str) -> None:
     """One line for the user, at once."""

@@ -88,28 +88,6 @@ def from_confusion(matrix: npt.ArrayLike, groups: Groups | None = None) -> Metri
     }
 
 
-def top_k_accuracy(scores: npt.ArrayLike, targets: npt.ArrayLike, k: int = 5) -> float:
-    """Share of images whose class is among the k highest scores, [N, K]; of equal scores the lower class ranks first.
-
-    That tie rule is argmax's, so top-1 is the accuracy and top-k never falls below it.
-    """
-    scores = checked_scores(scores)
-    actual = class_numbers(targets, scores.shape[1], "targets")
-    if len(actual) != len(scores):
-        raise SettingError(f"{len(actual)} targets but {len(scores)} rows of scores; each image needs one of both")
-    if not 1 <= k <= scores.shape[1]:
-        raise SettingError(f"k must lie in 1..{scores.shape[1]}, the number of classes, not {k}")
-    own = scores[np.arange(len(scores)), actual][:, None]
-    before = np.arange(scores.shape[1]) < actual[:, None]
-    rank = ((scores > own) | ((scores == own) & before)).sum(axis=1)
-    return float((rank < k).mean())
-
-
-def predicted_classes(scores: npt.ArrayLike) -> np.ndarray:
-    """The class of the highest score, [N] int64; the lower class wins a tie. NaN is refused (argmax would hide it)."""
-    return checked_scores(scores).argmax(axis=1).astype(np.int64)
-
-
 def restricted(targets: npt.ArrayLike, predictions: npt.ArrayLike, num_classes: int, index: npt.ArrayLike) -> Metrics:
     """`evaluate` on some test images alone, and as the classes counted, those that occur among their targets.
 

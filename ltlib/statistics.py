@@ -1,15 +1,13 @@
-"""How sure a number is: intervals over runs and over test images, and paired comparisons of two methods.
+"""How sure a number is: intervals over runs and over test images.
 
 An interval over runs says how the result moves with the seed; one over images says how it would move with another test
-set of the same size. They answer different questions and neither contains the other. With fewer than three pairs no
-test is made: a sign-flip or Wilcoxon test cannot go below p = 0.25 with three and 0.0625 with five.
+set of the same size. They answer different questions and neither contains the other.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -17,8 +15,8 @@ import numpy.typing as npt
 
 from ltlib.errors import SettingError
 
-_EXACT_PAIRS = 14
 FEWEST_PAIRS = 3
+"""Runs of each of two methods from which their means are compared: fewer say too little of the spread."""
 
 
 class Interval(NamedTuple):
@@ -44,24 +42,6 @@ class Interval(NamedTuple):
         return (self.high - self.low) / 2
 
 
-class Paired(NamedTuple):
-    """Two methods on the same seeds and subsets.
-
-    Attributes:
-        difference: Mean of first minus second, with its t-interval.
-        p: Two-sided p of the sign-flip test; NaN with fewer than three pairs.
-        smallest_p: The smallest p that so few pairs can give.
-        wins: Pairs in which the first is larger.
-        text: The finding as a sentence.
-    """
-
-    difference: Interval
-    p: float
-    smallest_p: float
-    wins: int
-    text: str
-
-
 def t_interval(values: npt.ArrayLike, confidence: float = 0.95) -> Interval:
     """Student's t-interval of the mean of independent runs: mean ± t(n-1) · s / √n. With one value: no interval.
 
@@ -78,23 +58,6 @@ def t_interval(values: npt.ArrayLike, confidence: float = 0.95) -> Interval:
     std = float(sample.std(ddof=1))
     half = float(stdtrit(n - 1, 0.5 + confidence / 2)) * std / math.sqrt(n)
     return Interval(mean, mean - half, mean + half, n, std)
-
-
-def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> Interval:
-    """Wilson's score interval for an accuracy of `correct` among `total` images (Wilson, 1927).
-
-    ``std`` is that of a single image, √(p (1 - p)).
-    """
-    if not 0 <= correct <= total or total < 1:
-        raise SettingError(f"an accuracy needs 0 <= correct <= total and total >= 1, not {correct} of {total}")
-    from scipy.special import ndtri
-
-    z, p = float(ndtri(0.5 + _level(confidence) / 2)), correct / total
-    centre = (p + z**2 / (2 * total)) / (1 + z**2 / total)
-    half = z / (1 + z**2 / total) * math.sqrt(p * (1 - p) / total + z**2 / (4 * total**2))
-    low, high = max(0.0, centre - half), min(1.0, centre + half)
-    # At the ends the formula's own end is exactly p; rounding must not move it past.
-    return Interval(p, min(low, p), max(high, p), int(total), math.sqrt(p * (1 - p)))
 
 
 def bootstrap_interval(
@@ -136,68 +99,6 @@ def bootstrap_interval(
         found[i] = metric(*(array[index] for array in arrays))
     low, high = np.quantile(found, [0.5 - confidence / 2, 0.5 + confidence / 2])
     return Interval(float(metric(*arrays)), float(low), float(high), images, float(found.std(ddof=1)))
-
-
-def paired(first: npt.ArrayLike, second: npt.ArrayLike, confidence: float = 0.95, seed: int = 0) -> Paired:
-    """Compare two methods run by run, pairs sharing subset and seed.
-
-    The p-value is that of the sign-flip (Fisher randomisation) test of the mean difference: the share of the 2^n sign
-    patterns whose absolute mean is at least the observed one; up to 14 pairs all patterns, beyond that 20,000 drawn
-    ones (plus the observed).
-    """
-    one, two = _values(first, "first"), _values(second, "second")
-    if len(one) != len(two):
-        raise SettingError(f"pairs need equal numbers of runs, not {len(one)} and {len(two)}")
-    gaps, n = one - two, len(one)
-    interval, wins = t_interval(gaps, confidence), int((gaps > 0).sum())
-    if n < FEWEST_PAIRS:
-        text = f"difference {interval.mean:+.4f} over {n} pair{'s' * (n > 1)}: too few for a test"
-        return Paired(interval, math.nan, math.nan, wins, text)
-    if n <= _EXACT_PAIRS:
-        signs, observed, smallest = np.array(list(itertools.product((1.0, -1.0), repeat=n))), 0, 2.0 / 2**n
-    else:
-        signs, observed = np.random.default_rng(seed).choice((1.0, -1.0), size=(20_000, n)), 1
-        smallest = 1.0 / 20_001
-    extreme = int((np.abs(signs @ gaps) >= abs(gaps.sum()) * (1 - 1e-12) - 1e-15).sum())
-    p = (extreme + observed) / (len(signs) + observed)
-    text = f"difference {interval.mean:+.4f} [{interval.low:+.4f}, {interval.high:+.4f}] over {n} pairs, p = {p:.3g}"
-    if smallest > 1 - confidence:
-        text += f" ({n} pairs cannot give less than {smallest:.3g})"
-    return Paired(interval, p, smallest, wins, text)
-
-
-def mcnemar(first_correct: npt.ArrayLike, second_correct: npt.ArrayLike) -> float:
-    """Exact two-sided p that two classifiers are right equally often on the same images (McNemar, 1947).
-
-    Only images that exactly one of them gets right count; 1.0 where there is none.
-    """
-    one, two = np.asarray(first_correct, dtype=bool), np.asarray(second_correct, dtype=bool)
-    if one.shape != two.shape or one.ndim != 1 or one.size == 0:
-        raise SettingError(f"need right or wrong for the same images, not shapes {one.shape} and {two.shape}")
-    only_one, only_two = int((one & ~two).sum()), int((two & ~one).sum())
-    if only_one + only_two == 0:
-        return 1.0
-    from scipy.special import bdtr
-
-    smaller = float(bdtr(min(only_one, only_two), only_one + only_two, 0.5))
-    return min(1.0, 2 * smaller)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values of several comparisons, adjusted by Holm's step-down rule (1979); the order is kept."""
-    order = np.argsort(np.asarray(p_values, dtype=np.float64), kind="stable")
-    adjusted, running = [0.0] * len(order), 0.0
-    for rank, i in enumerate(order):
-        running = max(running, min(1.0, (len(order) - rank) * float(p_values[i])))
-        adjusted[i] = running
-    return adjusted
-
-
-def summary(values: npt.ArrayLike, scale: float = 1.0, digits: int = 1) -> str:
-    """Mean, standard deviation and number together: ``72.1 ± 0.3 (3)``; one value: ``72.1 (1)``."""
-    interval = t_interval(values)
-    spread = "" if interval.n == 1 else f" ± {interval.std * scale:.{digits}f}"
-    return f"{interval.mean * scale:.{digits}f}{spread} ({interval.n})"
 
 
 def _values(values: npt.ArrayLike, what: str) -> np.ndarray:

@@ -143,27 +143,6 @@ def test_bad_groups_are_refused():
             metrics.evaluate([0, 1], [0, 1], 2, {"tail": members})
 
 
-def test_tied_scores_never_put_top_k_below_top_1():
-    scores = np.zeros((4, 8))
-    targets = [0, 3, 5, 0]
-    assert metrics.top_k_accuracy(scores, targets, 1) == 0.5  # argmax's class 0
-    assert metrics.top_k_accuracy(scores, targets, 5) == 0.75
-    assert metrics.top_k_accuracy(scores, targets, 8) == 1.0
-    distinct = np.random.default_rng(0).permuted(np.tile(np.arange(8.0), (50, 1)), axis=1)
-    truth = np.random.default_rng(1).integers(0, 8, 50)
-    for k in (1, 3, 5):
-        expected = oracle.top_k_accuracy_score(truth, distinct, k=k, labels=range(8))
-        assert metrics.top_k_accuracy(distinct, truth, k) == pytest.approx(expected)
-    with pytest.raises(SettingError, match=r"1\.\.8"):
-        metrics.top_k_accuracy(scores, targets, 9)
-
-
-def test_scores_that_are_not_finite_give_no_prediction():
-    assert metrics.predicted_classes([[0.0, 2.0, 2.0]]).tolist() == [1]
-    with pytest.raises(SettingError, match="image 1"):
-        metrics.predicted_classes([[0.0, 1.0], [float("nan"), 1.0]])
-
-
 def test_the_test_sets_that_the_thesis_accuracies_imply():
     targets = np.repeat(np.arange(100), 50)
     splits = metrics.evaluation_splits(targets, [500 - i for i in range(100)])

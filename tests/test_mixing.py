@@ -33,6 +33,11 @@ def step(draws: dict[str, torch.Tensor], s: int = 0) -> dict[str, torch.Tensor]:
     return {name: value[s] for name, value in draws.items()}
 
 
+def label_weights(targets: torch.Tensor, partners: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    own, other = F.one_hot(targets, 4), F.one_hot(partners, 4)
+    return share[:, None] * own + (1 - share[:, None]) * other
+
+
 # --- what is drawn ---------------------------------------------------------------------------------------------------
 
 
@@ -248,20 +253,12 @@ def test_rows_of_label_weights_sum_to_one(text):
     for s in range(4):
         other = y if made.partners == "none" else y.flip(0)
         share = made.label_share(draws["lam"][s], y, other, COUNTS)
-        weights = mixing.soft_targets(y, other, share, 4)
+        weights = label_weights(y, other, share)
         assert weights.shape == (6, 4)
         torch.testing.assert_close(weights.sum(1), torch.ones(6))
         assert (weights >= 0).all()
         if made.partners == "none":
             assert torch.equal(weights, F.one_hot(y, 4).float())
-
-
-def test_soft_targets_and_the_two_term_loss_agree():
-    logits = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
-    y, other, share = torch.tensor([0, 3, 1, 1, 2, 0]), torch.tensor([1, 3, 2, 0, 2, 3]), torch.linspace(0, 1, 6)
-    two = share * F.cross_entropy(logits, y, reduction="none")
-    two += (1 - share) * F.cross_entropy(logits, other, reduction="none")
-    torch.testing.assert_close(F.cross_entropy(logits, mixing.soft_targets(y, other, share, 4)), two.mean())
 
 
 def test_remix_relabels_as_its_equation():
@@ -314,7 +311,7 @@ def test_mixup_equals_torchvisions_with_its_neighbour_as_partner():
     made, lam = mixing.create("mixup[alpha=0.4]"), torch.full((6,), params["lam"])
     torch.testing.assert_close(made.apply(x, x[rolled(6)], {"lam": lam}), expected)
     share = made.label_share(lam, y, y[rolled(6)])
-    torch.testing.assert_close(mixing.soft_targets(y, y[rolled(6)], share, 4), labels)
+    torch.testing.assert_close(label_weights(y, y[rolled(6)], share), labels)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -331,7 +328,7 @@ def test_cutmix_equals_torchvisions_with_its_neighbour_as_partner(seed):
     draws = {"lam": lam, "box": torch.tensor([[top, left, bottom, right]]).expand(6, 4)}
     made = mixing.create("cutmix")
     assert torch.equal(made.apply(x, x[rolled(6)], draws), expected)
-    torch.testing.assert_close(mixing.soft_targets(y, y[rolled(6)], made.label_share(lam, y, y), 4), labels)
+    torch.testing.assert_close(label_weights(y, y[rolled(6)], made.label_share(lam, y, y)), labels)
 
 
 # --- the step and bad input ------------------------------------------------------------------------------------------
@@ -367,7 +364,7 @@ def test_nothing_waits_for_the_device(text):
     with Watch():
         partner = None if made.partners == "none" else x.index_select(0, torch.arange(6).flip(0))
         made.apply(x, partner, one)
-        mixing.soft_targets(y, y.flip(0), made.label_share(one["lam"], y, y.flip(0), COUNTS), 4)
+        made.label_share(one["lam"], y, y.flip(0), COUNTS)
 
 
 def test_bad_settings_are_refused():

@@ -284,7 +284,7 @@ def _group(runs: Sequence[Run], name: str) -> str:
 
 
 def _mean(runs: Sequence[Run], which: str, metric: str) -> float:
-    values = [run.metrics[which].get(metric) for run in runs]
+    values = [run.metrics[which][metric] for run in runs]
     return float(np.mean([math.nan if value is None else value for value in values]))
 
 

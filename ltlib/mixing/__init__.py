@@ -17,9 +17,9 @@ What is drawn, for S steps of B images:
 Images are mixed after normalising, as in the reference codes. As there, one lambda, one box and one coin serve a whole
 batch; ``per_sample=true`` draws them for every image.
 
-The loss of a mixed image is ``share * l(own) + (1 - share) * l(partner)`` with ``share`` from `label_share`;
-`soft_targets` gives the same as one row of label weights. The lambdas come from one uniform number each through the
-inverse of the Beta distribution, so runs that differ in alpha use the same random numbers.
+The loss of a mixed image is ``share * l(own) + (1 - share) * l(partner)`` with ``share`` from `label_share`. The
+lambdas come from one uniform number each through the inverse of the Beta distribution, so runs that differ in alpha use
+the same random numbers.
 
 Where others differ:
 
@@ -36,15 +36,13 @@ Where others differ:
 
 from __future__ import annotations
 
-from torch import Tensor
-
 from ltlib.mixing.base import Mixing
 from ltlib.mixing.blends import Mixup, Remix
 from ltlib.mixing.boxes import CMO, CutMix, CutOut
 from ltlib.mixing.thumbnails import CutThumbnail, MixedThumbnail
 from ltlib.registry import Registry, Spec
 
-__all__ = ["MIXINGS", "Mixing", "create", "names", "soft_targets", "spec"]
+__all__ = ["MIXINGS", "Mixing", "create", "names", "spec"]
 
 MIXINGS = Registry[Mixing]("mixing")
 
@@ -67,20 +65,6 @@ def spec(text: str | Spec) -> Spec:
 def names() -> list[str]:
     """Names of the mixings."""
     return MIXINGS.names()
-
-
-def soft_targets(targets: Tensor, partner_targets: Tensor, share: Tensor, num_classes: int) -> Tensor:
-    """Label weights of mixed images: float [B, K], rows sum to 1.
-
-    Args:
-        targets: int64 [B].
-        partner_targets: int64 [B].
-        share: float [B], from `Mixing.label_share`.
-        num_classes: K.
-    """
-    weights = share.new_zeros(len(targets), num_classes)
-    weights.scatter_(1, targets[:, None], share[:, None])
-    return weights.scatter_add_(1, partner_targets[:, None], 1 - share[:, None])
 
 
 # --- names -----------------------------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ltlib.plots.style import SPLIT_NAMES, Series, label
+from ltlib.plots.series import Series
+from ltlib.plots.style import SPLIT_NAMES, label
 
 
 def percent(value: float) -> str:
@@ -20,10 +21,6 @@ def number(value: float) -> str:
     return f"{value:.3g}" if np.isfinite(value) else "unknown"
 
 
-def _join(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
 def curve(history: Any, quantity: str = "accuracy", selected: int | None = None) -> str:
     """The end of each curve, the best epoch, and what was selected.
 
@@ -31,14 +28,14 @@ def curve(history: Any, quantity: str = "accuracy", selected: int | None = None)
         "Accuracy over 40 epochs: training ends at 78.1%, test at 61.9%; best test loss at epoch 33."
     """
     table = Series.of(history)
-    show = percent if quantity in ("accuracy", "ece") else number
+    show = percent if quantity == "accuracy" else number
     ends: list[str] = []
     for split in ("train", "validation", "test"):
         if table.has(f"{split}_{quantity}"):
             values = table[f"{split}_{quantity}"]
             values = values[np.isfinite(values)]
             ends.append(f"{SPLIT_NAMES[split]} {'ends ' if not ends else ''}at {show(values[-1])}")
-    text = f"{label(quantity).capitalize() if quantity != 'ece' else 'ECE'} over {len(table)} epochs: {', '.join(ends)}"
+    text = f"{label(quantity).capitalize()} over {len(table)} epochs: {', '.join(ends)}"
     judge = next((split for split in ("validation", "test") if table.has(f"{split}_loss")), None)
     if judge:
         text += f"; best {judge} loss at epoch {int(np.nanargmin(table[f'{judge}_loss'])) + 1}"
@@ -47,8 +44,9 @@ def curve(history: Any, quantity: str = "accuracy", selected: int | None = None)
         text += f"; best test {quantity} at epoch {int(best(table[f'test_{quantity}'])) + 1}"
     if selected is not None:
         split = judge or "test"
-        value = table[f"{split}_{quantity}"][selected - 1]
-        text += f"; epoch {selected} selected ({SPLIT_NAMES[split]} {show(value)})"
+        text += f"; epoch {selected} selected"
+        if table.has(f"{split}_{quantity}"):
+            text += f" ({SPLIT_NAMES[split]} {show(table[f'{split}_{quantity}'][selected - 1])})"
     return text + "."
 
 
@@ -133,7 +131,7 @@ def bars(
     done, missing = [], []
     for row in rows:
         name = f"{label(str(row[group]))} {label(str(row[series]))}"
-        ours, published = row.get("reproduced", np.nan), row.get("published", np.nan)
+        ours, published = row["reproduced"], row["published"]
         if np.isfinite(ours):
             done.append(
                 f"{name} {percent(ours)}" + (f" (published {percent(published)})" if np.isfinite(published) else "")
@@ -174,12 +172,8 @@ def embedding(
     text = f"{kind} map of {len(y):,} images of {present} classes"
     measured = []
     for name, values in (separability or {}).items():
-        words = []
-        if "silhouette" in values:
-            words.append(f"silhouette {values['silhouette']:.2f}")
-        if "nearest_centroid" in values:
-            words.append(f"nearest-centroid accuracy {percent(values['nearest_centroid'])}")
-        measured.append(f"{label(name) + ': ' if name else ''}{_join(words)}")
+        words = f"silhouette {values['silhouette']:.2f} and nearest-centroid accuracy "
+        measured.append(f"{label(name) + ': ' if name else ''}{words}{percent(values['nearest_centroid'])}")
     return f"{text}; {'; '.join(measured)}." if measured else f"{text}."
 
 

@@ -14,6 +14,7 @@ from ltlib.plots.style import DOUBLE, Chart, chart, label, light_grid, method_lo
 
 INTERVAL_FROM = 3
 """Runs from which an interval is drawn: two do not make one."""
+_INTERVAL = ("n", "ci_low", "ci_high")
 
 
 @styled
@@ -27,15 +28,16 @@ def result_bars(
 
     Args:
         table: Rows with the columns named by `group` and `series`, ``published`` and ``reproduced`` (fractions, NaN
-            where missing) and, if there are several runs, ``n`` and the interval as ``ci_low`` and ``ci_high``. With a
-            column ``metric``, as `ltlib.tables.compare` gives it, only the rows of `value` are drawn.
+            where missing), and either all of ``n``, ``ci_low`` and ``ci_high`` (runs and their interval) or none of
+            them: then no interval is drawn. With a column ``metric``, as `ltlib.tables.compare` gives it, only the rows
+            of `value` are drawn.
         value: What the numbers are: accuracy, f1, ...
         group: Column along the axis.
         series: Column of the colours.
         title: Printed above.
 
     Raises:
-        SettingError: A column is missing or there is no row.
+        SettingError: A column is missing, the interval's columns are there in part, or there is no row.
     """
     rows = _rows(table, (group, series, "published", "reproduced"), value)
     groups = list(dict.fromkeys(str(row[group]) for row in rows))
@@ -117,16 +119,18 @@ def accuracy_bars(table: Any, *, title: str = "") -> Chart:
 def _rows(table: Any, needed: tuple[str, ...], value: str) -> list[dict[str, Any]]:
     """Rows as dictionaries with every number a float, from a DataFrame or a list of mappings."""
     found = table.to_dict("records") if hasattr(table, "to_dict") else [dict(row) for row in table]
-    found = [row for row in found if row.get("metric", value) == value]
+    if any("metric" in row for row in found):
+        found = [row for row in found if row["metric"] == value]
     if not found:
         raise SettingError(f"there is nothing to draw: the table has no row of {value}")
+    interval = any(name in row for row in found for name in _INTERVAL)
     for row in found:
-        for name in needed:
+        for name in (*needed, *(_INTERVAL if interval else ())):
             if name not in row:
                 raise SettingError(f"the table has no column {name!r}; it has {', '.join(map(str, row))}")
+        if not interval:
+            row |= {"n": 0, "ci_low": np.nan, "ci_high": np.nan}
         for name in ("published", "reproduced", "ci_low", "ci_high"):
-            number = row.get(name)
-            row[name] = np.nan if number is None else float(number)
-        runs = row.get("n")
-        row["n"] = 0 if runs is None or runs != runs else int(runs)
+            row[name] = np.nan if row[name] is None else float(row[name])
+        row["n"] = 0 if row["n"] is None or row["n"] != row["n"] else int(row["n"])
     return found

@@ -14,7 +14,8 @@ from matplotlib.patches import Patch
 from ltlib.errors import SettingError
 from ltlib.plots import alt
 from ltlib.plots.palette import BLUE, INK, MUTED, SKY, VERMILLION
-from ltlib.plots.style import DOUBLE, Chart, Series, chart, label, light_grid, method_looks, styled
+from ltlib.plots.series import Series
+from ltlib.plots.style import DOUBLE, Chart, chart, label, light_grid, method_looks, styled, title_above
 
 _COLUMNS = ("lower", "upper", "count", "confidence", "accuracy")
 _GAPS: dict[str, dict[str, Any]] = {
@@ -41,8 +42,7 @@ def reliability_diagram(tables: Any, *, title: str = "") -> Chart:
     lines = -(-len(panels) // _PER_ROW)
     across = -(-len(panels) // lines)
     fig = chart(min(DOUBLE, 2.9 * across + 0.3), (3.5 if across < 3 else 2.9) * lines)
-    if title:
-        fig.suptitle(title, x=0.01, ha="left", fontsize=9, fontweight="bold")
+    title_above(fig, title)
     grid = fig.subplots(2 * lines, across, squeeze=False, sharex=True, height_ratios=(4, 1) * lines)
     places = [(grid[2 * line, i], grid[2 * line + 1, i]) for line in range(lines) for i in range(across)]
     read = {str(name): Series.of(table, _COLUMNS) for name, table in panels.items()}
@@ -124,19 +124,22 @@ def confidence_histogram(confidence: Any, correct: Any, *, bins: int = 15, title
         bins: Equally wide bins between 0 and 1, closed on the right.
         title: Printed above.
     """
+    import seaborn  # late: it takes more than a second, and most figures do without
+
     p, right = np.asarray(confidence, dtype=np.float64), np.asarray(correct, dtype=bool)
     if p.shape != right.shape or p.ndim != 1 or len(p) == 0:
         raise SettingError(f"confidence {list(p.shape)} and correctness {list(right.shape)} must be equally long lists")
     edges = np.linspace(0, 1, bins + 1)
     fig = chart(DOUBLE * 0.6, 2.5)
     axes = fig.add_subplot()
-    place = np.clip(np.searchsorted(edges, p, side="left") - 1, 0, bins - 1)  # bins closed on the right, as for the ECE
-    share = {
-        name: np.bincount(place[mask], minlength=bins) / len(p) for name, mask in (("right", right), ("wrong", ~right))
+    share = {name: _binned(p[mask], edges) / len(p) for name, mask in (("right", right), ("wrong", ~right))}
+    looks: Any = {
+        "right": {"color": SKY, "alpha": 0.8, "edgecolor": BLUE, "linewidth": 1.0},
+        "wrong": {"color": "none", "edgecolor": VERMILLION, "linewidth": 1.2, "hatch": "////"},
     }
-    axes.stairs(100 * share["right"], 100 * edges, fill=True, color=SKY, alpha=0.8, label="right")
-    axes.stairs(100 * share["right"], 100 * edges, color=BLUE, linewidth=1.0)
-    axes.stairs(100 * share["wrong"], 100 * edges, color=VERMILLION, linewidth=1.2, hatch="////", label="wrong")
+    for name, look in looks.items():
+        seaborn.histplot(x=50 * (edges[:-1] + edges[1:]), weights=100 * share[name], bins=(100 * edges).tolist(),
+                         element="step", label=name, ax=axes, **look)  # fmt: skip
     for mask, color, style in ((right, BLUE, "-"), (~right, VERMILLION, (0, (4, 2)))):
         if mask.any():
             axes.axvline(100 * p[mask].mean(), color=color, linewidth=1.0, linestyle=style)
@@ -148,6 +151,12 @@ def confidence_histogram(confidence: Any, correct: Any, *, bins: int = 15, title
     fig.alt = f"Confidence of {len(p):,} predictions, {share_right} of them right: on average {' and '.join(means)}."
     fig.data = {"lower": edges[:-1].tolist(), "upper": edges[1:].tolist(), **{k: v.tolist() for k, v in share.items()}}
     return fig
+
+
+def _binned(p: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """How many probabilities lie in each bin; bins are closed on the right, as for the ECE."""
+    bins = len(edges) - 1
+    return np.bincount(np.clip(np.searchsorted(edges, p, side="left") - 1, 0, bins - 1), minlength=bins)
 
 
 @styled
@@ -182,8 +191,7 @@ def group_confidence(
     if not inside:
         raise SettingError("there is nothing to draw: no image is in any of the class groups")
     fig = chart(DOUBLE, 2.5)
-    if title:
-        fig.suptitle(title, x=0.01, ha="left", fontsize=9, fontweight="bold")
+    title_above(fig, title)
     panels = fig.subplots(1, len(inside), squeeze=False, sharey=True)[0]
     rows: dict[str, list[Any]] = {"group": [], "method": [], "lower": [], "upper": [], "share": []}
     parts = []
@@ -191,8 +199,7 @@ def group_confidence(
         means = []
         for name, look in method_looks(list(values)).items():
             p = values[name]
-            place = np.clip(np.searchsorted(edges, p, side="left") - 1, 0, bins - 1)
-            share = np.bincount(place, minlength=bins) / len(p)
+            share = _binned(p, edges) / len(p)
             axes.stairs(100 * share, 100 * edges, color=look.color, linestyle=look.dashes, linewidth=1.3,
                         baseline=None, label=label(name))  # fmt: skip
             mean = float(p.mean())

@@ -22,6 +22,7 @@ from ltlib.plots.style import (
     light_grid,
     method_looks,
     styled,
+    title_above,
     with_long_names,
 )
 
@@ -53,8 +54,7 @@ def over_bins(
     if not lines or any(len(values) != len(bins) for values in lines):
         raise SettingError(f"every line needs {len(bins)} errors, one for each number of bins")
     fig = chart(DOUBLE, 2.9)
-    if title:
-        fig.suptitle(title, x=0.01, ha="left", fontsize=9, fontweight="bold")
+    title_above(fig, title)
     grid = fig.subplots(1, len(panels), squeeze=False, sharey=True)[0]
     rows: dict[str, list[Any]] = {"kind": [], "method": [], "bins": [], "error": []}
     said, at = [], list(bins).index(marked) if marked in bins else 0
@@ -143,8 +143,7 @@ def group_gaps(panels: Mapping[str, Mapping[str, Mapping[str, float]]], *, title
         raise SettingError("there is no method whose gaps could be drawn")
     groups = list(next(iter(next(iter(panels.values())).values())))
     fig = with_long_names(chart(DOUBLE, 0.9 + 0.42 * len(methods)))
-    if title:
-        fig.suptitle(title, x=0.01, ha="left", fontsize=9, fontweight="bold")
+    title_above(fig, title)
     grid = fig.subplots(1, len(panels), squeeze=False, sharex=True, sharey=True)[0]
     rows: dict[str, list[Any]] = {"groups by": [], "method": [], "group": [], "confidence minus accuracy": []}
     said = []

@@ -14,19 +14,8 @@ from ltlib.errors import SettingError
 from ltlib.plots import alt
 from ltlib.plots.palette import INK, MUTED
 from ltlib.plots.readings import Reading, parse_readings
-from ltlib.plots.style import (
-    DOUBLE,
-    ROUND,
-    SPLIT_NAMES,
-    SPLITS,
-    Chart,
-    Series,
-    chart,
-    label,
-    light_grid,
-    method_looks,
-    styled,
-)
+from ltlib.plots.series import Series
+from ltlib.plots.style import DOUBLE, ROUND, SPLIT_NAMES, SPLITS, Chart, chart, label, light_grid, method_looks, styled
 
 _AXIS = {"accuracy": "Accuracy (%)", "loss": "Loss", "ece": "Expected calibration error (%)"}
 
@@ -52,11 +41,6 @@ def loss_curve(
 ) -> Chart:
     """Training and test (and validation) loss by epoch; arguments as in `accuracy_curve`."""
     return _curve(history, "loss", selected, selected_as, readings, title)
-
-
-def ece_curve(history: Any, *, selected: int | None = None, selected_as: str = "", title: str = "") -> Chart:
-    """Expected calibration error by epoch; arguments as in `accuracy_curve`."""
-    return _curve(history, "ece", selected, selected_as, "", title)
 
 
 @styled
@@ -110,7 +94,7 @@ def comparison(
         title: Printed above.
     """
     split, _, quantity = column.partition("_")
-    if quantity not in _AXIS:
+    if quantity not in _AXIS or split not in SPLIT_NAMES:
         raise SettingError(f"cannot compare {column!r}: choose a column such as test_accuracy, test_loss or test_ece")
     scale = 1.0 if quantity == "loss" else 100.0
     values = {
@@ -129,10 +113,10 @@ def comparison(
         if len(y) == epochs and np.isfinite(y[-1]):
             ends.append((float(y[-1]), f"{y[-1]:.1f}" if scale == 100 else f"{y[-1]:.3g}", look.color))
     _axes(axes, quantity, epochs, title)
-    axes.set_ylabel(f"{SPLIT_NAMES.get(split, split).capitalize()} {_AXIS[quantity][:1].lower()}{_AXIS[quantity][1:]}")
+    axes.set_ylabel(f"{SPLIT_NAMES[split].capitalize()} {_AXIS[quantity][:1].lower()}{_AXIS[quantity][1:]}")
     _label_ends(axes, epochs, ends)
     fig.legend(loc="outside upper right", ncols=min(5, len(values)))
-    fig.alt = alt.comparison({k: v.tolist() for k, v in values.items()}, f"{SPLIT_NAMES.get(split, split)} {quantity}")
+    fig.alt = alt.comparison({k: v.tolist() for k, v in values.items()}, f"{SPLIT_NAMES[split]} {quantity}")
     fig.data = {
         "method": [name for name, v in values.items() for _ in v],
         "epoch": [i + 1 for v in values.values() for i in range(len(v))],

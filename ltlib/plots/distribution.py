@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -50,22 +51,23 @@ def class_distribution(
         before: Images per class before the reduction, as outlines behind the bars.
         title: Printed above.
     """
+    import seaborn  # late: it takes more than a second, and most figures do without
+
     n = _counts(counts)
     names = list(class_names) if class_names is not None else [str(i) for i in range(len(n))]
     low = minority(n.tolist(), shade_lowest)
     fig = chart(DOUBLE, 2.7)
     axes = fig.add_subplot()
-    x = np.arange(len(n))
-    is_low = np.isin(x, low)
-    line = 0.5 if len(n) <= 40 else 0.0
+    few = len(n) <= 40
+    bars: Any = {"x": np.arange(len(n)), "discrete": True, "shrink": 0.86, "ax": axes}
     if before is not None:
-        if len(n) <= 40:
-            axes.bar(x, _counts(before), width=0.86, facecolor="none", edgecolor=MUTED, linewidth=0.7, linestyle="--")
-        else:
-            axes.stairs(_counts(before), np.arange(len(n) + 1) - 0.5, color=MUTED, linewidth=0.7, baseline=None)
-    axes.bar(x[~is_low], n[~is_low], width=0.86, color=SKY, edgecolor=INK, linewidth=line)
-    hatch = "////" if len(n) <= 40 else None
-    axes.bar(x[is_low], n[is_low], width=0.86, color=VERMILLION, hatch=hatch, edgecolor=INK, linewidth=line)
+        outline: Any = {"linestyle": "--"} if few else {"element": "step"}
+        seaborn.histplot(weights=_counts(before), fill=False, color=MUTED, linewidth=0.7, **bars, **outline)
+    seaborn.histplot(weights=n, color=SKY, alpha=1, edgecolor=INK, linewidth=0.5 if few else 0.0, **bars)
+    hatch = "////" if few else None
+    drawn = axes.patches[-len(n) :]
+    for c in low:
+        drawn[c].set(facecolor=VERMILLION, hatch=hatch)
     _name_classes(axes, names)
     if len(n) <= 12:
         for i, count in enumerate(n):
@@ -80,12 +82,12 @@ def class_distribution(
         handles.append(Patch(facecolor=VERMILLION, edgecolor=INK, linewidth=0.5, hatch=hatch, label=text))
     if before is not None:
         text = f"before the reduction, {int(np.sum(before)):,} images"
-        handles.append(Patch(facecolor="none", edgecolor=MUTED, linestyle="--" if len(n) <= 40 else "-", label=text))
+        handles.append(Patch(facecolor="none", edgecolor=MUTED, linestyle="--" if few else "-", label=text))
     fig.legend(handles=handles, loc="outside upper right", ncols=len(handles))
     ratio = f", imbalance factor {n.max() / n.min():.3g}" if n.min() > 0 else ", some class is empty"
     axes.set_xlabel(f"Class ({n.sum():,} images{ratio})")
     fig.alt = alt.distribution(n.tolist(), names, low)
-    fig.data = {"class": names, "images": n.tolist(), "minority": is_low.tolist()}
+    fig.data = {"class": names, "images": n.tolist(), "minority": np.isin(np.arange(len(n)), low).tolist()}
     if before is not None:
         fig.data["images_before"] = _counts(before).tolist()
     return fig

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from ltlib.errors import SettingError
 from ltlib.plots import alt
 from ltlib.plots.palette import INK
-from ltlib.plots.style import DOUBLE, Chart, Look, chart, class_look, group_look, label, styled
+from ltlib.plots.style import DOUBLE, Chart, Look, chart, class_look, group_look, label, styled, title_above
 
 CROWDED = 1200
 """Points from which they become one picture inside the SVG: as shapes they would weigh 180 bytes each."""
@@ -47,20 +47,22 @@ def scatter(
         title: Printed above.
 
     Raises:
-        SettingError: Points and targets do not match, or more than ten classes without groups.
+        SettingError: Points and targets do not match, the maps measured are others, or more than ten classes have no
+            groups.
     """
     panels: dict[str, Any] = dict(points) if isinstance(points, Mapping) else {"": points}
     measured = separability if isinstance(points, Mapping) else {"": separability} if separability else None
     if len(class_names) > 10 and not groups:
         raise SettingError(f"{len(class_names)} classes cannot be told apart in a map; give their groups")
+    if measured is not None and set(measured) != set(panels):
+        raise SettingError(f"the maps are {', '.join(panels)}, but measured were {', '.join(measured)}")
     columns = min(3, len(panels))
     lines = -(-len(panels) // columns)
     side = min(4.2, DOUBLE / columns)
     fig = chart(side * columns if columns > 1 else side + 1.6, side * lines * (1.0 if columns == 1 else 1.08) + 0.2)
     if columns > 1:
         fig.set_size_inches(DOUBLE, side * lines + 0.75)
-    if title:
-        fig.suptitle(title, x=0.01, ha="left", fontsize=9, fontweight="bold")
+    title_above(fig, title)
     grid = fig.subplots(lines, columns, squeeze=False).ravel()
     looks = _looks(class_names, groups)
     data: dict[str, list[Any]] = {"panel": [], "x": [], "y": [], "class": []}
@@ -73,8 +75,8 @@ def scatter(
             raise SettingError(f"{len(y)} targets need points [{len(y)}, 2], not {list(xy.shape)}")
         _map(axes, xy, y, looks, set(emphasise), crowded, 0.6 if columns > 1 else 1.0)
         axes.set_title(label(name) if name else "")
-        values = (measured or {}).get(name)
-        if values:
+        if measured is not None:
+            values = measured[name]
             axes.set_xlabel(
                 f"silhouette {values['silhouette']:.2f}, nearest centroid {100 * values['nearest_centroid']:.1f}%",
                 fontsize=7,

@@ -16,15 +16,10 @@ from ltlib.errors import SettingError
 from ltlib.plots import alt
 from ltlib.plots.distribution import THOUSANDS
 from ltlib.plots.palette import INK, MUTED
-from ltlib.plots.style import DOUBLE, Chart, chart, label, light_grid, method_looks, styled
+from ltlib.plots.style import DOUBLE, Chart, chart, label, light_grid, method_looks, styled, title_above
 
 POINTS = 199
 """Probabilities of a curve: 0.005 ... 0.995."""
-_QUANTITIES = {
-    "loss": "Loss",
-    "gradient": "Gradient by the true class's logit (size)",
-    "factor": "Loss over cross-entropy",
-}
 
 
 def curve(loss: str, class_counts: Sequence[int] = (1, 1), target: int = 0, points: int = POINTS) -> dict[str, Any]:
@@ -122,54 +117,6 @@ def shares(loss: str, logits: npt.ArrayLike, targets: npt.ArrayLike, class_count
 
 
 @styled
-def over_probability(
-    names: Sequence[str],
-    *,
-    quantity: str = "loss",
-    class_counts: Sequence[int] = (1, 1),
-    target: int = 0,
-    most: float | None = None,
-    title: str = "",
-) -> Chart:
-    """Losses, the size of their gradient, or their factor on cross-entropy, over the probability of the true class.
-
-    Args:
-        names: The losses' texts; each is a line.
-        quantity: ``loss``, ``gradient`` or ``factor``.
-        class_counts: Training images per class.
-        target: The true class.
-        most: Upper end of the vertical axis; by default what the curves need.
-        title: Printed above.
-
-    Raises:
-        SettingError: No loss, or another quantity.
-    """
-    if quantity not in _QUANTITIES:
-        raise SettingError(f"over the probability there is {', '.join(_QUANTITIES)} to draw, not {quantity!r}")
-    if not names:
-        raise SettingError("give at least one loss to draw")
-    curves = {name: curve(name, class_counts, target) for name in names}
-    fig = chart(DOUBLE * 0.75, 2.9)
-    axes = fig.add_subplot()
-    for name, look in method_looks(list(curves)).items():
-        axes.plot(curves[name]["probability"], curves[name][quantity], label=label(name), **look.line(POINTS))
-    text = _QUANTITIES[quantity]
-    axes.set(xlabel="Probability of the true class", ylabel=text, title=title, xlim=(0, 1))
-    axes.set_ylim(0, most)
-    light_grid(axes)
-    fig.legend(loc="outside right upper", alignment="left")
-    at = [round(0.1 * (POINTS + 1)) - 1, round(0.9 * (POINTS + 1)) - 1]
-    ends = [
-        f"{label(n)} {alt.number(c[quantity][at[0]])} and {alt.number(c[quantity][at[1]])}" for n, c in curves.items()
-    ]
-    fig.alt = f"{text} over the probability of the true class, at 0.1 and at 0.9: {'; '.join(ends)}."
-    fig.data = {"loss name": [name for name in curves for _ in range(POINTS)]} | {
-        key: [value for c in curves.values() for value in c[key]] for key in ("probability", *_QUANTITIES)
-    }
-    return fig
-
-
-@styled
 def term_weights(*, title: str = "") -> Chart:
     """Weights of the cross-entropy and the focal term of CEFL and CEFL2 over p (Fig. 5 of ``cefl``)."""
     p = np.linspace(0, 1, POINTS + 2)
@@ -187,8 +134,7 @@ def term_weights(*, title: str = "") -> Chart:
         for key, values in (("probability", p), ("cross_entropy", weight), ("focal", 1 - weight)):
             rows[key] += values.tolist()
     panels[0].set_ylabel("Weight")
-    if title:
-        fig.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    title_above(fig, title)
     fig.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     quarter = round(0.25 * (POINTS + 1))
     fig.alt = (

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.colors import PowerNorm, TwoSlopeNorm
+from matplotlib.ticker import MaxNLocator
 
 from ltlib.errors import SettingError
 from ltlib.plots import alt
-from ltlib.plots.palette import INK, MUTED
-from ltlib.plots.style import DOUBLE, SPLITS, Chart, chart, light_grid, styled
+from ltlib.plots.heat import cells
+from ltlib.plots.palette import MUTED
+from ltlib.plots.style import DOUBLE, ROUND, SPLITS, Chart, chart, light_grid, styled, title_above
 
 WITH_NUMBERS = 20  # classes up to which every cell shows its number
 
@@ -45,10 +48,10 @@ def confusion_matrix(
     small = k <= WITH_NUMBERS
     fig = chart(DOUBLE * 0.72, DOUBLE * 0.62)
     axes = fig.add_subplot()
-    image = _cells(axes, m, names, "percent" if normalise else "count", font=7 if k <= 12 else 5)
+    mesh = _shares_and_texts(axes, m, names, "percent" if normalise else "count", font=7 if k <= 12 else 5)
     axes.set(xlabel="Predicted class", ylabel="Actual class")
     axes.set_title(title, pad=14 if groups and not small else 6)
-    bar = fig.colorbar(image, ax=axes, shrink=0.75, pad=0.02, ticks=[0, 0.05, 0.25, 0.5, 0.75, 1])
+    bar = fig.colorbar(mesh, ax=axes, shrink=0.75, pad=0.02, ticks=[0, 0.05, 0.25, 0.5, 0.75, 1])
     bar.ax.set_yticklabels(["0", "5", "25", "50", "75", "100"])
     bar.set_label("Share of the actual class (%)")
     bar.outline.set_linewidth(0.5)
@@ -84,12 +87,11 @@ def compare_confusion(
         )
     fig = chart(DOUBLE, DOUBLE * 1.02)
     fig.set_layout_engine("compressed")
-    if title:
-        fig.suptitle(title, x=0.01, ha="left", fontsize=9, fontweight="bold")
+    title_above(fig, title)
     panels = fig.subplots(2, 2)
     font = 6 if len(first) <= 10 else 4.5
     for axes, m, name in zip(panels[0], (first, second), names, strict=True):
-        _cells(axes, m, list(class_names), "count", font=font)
+        _shares_and_texts(axes, m, list(class_names), "count", font=font)
         axes.set(title=name, xlabel="Predicted class")
     panels[0, 1].set_yticklabels([])
     panels[0, 0].set_ylabel("Actual class")
@@ -97,12 +99,8 @@ def compare_confusion(
     limit = max(1.0, float(np.nanmax(np.abs(change))))
     axes = panels[1, 0]
     # Blue to orange-red through white: told apart under every kind of colour-blindness, unlike red to green.
-    axes.imshow(change, cmap="PuOr_r", norm=TwoSlopeNorm(0, -limit, limit))
-    if len(first) <= WITH_NUMBERS:
-        for (i, j), value in np.ndenumerate(change):
-            if round(abs(value)) >= 1:
-                color = "white" if abs(value) > 0.62 * limit else INK
-                axes.text(j, i, f"{value:+.0f}", ha="center", va="center", fontsize=font, color=color)
+    texts = _texts(change, lambda value: f"{value:+.0f}" if round(abs(value)) >= 1 else "")
+    cells(axes, change, texts, font=font, cmap="PuOr_r", norm=TwoSlopeNorm(0, -limit, limit))
     _ticks(axes, list(class_names))
     axes.set(title="Difference (percentage points)", xlabel="Predicted class", ylabel="Actual class")
     _recalls(panels[1, 1], _shares(first).diagonal(), _shares(second).diagonal(), list(class_names), names)
@@ -128,26 +126,36 @@ def _recalls(axes: Axes, first: np.ndarray, second: np.ndarray, class_names: lis
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
 
 
-def _cells(axes: Axes, m: np.ndarray, names: list[str], show: str, font: float) -> Any:
+def _shares_and_texts(axes: Axes, m: np.ndarray, names: list[str], show: str, font: float) -> QuadMesh:
+    """Cells in the colour of their share of the row, the diagonal in bold, zeros faint."""
     shares = _shares(m)
+    texts = _texts(m, "{:.0f}".format) if show == "count" else _texts(100 * shares, "{:.1f}".format)
     # The square root shows rare confusions; zero stays white.
-    image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1))
-    if len(m) <= WITH_NUMBERS:
-        for (i, j), count in np.ndenumerate(m):
-            text = f"{count:.0f}" if show == "count" else f"{100 * shares[i, j]:.1f}"
-            color = "white" if shares[i, j] > 0.3 else (MUTED if count == 0 else INK)
-            weight = "bold" if i == j else "normal"
-            axes.text(j, i, text, ha="center", va="center", fontsize=font, color=color, fontweight=weight)
+    mesh = cells(axes, shares, texts, font=font, cmap="Blues", norm=PowerNorm(0.5, 0, 1))
+    for text in axes.texts:
+        x, y = text.get_position()
+        if int(x) == int(y):
+            text.set_fontweight("bold")
+        if m[int(y), int(x)] == 0:
+            text.set_color(MUTED)
     _ticks(axes, names)
-    return image
+    return mesh
+
+
+def _texts(values: np.ndarray, say: Callable[[float], str]) -> np.ndarray | None:
+    """What the cells of few classes say; nothing where there are many."""
+    return np.array([[say(v) for v in row] for row in values]) if len(values) <= WITH_NUMBERS else None
 
 
 def _ticks(axes: Axes, names: list[str]) -> None:
-    axes.spines[:].set_visible(False)
-    if len(names) <= WITH_NUMBERS:
-        axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
-        axes.set_yticks(range(len(names)), names)
-    axes.tick_params(length=0, pad=2)
+    k = len(names)
+    if k <= WITH_NUMBERS:
+        axes.set_xticks(np.arange(k) + 0.5, names, rotation=45, ha="right", rotation_mode="anchor")
+        axes.set_yticks(np.arange(k) + 0.5, names)
+        return
+    some = [int(c) for c in MaxNLocator(8, integer=True, steps=ROUND).tick_values(0, k - 1) if c < k]
+    axes.set_xticks(np.array(some) + 0.5, [str(c) for c in some])
+    axes.set_yticks(np.array(some) + 0.5, [str(c) for c in some])
 
 
 def _group_lines(axes: Axes, groups: Mapping[str, Sequence[int]], k: int) -> None:
@@ -157,9 +165,9 @@ def _group_lines(axes: Axes, groups: Mapping[str, Sequence[int]], k: int) -> Non
         if last - first + 1 != len(members):
             continue
         for edge in {first, last + 1} - {0, k}:
-            axes.axvline(edge - 0.5, color=MUTED, linewidth=0.6)
-            axes.axhline(edge - 0.5, color=MUTED, linewidth=0.6)
-        axes.text((first + last) / 2, -0.012 * k - 0.5, name, ha="center", va="bottom", fontsize=7, color=MUTED)
+            axes.axvline(edge, color=MUTED, linewidth=0.6)
+            axes.axhline(edge, color=MUTED, linewidth=0.6)
+        axes.text((first + last + 1) / 2, -0.012 * k, name, ha="center", va="bottom", fontsize=7, color=MUTED)
 
 
 def _matrix(matrix: Any) -> np.ndarray:

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from ltlib.errors import SettingError
 from ltlib.plots.palette import BLUE, VERMILLION
-from ltlib.plots.style import DOUBLE, Chart, chart, styled
+from ltlib.plots.style import DOUBLE, Chart, chart, styled, title_above
 
 _LOOKS = ((BLUE, "o"), (VERMILLION, "^"))
 _ROW = 3  # pictures from parent to parent
@@ -39,8 +39,7 @@ def resampled(
         if not len(points) == len(targets) == len(drawn):
             raise SettingError(f"{len(points)} points, {len(targets)} targets and {len(drawn)} uses differ")
     fig = chart(DOUBLE, 2.9)
-    if title:
-        fig.suptitle(title, x=0.01, ha="left", fontsize=9, fontweight="bold")
+    title_above(fig, title)
     grid = fig.subplots(1, len(uses), squeeze=False, sharex=True, sharey=True)[0]
     said, rows = [], {"panel": [], "class": [], "x": [], "y": [], "uses": []}  # type: ignore[var-annotated]
     for axes, (panel, drawn) in zip(grid, uses.items(), strict=True):
@@ -92,8 +91,7 @@ def interpolated(
     if len(made) != len(parents) or len(made) == 0 or pictures.ndim != 5 or pictures.shape[1] != _ROW:
         raise SettingError("each made point needs its two parents, and pictures come in threes")
     fig = chart(DOUBLE, 3.1)
-    if title:
-        fig.suptitle(title, x=0.01, ha="left", fontsize=9, fontweight="bold")
+    title_above(fig, title)
     parts: Any = fig.subfigures(1, 2, width_ratios=(1.6, 1))
     left, right = parts
     axes = left.subplots()

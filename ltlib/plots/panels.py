@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from ltlib.errors import SettingError
 from ltlib.plots import alt
+from ltlib.plots.heat import cells
 from ltlib.plots.palette import INK, INKS, MUTED
-from ltlib.plots.style import DASHES, DOUBLE, MARKERS, ROUND, Chart, Look, chart, light_grid, styled
+from ltlib.plots.style import DASHES, DOUBLE, MARKERS, ROUND, Chart, Look, chart, light_grid, styled, title_above
 
 _LOOKS = tuple(Look(INKS[i], MARKERS[i], DASHES[i % len(DASHES)]) for i in range(len(INKS)))
 
@@ -37,8 +39,7 @@ def class_lines(
     if not names or not all(panels.values()) or len(names) > len(_LOOKS):
         raise SettingError(f"lines over classes need one to {len(_LOOKS)} names and a line in every panel")
     fig = chart(DOUBLE, 2.7)
-    if title:
-        fig.suptitle(title, x=0.01, ha="left", fontsize=9, fontweight="bold")
+    title_above(fig, title)
     grid = fig.subplots(1, len(panels), squeeze=False, sharey=True)[0]
     looks = dict(zip(names, _LOOKS, strict=False))
     rows: dict[str, list[Any]] = {"panel": [], "line": [], "class": [], "value": []}
@@ -106,25 +107,18 @@ def heat_maps(
     low, high = float(known.min()), float(known.max())
     best = low if lower_is_better else high
     fig = chart(min(DOUBLE, 1.3 + 2.0 * len(tables)), 0.95 + 0.42 * len(rows))
-    if title:
-        fig.suptitle(title, x=0.01, ha="left", fontsize=9, fontweight="bold")
+    title_above(fig, title)
     grid = fig.subplots(1, len(tables), squeeze=False, sharey=True)[0]
     for axes, (heading, values) in zip(grid, tables.items(), strict=True):
-        image: Any = axes.imshow(
-            100 * values,
-            cmap="Blues_r" if lower_is_better else "Blues",
-            vmin=100 * low,
-            vmax=100 * (high if high > low else low + 0.01),
-            aspect="auto",
-        )
-        _numbers(axes, values, low, high, best, lower_is_better)
-        axes.set_xticks(range(len(columns)), list(columns))
-        axes.set_yticks(range(len(rows)), list(rows))
-        axes.tick_params(length=0)
-        axes.spines[:].set_visible(False)
+        texts = np.array([[f"{100 * v:.1f}" for v in row] for row in values])
+        mesh = cells(axes, 100 * values, texts, font=7.5, square=False, cmap="Blues_r" if lower_is_better else "Blues",
+                     vmin=100 * low, vmax=100 * (high if high > low else low + 0.01))  # fmt: skip
+        _mark_cells(axes, values, best)
+        axes.set_xticks(np.arange(len(columns)) + 0.5, list(columns))
+        axes.set_yticks(np.arange(len(rows)) + 0.5, list(rows))
         axes.set(title=heading, xlabel=column_name)
     grid[0].set_ylabel(row_name)
-    bar: Any = fig.colorbar(image, ax=list(grid), shrink=0.9, pad=0.02)
+    bar: Any = fig.colorbar(mesh, ax=list(grid), shrink=0.9, pad=0.02)
     bar.set_label(f"{quantity} (%)")
     bar.outline.set_linewidth(0.5)
     fig.alt = _heat_alt(tables, rows, columns, quantity, row_name, column_name, best)
@@ -137,20 +131,12 @@ def heat_maps(
     return fig
 
 
-def _numbers(axes: Axes, values: np.ndarray, low: float, high: float, best: float, reverse: bool) -> None:
-    """The number in each cell, white on dark; a frame around the best."""
-    from matplotlib.patches import Rectangle
-
-    span = high - low or 1.0
-    for (i, j), value in np.ndenumerate(values):
-        if not np.isfinite(value):
-            axes.text(j, i, "–", ha="center", va="center", fontsize=7, color=MUTED)
-            continue
-        shade = (value - low) / span
-        dark = (1 - shade if reverse else shade) > 0.6
-        axes.text(j, i, f"{100 * value:.1f}", ha="center", va="center", fontsize=7.5, color="white" if dark else INK)
-        if value == best:
-            axes.add_patch(Rectangle((j - 0.47, i - 0.44), 0.94, 0.88, fill=False, edgecolor=INK, linewidth=1.6))
+def _mark_cells(axes: Axes, values: np.ndarray, best: float) -> None:
+    """A dash where there is no number, a frame around the best."""
+    for i, j in np.argwhere(~np.isfinite(values)):
+        axes.text(j + 0.5, i + 0.5, "–", ha="center", va="center", fontsize=7, color=MUTED)
+    for i, j in np.argwhere(values == best):
+        axes.add_patch(Rectangle((j + 0.03, i + 0.06), 0.94, 0.88, fill=False, edgecolor=INK, linewidth=1.6))
 
 
 def _heat_alt(

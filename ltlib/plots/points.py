@@ -15,7 +15,7 @@ from matplotlib.ticker import LogLocator
 from ltlib.errors import SettingError
 from ltlib.plots import alt
 from ltlib.plots.palette import BLACK, BLUE, INK, MUTED, VERMILLION
-from ltlib.plots.style import DOUBLE, GROUPS, Chart, chart, group_look, light_grid, styled
+from ltlib.plots.style import DOUBLE, GROUPS, Chart, chart, group_look, light_grid, styled, title_above
 
 _FONT = 7.0
 _WIDTH, _HEIGHT = 0.58, 1.15  # of a letter and a line, in font sizes
@@ -174,9 +174,8 @@ def group_dots(rows: Sequence[Mapping[str, Any]], *, xlabel: str = "Accuracy (%)
         f"{row['name']} {', '.join(f'{n} {alt.percent(row[n])}' for n in (*groups, 'all') if n in row)}" for row in rows
     ]
     fig.alt = f"{xlabel.removesuffix(' (%)')} by class group. {'; '.join(said)}."
-    fig.data = {"name": [row["name"] for row in rows]} | {
-        key: [row.get(key, math.nan) for row in rows] for key in ("all", *groups)
-    }
+    fig.data = {key: [row[key] for row in rows] for key in ("name", "all")}
+    fig.data |= {name: [row.get(name, math.nan) for row in rows] for name in groups}
     return fig
 
 
@@ -202,8 +201,7 @@ def changes(
     both = len({row["side"] for row in rows}) > 1
     looks = {"printed": (BLUE, "o", -0.17 * both), "ours": (VERMILLION, "s", 0.17 * both)}
     fig = _roomy(0.8 + (0.21 if both else 0.185) * len(names))
-    if title:
-        fig.suptitle(title, x=0.01, ha="left", fontsize=9, fontweight="bold")
+    title_above(fig, title)
     left, right = fig.subplots(1, 2, sharey=True)
     for row in rows:
         color, marker, shift = looks[row["side"]]

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from ltlib.errors import SettingError
 from ltlib.plots import alt
 from ltlib.plots.palette import BLACK, BLUE, BROWN, GREEN, MUTED, PURPLE, VERMILLION
-from ltlib.plots.style import DOUBLE, Chart, chart, label, light_grid, styled, with_long_names
+from ltlib.plots.style import DOUBLE, Chart, chart, label, light_grid, styled, title_above, with_long_names
 
 LOOKS = {
     "none": (BLACK, "o", "before"),
@@ -47,8 +47,7 @@ def before_after(posthoc: Mapping[str, Changes], *, title: str = "") -> Chart:
         raise SettingError("there is nothing to draw: each method needs its numbers before any post-hoc method (none)")
     used = [name for name in LOOKS if any(name in changes for changes in posthoc.values())]
     fig = with_long_names(chart(DOUBLE, 0.9 + 0.16 * (len(used) + 1) * len(posthoc) + (0.2 if title else 0)))
-    if title:
-        fig.suptitle(title, x=0.01, ha="left", fontsize=9, fontweight="bold")
+    title_above(fig, title)
     panels = fig.subplots(1, 2, sharey=True)
     for axes, key in zip(panels, _QUANTITIES, strict=True):
         _panel(axes, key, posthoc, used)
@@ -65,7 +64,7 @@ def before_after(posthoc: Mapping[str, Changes], *, title: str = "") -> Chart:
     fig.alt = _alt(posthoc)
     pairs = [(method, name) for method, changes in posthoc.items() for name in used if name in changes]
     fig.data = {"method": [method for method, _ in pairs], "post-hoc": [name for _, name in pairs]}
-    fig.data |= {key: [posthoc[method][name].get(key) for method, name in pairs] for key in ("accuracy", *_QUANTITIES)}
+    fig.data |= {key: [posthoc[method][name][key] for method, name in pairs] for key in ("accuracy", *_QUANTITIES)}
     return fig
 
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -84,6 +83,12 @@ def with_long_names(fig: Chart) -> Chart:
     engine: Any = fig.get_layout_engine()
     engine.set(w_pad=0.14)
     return fig
+
+
+def title_above(fig: Chart, title: str) -> None:
+    """A title over all panels of a figure, in the look of a single panel's; none without a text."""
+    if title:
+        fig.suptitle(title, x=0.01, ha="left", fontsize=9, fontweight="bold")
 
 
 @dataclass(frozen=True)
@@ -266,43 +271,6 @@ def group_look(name: str) -> Look:
 def class_look(index: int) -> Look:
     """The look of one of up to ten classes in a scatter: ten colours, ten markers."""
     return Look((*INKS, *FILLS)[index % 10], MARKERS[index % len(MARKERS)])
-
-
-@dataclass(frozen=True)
-class Series:
-    """Columns of numbers, read from a DataFrame or a mapping."""
-
-    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, table: Any, needed: Sequence[str] = ()) -> Series:
-        """Read the columns of a DataFrame, a mapping, or anything whose ``history`` is one of them.
-
-        Raises:
-            SettingError: A needed column is missing.
-        """
-        table = getattr(table, "history", table)
-        columns = {str(name): np.asarray(table[name]) for name in table}
-        for name in needed:
-            if name not in columns:
-                raise SettingError(f"the table has no column {name!r}; it has {', '.join(columns) or 'none'}")
-        return cls(columns)
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        """The column as float64, NaN where it is missing."""
-        if name not in self.columns:
-            return np.full(len(self), np.nan)
-        column = self.columns[name]
-        if column.dtype == object:
-            return np.array([np.nan if v is None else float(v) for v in column], dtype=np.float64)
-        return column.astype(np.float64)
-
-    def __len__(self) -> int:
-        return max((len(column) for column in self.columns.values()), default=0)
-
-    def has(self, name: str) -> bool:
-        """Whether the column has a number at all."""
-        return name in self.columns and bool(np.isfinite(self[name]).any())
 
 
 ROUND = [1, 2, 5, 10]

@@ -170,15 +170,15 @@ class _Scores:
         split, metric = str(row["split"]), str(row["metric"])
         if metric == "count":
             return _count(run, split)
-        scores = run.metrics.get(which) or run.metrics["last"]
+        scores = run.metrics[which]
         if self.document == "architectures" and split in _TEST_SETS:
             return self._test_set(run, which, split, metric, scores)
         if split in ("all", ""):
             return _found(scores, metric, "the run")
         if split in ("head", "middle", "tail"):
-            return _found(scores.get("groups", {}).get(split, {}), metric, f"the group {split}")
+            return _found(scores["groups"].get(split, {}), metric, f"the group {split}")
         label, note = self._label(run, split)
-        values = scores.get("per_class", {}).get(metric)
+        values = scores["per_class"].get(metric)
         if label is None or values is None:
             return Measured(None, note or f"the run keeps no {metric} per class")
         return Measured(float(values[label]), note)
@@ -192,7 +192,7 @@ class _Scores:
             return _found(scores if split == "balanced" else {}, "loss", f"the test set {split}")
         key = (run.id, which)
         if key not in self._computed:
-            said = run.predictions.get(which) or run.predictions["last"]
+            said = run.predictions[which]
             index = metrics.evaluation_splits(said.targets, run.class_counts)
             classes = len(run.class_counts)
             self._computed[key] = {

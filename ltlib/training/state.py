@@ -113,9 +113,11 @@ class State:
         if logits is None:
             return
         self.logits["last"] = logits
-        value = row.get(_BETTER_IS_LOWER.get(selection, ""), math.nan)
-        if selection == "best_test_accuracy":
-            value = -row.get("test_accuracy", math.nan)
+        value = math.nan
+        if selection in _BETTER_IS_LOWER:
+            value = row[_BETTER_IS_LOWER[selection]]
+        elif selection == "best_test_accuracy":
+            value = -row["test_accuracy"]
         if value < self.best:  # NaN is never better
             self.best, self.best_epoch = value, self.epoch
             self.logits["selected"] = logits

@@ -176,6 +176,20 @@ def test_robustness_sentence() -> None:
     assert "From imbalance factor 2 to 50" in text
 
 
+def test_bars_of_three_runs_have_their_interval(frame: pd.DataFrame) -> None:
+    from matplotlib.container import ErrorbarContainer
+
+    ours = frame.assign(reproduced=frame["published"], n=3, ci_low=frame["published"] - 0.01)
+    ours["ci_high"] = frame["published"] + 0.01
+    drawn: dict[str, object] = {}
+    page = SimpleNamespace(profile="paper", figure=lambda number, chart, **_: drawn.update({number: chart}))
+    convergent_discussion.bars(page, ours, [])
+    assert sorted(drawn) == ["68", "69", "70"]
+    for chart in drawn.values():
+        bars = sum(isinstance(c, ErrorbarContainer) for c in chart.axes[0].containers)
+        assert bars == len(chart.frame()) > 0
+
+
 def test_closing_sentence_and_calibration_frame() -> None:
     rows = [{"network": "N", "method": m, "selected": s, "last epoch": e, "head": 0.9, "tail": t}
             for m, s, e, t in (("A", 0.8, 0.75, 0.5), ("B", 0.7, 0.72, 0.8))]  # fmt: skip

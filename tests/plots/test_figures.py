@@ -72,9 +72,7 @@ def heights(fig: Chart) -> list[float]:
 def test_class_distribution_shades_the_lowest_third_of_ten() -> None:
     fig = distribution.class_distribution(COUNTS, NAMES, before=[5000] * 10)
     assert sorted(heights(fig)) == sorted(COUNTS + [5000] * 10)
-    minority = list(fig.axes[0].containers[2].patches)
-    assert [p.get_height() for p in minority] == [834, 645, 500]
-    assert all(p.get_hatch() for p in minority)
+    assert [p.get_height() for p in rectangles(fig) if p.get_hatch()] == [834, 645, 500]
     assert fig.frame()["minority"].tolist() == [False] * 7 + [True] * 3
     assert "20,431 images in 10 classes" in fig.alt
     assert "from 5,000 (c0) down to 500 (c9): a factor of 10" in fig.alt
@@ -182,13 +180,11 @@ def test_accuracy_curve_shows_the_data_in_percent() -> None:
     np.testing.assert_allclose(fig.frame()["test_accuracy"], h.test_accuracy)
 
 
-def test_loss_and_ece_curves() -> None:
-    fig = curves.loss_curve(history())
+def test_loss_curves() -> None:
+    fig = curves.loss_curve(history().assign(validation_loss=np.nan))
     np.testing.assert_allclose(line(fig, "test"), history().test_loss)
     assert fig.alt.startswith("Loss over 40 epochs: training ends at 0.05, test at 1.18; best test loss at epoch 33")
-    ece = curves.ece_curve(history())
-    assert [each.get_label() for each in ece.axes[0].lines] == ["test"]  # a column of NaN is no curve
-    assert "ECE over 40 epochs: test ends at 1.0%" in ece.alt
+    assert [each.get_label() for each in fig.axes[0].lines] == ["training", "test"]  # a column of NaN is no curve
 
 
 def test_curves_say_what_is_wrong() -> None:
@@ -225,6 +221,8 @@ def test_comparison_names_the_best_first() -> None:
     assert "best first: Focal 1, CE 2" in loss.alt
     with pytest.raises(SettingError, match="cannot compare"):
         curves.comparison({"ce": [1]}, "lr")
+    with pytest.raises(SettingError, match="cannot compare 'tset_accuracy'"):
+        curves.comparison({"ce": [0.1, 0.9]}, "tset_accuracy")
 
 
 def test_spread_keeps_labels_apart_and_near() -> None:
@@ -253,11 +251,30 @@ def test_ten_classes_show_counts_and_a_hundred_do_not() -> None:
     m = np.random.default_rng(0).multinomial(1000, np.full(10, 0.1), 10)
     fig = matrices.confusion_matrix(m, NAMES)
     cells = {t.get_position(): t.get_text() for t in fig.axes[0].texts}
-    assert cells == {(j, i): str(m[i, j]) for i in range(10) for j in range(10)}
-    np.testing.assert_allclose(fig.axes[0].images[0].get_array(), m / 1000)
+    assert cells == {(j + 0.5, i + 0.5): str(m[i, j]) for i in range(10) for j in range(10)}
+    np.testing.assert_allclose(fig.axes[0].collections[0].get_array(), m / 1000)
     assert fig.frame()["count"].tolist() == m.ravel().tolist()
     large = matrices.confusion_matrix(np.eye(100) * 3, groups={"head": range(36), "tail": range(36, 100)})
     assert [t.get_text() for t in large.axes[0].texts] == ["head", "tail"]
+    assert large.axes[0].get_xticks().tolist() == [0.5, 20.5, 40.5, 60.5, 80.5]
+    assert [t.get_text() for t in large.axes[0].get_yticklabels()] == ["0", "20", "40", "60", "80"]
+
+
+def test_numbers_keep_their_contrast_on_every_shade() -> None:
+    from matplotlib.colors import to_rgb
+
+    def luminance(color: str) -> float:
+        linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color)]
+        return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+    counts = np.array([[n if i == j else 1000 - n if j == (i + 1) % 20 else 0 for j in range(20)]
+                       for i, n in enumerate(range(30, 1000, 50))])  # fmt: skip
+    fig = matrices.confusion_matrix(counts)
+    shades = fig.axes[0].collections[0].to_rgba(counts / 1000)
+    for text in fig.axes[0].texts:
+        x, y = text.get_position()
+        pair = sorted([luminance(text.get_color()), luminance(shades[int(y), int(x)])])
+        assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 4, text.get_text()
 
 
 def test_normalised_cells_and_a_class_without_images() -> None:
@@ -272,7 +289,7 @@ def test_normalised_cells_and_a_class_without_images() -> None:
 def test_published_and_reproduced_matrix() -> None:
     first, second = np.array([[8, 2], [5, 5]]), np.array([[60, 40], [10, 90]])
     fig = matrices.compare_confusion(first, second, ["cat", "dog"])
-    np.testing.assert_allclose(fig.axes[2].images[0].get_array(), [[-20, 20], [-40, 40]])
+    np.testing.assert_allclose(fig.axes[2].collections[0].get_array(), [[-20, 20], [-40, 40]])
     assert fig.alt == (
         "Accuracy 65.0% published, 75.0% reproduced; recall moves most for dog (+40.0 points) and cat (-20.0 points)."
     )
@@ -319,6 +336,16 @@ def test_bars_never_overlap() -> None:
         bars.accuracy_bars(table().drop(columns="reproduced"))
     with pytest.raises(SettingError, match="no row of accuracy"):
         bars.accuracy_bars([])
+
+
+def test_bars_without_an_interval_and_with_half_of_one() -> None:
+    fig = bars.accuracy_bars(table().drop(columns=["n", "ci_low", "ci_high"]))
+    assert not [c for c in fig.axes[0].containers if isinstance(c, ErrorbarContainer)]
+    assert fig.frame()["n"].tolist() == [0, 0, 0]
+    with pytest.raises(SettingError, match="no column 'ci_low'"):
+        bars.accuracy_bars(table().rename(columns={"ci_low": "low", "ci_high": "high"}))
+    with pytest.raises(SettingError, match="no column 'n'"):
+        bars.accuracy_bars(table().drop(columns="n"))
 
 
 def test_bars_take_one_metric_of_a_compared_table() -> None:
@@ -467,6 +494,11 @@ def test_scatter_in_panels_and_by_group() -> None:
     assert "tail, 10 classes" in texts(fig)
     with pytest.raises(SettingError, match="give their groups"):
         embedding.scatter(points["ce"], y, [str(i) for i in range(30)])
+    with pytest.raises(SettingError, match="measured were ce, supcn"):
+        embedding.scatter(
+            points, y, [str(i) for i in range(30)], groups=groups,
+            separability={"ce": measured["ce"], "supcn": measured["supcon"]},
+        )  # fmt: skip
     with pytest.raises(SettingError, match="need points"):
         embedding.scatter(points["ce"][:5], y[:6], NAMES)
 

@@ -66,21 +66,6 @@ def test_shares_add_up_and_loss_equalisation_evens_them():
         drawn.shares("ce", sure, targets, COUNTS)
 
 
-@pytest.mark.parametrize(("quantity", "value"), [("loss", 2.3), ("gradient", 0.9), ("factor", 1)])
-def test_over_probability_draws_a_line_for_each_loss(quantity, value):
-    names = ["ce", "focal[gamma=2]", "cefl[gamma=2]", "cefl2[gamma=2]"]
-    fig = drawn.over_probability(names, quantity=quantity, most=5, title="Losses")
-    (axes,) = fig.axes
-    assert len(axes.lines) == 4
-    assert axes.get_ylim() == (0, 5)
-    for name, line in zip(names, axes.lines, strict=True):
-        assert list(line.get_ydata()) == drawn.curve(name)[quantity]
-    assert len({(line.get_color(), line.get_linestyle()) for line in axes.lines}) == 4
-    assert f"CE {value:g}" in fig.alt
-    assert len(fig.frame()) == 4 * drawn.POINTS
-    assert "<svg" in export.svg(fig)
-
-
 def test_term_weights_are_those_of_the_document():
     fig = drawn.term_weights()
     frame = fig.frame()
@@ -125,9 +110,7 @@ def test_batch_shares_are_stacked_to_a_hundred():
 @pytest.mark.parametrize(
     ("call", "error", "sentence"),
     [
-        (lambda: drawn.over_probability([]), SettingError, "at least one"),
-        (lambda: drawn.over_probability(["ce"], quantity="slope"), SettingError, "slope"),
-        (lambda: drawn.over_probability(["cee"]), UnknownName, "ce"),
+        (lambda: drawn.curve("cee"), UnknownName, "ce"),
         (lambda: drawn.curve("supcon"), SettingError, "features"),
         (lambda: drawn.curve("ce", [5]), SettingError, "two classes"),
         (lambda: drawn.curve("ce", [5, 3], target=2), SettingError, "class 2"),

@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from ltlib.errors import SettingError, UnknownName
+from ltlib.errors import UnknownName
 from ltlib.plots import palette, style
 
 # Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB.
@@ -121,17 +121,3 @@ def test_style_stays_inside_its_block_until_asked_for() -> None:
         palette.use_style()
         assert matplotlib.rcParams["svg.hashsalt"] == "ltlib"
         assert matplotlib.rcParams["savefig.bbox"] is None
-
-
-def test_series_reads_frames_mappings_and_runs() -> None:
-    class Run:
-        history = {"test_loss": [1, None, 3]}  # noqa: RUF012
-
-    table = style.Series.of(Run())
-    np.testing.assert_array_equal(table["test_loss"], [1, np.nan, 3])
-    assert np.isnan(table["train_loss"]).all()
-    assert len(table) == 3
-    assert table.has("test_loss")
-    assert not table.has("train_loss")
-    with pytest.raises(SettingError, match="no column 'train_loss'"):
-        style.Series.of(Run(), ["train_loss"])

@@ -109,7 +109,7 @@ def choices(first: Mapping[str, Run]) -> pd.DataFrame:
         row["equal mass"] = 100 * calibration.adaptive_from_confidence(*answers, 15)
         row["largest gap"] = 100 * calibration.maximum_from_confidence(*answers, 15)
         row["class-wise"] = 100 * float(values.get("classwise_ece", np.nan))
-        row |= {name: float(values.get(name.lower(), np.nan)) for name in ("Brier", "NLL")}
+        row |= {name: float(values[name.lower()]) for name in ("Brier", "NLL")}
         rows.append(row)
     return pd.DataFrame(rows)
 

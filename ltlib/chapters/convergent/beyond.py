@@ -101,7 +101,7 @@ def _by_method(runs: Iterable[Run]) -> dict[str, list[Run]]:
 
 
 def _mean(runs: Iterable[Run], name: str, which: str = "selected") -> float:
-    values = [value for run in runs if (value := run.metrics[which].get(name)) is not None]
+    values = [value for run in runs if (value := run.metrics[which][name]) is not None]
     return float(np.mean(values)) if values else float("nan")
 
 

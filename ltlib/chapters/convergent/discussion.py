@@ -32,7 +32,6 @@ def bars(page: Page, frame: pd.DataFrame, runs: Sequence[Run]) -> None:
 
     for dataset in DATASETS:
         rows = frame[(frame["dataset"] == dataset) & (frame["metric"] == "accuracy")]
-        table = rows.rename(columns={"ci_low": "low", "ci_high": "high"})
         data, network = named(page.profile, dataset, "resnet18")
         same = data == label(dataset)
         title = label(dataset) + ("" if same else f"; ours: {network} on {data}, not comparable")
@@ -41,7 +40,7 @@ def bars(page: Page, frame: pd.DataFrame, runs: Sequence[Run]) -> None:
             caption += f" Ours in the place of ResNet-18 is {network}{'' if same else f' on {data}'}."
         own = {run_id for ids in rows["run_ids"] for run_id in ids}
         used = [run for run in runs if run.id in own]
-        page.figure(BARS[dataset], draw.accuracy_bars(table, title=title), caption=caption, runs=used)
+        page.figure(BARS[dataset], draw.accuracy_bars(rows, title=title), caption=caption, runs=used)
 
 
 def separation_frame(spaces: Mapping[str, Space]) -> pd.DataFrame:
