@@ -14,7 +14,7 @@ from ltlib.chapters.awabs import DOCUMENT, mean, percent
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ltlib.notebook import Page
+    from ltlib.pages.page import Page
     from ltlib.runs import Run
 
 

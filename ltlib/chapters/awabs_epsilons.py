@@ -16,7 +16,7 @@ from ltlib.grids import awabs as grid
 from ltlib.plots import Chart
 
 if TYPE_CHECKING:
-    from ltlib.notebook import Page
+    from ltlib.pages.page import Page
     from ltlib.runs import Run
 
 METRICS = {"accuracy": "Accuracy", "ece": "ECE", "head": "Head accuracy", "middle": "Middle accuracy",

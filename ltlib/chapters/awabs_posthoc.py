@@ -20,7 +20,7 @@ from ltlib.plots import posthoc as drawn
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ltlib.notebook import Page
+    from ltlib.pages.page import Page
     from ltlib.runs import Run
 
 GRID = f"{awabs.DOCUMENT}/held_out"

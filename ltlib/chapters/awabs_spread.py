@@ -10,7 +10,7 @@ from ltlib.chapters import awabs
 from ltlib.chapters.awabs import DOCUMENT, STAGE_1, mean
 
 if TYPE_CHECKING:
-    from ltlib.notebook import Page
+    from ltlib.pages.page import Page
     from ltlib.runs import Run
 
 Trio = Mapping[str, Sequence["Run"]]

@@ -18,7 +18,7 @@ from ltlib.runs import Predictions
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ltlib.notebook import Page
+    from ltlib.pages.page import Page
     from ltlib.runs import Run
 
 DEFAULT = "decoupled"

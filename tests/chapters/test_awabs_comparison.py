@@ -14,7 +14,7 @@ import pytest
 
 from ltlib import published
 from ltlib.chapters import awabs, awabs_claims, awabs_comparison, awabs_judges, awabs_orderings, claims
-from ltlib.notebook import Page
+from ltlib.pages.page import Page
 
 
 @pytest.fixture(scope="module")

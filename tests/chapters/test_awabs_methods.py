@@ -24,7 +24,7 @@ from ltlib.chapters import (
     awabs_tables,
 )
 from ltlib.grids import awabs as grid
-from ltlib.notebook import Page
+from ltlib.pages.page import Page
 
 COUNTS = [500, 120, 30, 5]
 

@@ -13,7 +13,7 @@ from ltlib import grids, places, published
 from ltlib.chapters import claims, convergent, convergent_beyond, convergent_discussion, convergent_judges
 from ltlib.chapters.claims import Compared, Numbers, Value, conclude, denied, every, some
 from ltlib.chapters.convergent_claims import FINDINGS, HYPOTHESES
-from ltlib.pages import declared
+from ltlib.pages import canonical, declared
 
 KINDS = (True, False, None)
 
@@ -204,4 +204,4 @@ def test_every_table_and_figure_of_the_chapter_is_declared_once() -> None:
     assert {grid for page in pages for grid in page.grids} <= set(grids.names())
     for page in pages:
         assert page.path is not None
-        assert declared.check(page.path) == []
+        assert canonical.check(page.path) == []
