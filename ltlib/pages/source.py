@@ -139,5 +139,6 @@ class Source:
         for statement in node.body:
             if isinstance(statement, ast.ImportFrom):
                 self.later |= self._imported(statement)
-        self._value(node.orelse, 1)
+        for statement in node.orelse:
+            self._read(statement, 1)
         return True
