@@ -179,13 +179,13 @@ class Status:
 
     def run(self) -> int:
         from ltlib import profiles
-        from ltlib.pages import chain, declared
+        from ltlib.pages import chain, declared, freshness
         from ltlib.runs import plan
 
         profiles.get(self.profile)
-        pages = chain.plan(declared.all_pages())
+        pages = chain.in_order(declared.all_pages())
         for page in pages:
-            state = chain.state(page, self.profile)
+            state = freshness.state(page, self.profile)
             say(f"{state.state:8} {page.id}" + (f"  ({state.reason})" if state.reason else ""))
         say(plan.make(self.profile, [name for page in pages for name in page.grids]).text())
         return 0
@@ -253,17 +253,17 @@ class Notebooks:
 
     def run(self) -> int:
         from ltlib import places
-        from ltlib.pages import declared
+        from ltlib.pages import canonical
 
         folder = places.notebooks_folder()
         if folder is None:
             raise SettingError("there is no notebooks folder here; run this in a checkout")
         paths = sorted(path for path in folder.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
         if self.action == "format":
-            changed = [path for path in paths if declared.format_notebook(path)]
+            changed = [path for path in paths if canonical.format_notebook(path)]
             say(f"{len(paths)} notebooks, {len(changed)} rewritten")
             return 0
-        wrong = [f"{path.relative_to(folder)}: {problem}" for path in paths for problem in declared.check(path)]
+        wrong = [f"{path.relative_to(folder)}: {problem}" for path in paths for problem in canonical.check(path)]
         for line in wrong:
             say(line)
         if wrong:

@@ -13,8 +13,8 @@ import torch
 
 from ltlib import grids, places, runs
 from ltlib.experiment import Experiment
-from ltlib.notebook import Page
-from ltlib.pages import declared
+from ltlib.pages import canonical, declared
+from ltlib.pages.page import Page
 from ltlib.runs import Run
 
 TINY = Experiment(
@@ -103,7 +103,7 @@ def executed_without_runs(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str
         assert folder is not None
         path = folder / f"{name}.ipynb"
         notebook = declared.read_notebook(path)
-        assert declared.check(path) == []
+        assert canonical.check(path) == []
         assert set(declared.of_notebook(notebook, path)[0].grids) <= set(grids.names())
         names: dict[str, Any] = {}
         for cell in notebook["cells"]:

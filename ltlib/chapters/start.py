@@ -11,6 +11,7 @@ import numpy as np
 
 from ltlib import metrics, profiles, progress, published
 from ltlib.pages import declared
+from ltlib.pages.names import ranges, slug
 from ltlib.plots.style import label
 from ltlib.registry import format_value, parse
 from ltlib.tables import verdicts
@@ -49,7 +50,7 @@ def notebook_map(page: Any, pages: Sequence[declared.Declared]) -> str:
     for other in pages:
         target = page.link(page.root / f"{other.id}.html")
         what = [("tables", other.tables), ("figures", other.figures)]
-        parts = [f"{word} {declared.ranges(numbers)}" for word, numbers in what if numbers]
+        parts = [f"{word} {ranges(numbers)}" for word, numbers in what if numbers]
         source = f" Of {other.document}: {', '.join(parts)}." if other.document and parts else ""
         name = f'<a href="{escape(target)}">{escape(other.title)}</a>'
         items.append(f"<li>{name} <code>{escape(other.id)}</code><br>{escape(other.question + source)}</li>")
@@ -76,12 +77,11 @@ def costs(pages: Sequence[declared.Declared]) -> pd.DataFrame:
     import pandas as pd
 
     from ltlib import datasets
-    from ltlib.pages import chain
     from ltlib.runs import cost, sweep
 
     rows = []
     for profile in profiles.PROFILES.values():
-        wanted = chain.experiments(pages, profile.name)
+        wanted = declared.experiments(pages, profile.name)
         left = sweep.missing(wanted)
         sets = {experiment.dataset for experiment in wanted}
         absent = sorted(label(name) for name in sets if not datasets.available(name))
@@ -94,7 +94,7 @@ def costs(pages: Sequence[declared.Declared]) -> pd.DataFrame:
 
 def text_table(page: Any, name: str, frame: pd.DataFrame, caption: str = "") -> None:
     """Show a table of sentences: cells wrap and read from the left."""
-    from ltlib.notebook import Shown
+    from ltlib.pages.html import Shown
 
     cell = 'style="white-space:normal;text-align:left;max-width:58ch;vertical-align:top"'
     heads = "".join(f'<th scope="col" {cell}>{escape(str(column))}</th>' for column in frame.columns)
@@ -103,7 +103,7 @@ def text_table(page: Any, name: str, frame: pd.DataFrame, caption: str = "") -> 
         cells = "".join(f"<td {cell}>{escape(str(value))}</td>" for value in rest)
         rows += f'<tr><th scope="row" style="vertical-align:top">{escape(str(first))}</th>{cells}</tr>'
     html = (
-        f'<figure class="lt-table" id="{declared.slug("table", name)}"><figcaption><b>{escape(name)}</b> '
+        f'<figure class="lt-table" id="{slug("table", name)}"><figcaption><b>{escape(name)}</b> '
         f'{escape(caption)}</figcaption><div class="lt-scroll" tabindex="0" role="region" aria-label="{escape(name)}">'
         f'<table class="ltlib plain"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div></figure>'
     )

@@ -16,15 +16,11 @@ from typing import Any
 
 from ltlib import files, places, profiles
 from ltlib.errors import IncompleteError, LockedError, LtlibError, SettingError, UnknownName
-from ltlib.pages import declared, report
+from ltlib.pages import declared, digests, freshness, index, report
 from ltlib.pages.declared import Declared
-from ltlib.pages.execution import Outcome, execute
+from ltlib.pages.execution import Execution, execute
+from ltlib.pages.freshness import TEXT_CHANGED, beside, run_state, state
 from ltlib.pages.report import PageState
-
-TEXT_CHANGED = "its text or the template changed since"
-
-
-# --- the plan --------------------------------------------------------------------------------------------------------
 
 
 def select(pages: Sequence[Declared], only: Iterable[str] | None) -> list[Declared]:
@@ -44,7 +40,7 @@ def select(pages: Sequence[Declared], only: Iterable[str] | None) -> list[Declar
     return [page for page in pages if page in chosen]
 
 
-def plan(pages: Sequence[Declared]) -> list[Declared]:
+def in_order(pages: Sequence[Declared]) -> list[Declared]:
     """The pages, each after those it comes after, otherwise in order of id.
 
     Raises:
@@ -68,106 +64,7 @@ def plan(pages: Sequence[Declared]) -> list[Declared]:
     return ordered
 
 
-def experiments(pages: Iterable[Declared], profile: str) -> list[Any]:
-    """The different experiments of all grids that the pages need in a profile."""
-    names = list(dict.fromkeys(name for page in pages for name in page.grids))
-    if not names:
-        return []
-    from ltlib import grids
-
-    found: dict[str, Any] = {}
-    for name in names:
-        for experiment in grids.experiments(name, profile)[0]:
-            found.setdefault(experiment.run_id, experiment)
-    return list(found.values())
-
-
-# --- fresh or stale --------------------------------------------------------------------------------------------------
-
-
-def key(page: Declared, profile: str, runs: Iterable[str] = ()) -> dict[str, str]:
-    """What a page is made from, as two digests.
-
-    Args:
-        page: The page.
-        profile: The profile.
-        runs: Ids of further runs the page rested on when it was made.
-
-    Returns:
-        ``results``: code of the cells and of the chapters (AST), declaration, records and package version, which only
-        an execution brings in.
-        ``text``: Markdown and template, which need no execution.
-    """
-    assert page.path is not None
-    notebook = declared.read_notebook(page.path)
-    ids = {experiment.run_id for experiment in experiments([page], profile)} | set(runs)
-    if "runs" in page.watches:
-        ids |= {seal.parent.name for seal in places.runs_folder().glob("*/DONE")}
-        ids |= {path.stem for folder in places.records_folders() for path in folder.glob("*.json")}
-    results = {
-        "code": [declared.code_digest(notebook), declared.chapters_digest()],
-        "declared": notebook["metadata"]["ltlib"],
-        "parameters": {name: repr(value) for name, value in page.parameters.items()},
-        "records": [[name, run_state(name)] for name in sorted(ids)],
-        "version": declared.package_version(),
-    }
-    text = [declared.text_digest(notebook), report.template_digest()]
-    return {"results": files.digest(files.canonical_json(results)), "text": files.digest(files.canonical_json(text))}
-
-
-def run_state(run_id: str) -> str:
-    """The digest of a finished run's seal, or of its committed record, or ``missing``."""
-    records = (folder / f"{run_id}.json" for folder in places.records_folders())
-    for path in (places.runs_folder() / run_id / "DONE", *records):
-        with contextlib.suppress(OSError):
-            return files.file_digest(path)
-    return "missing"
-
-
-def state(page: Declared, profile: str) -> PageState:
-    """How a page stands: fresh, stale, failed or missing, and why."""
-    said = _read_state(page, profile)
-    good, last = said.get("good"), said.get("last") or {}
-    command = f"ltlib reproduce --profile {profile} --only {page.id}"
-    values: dict[str, Any] = {"page": page, "command": command, "seconds": last.get("seconds", 0.0)}
-    failed = not last.get("complete", True)
-    values["failed_html"] = f"{page.id}.failed.html" if failed else None
-    if good is None:
-        if failed:
-            return PageState(state="failed", reason=last["cause"], **values)
-        return PageState(state="missing", reason="not executed in this profile", **values)
-    values |= {"record": good["record"], "html": f"{page.id}.html"}
-    if failed:
-        return PageState(state="stale", reason=f"executed again and failed: {last['cause']}", **values)
-    if not (_folder(profile) / f"{page.id}.html").is_file():
-        return PageState(state="missing", reason="its page was deleted", **(values | {"html": None}))
-    try:
-        now = key(page, profile, good["record"].get("runs", ()))
-    except LtlibError as error:
-        return PageState(state="stale", reason=str(error), **values)
-    if good["key"].get("results") != now["results"]:
-        return PageState(state="stale", reason="its code, its runs or the package changed since", **values)
-    if good["key"].get("text") != now["text"]:
-        return PageState(state="stale", reason=TEXT_CHANGED, **values)
-    return PageState(state="fresh", reason="", **values)
-
-
-def _folder(profile: str) -> Path:
-    return places.reports_folder() / profile
-
-
-def _read_state(page: Declared, profile: str) -> dict[str, Any]:
-    try:
-        value = json.loads((_folder(profile) / f"{page.id}.json").read_text(encoding="utf-8"))
-        return value if isinstance(value, dict) and value.get("format") == 1 else {}
-    except (OSError, ValueError):
-        return {}
-
-
-# --- the chain -------------------------------------------------------------------------------------------------------
-
-
-def make(page: Declared, profile: str, *, timeout: float = 3600.0, stop: threading.Event | None = None) -> Outcome:
+def make(page: Declared, profile: str, *, timeout: float = 3600.0, stop: threading.Event | None = None) -> Execution:
     """Execute one page and keep the executed copy: ``ID.ipynb`` where complete, else ``ID.failed.ipynb``.
 
     Raises:
@@ -175,24 +72,24 @@ def make(page: Declared, profile: str, *, timeout: float = 3600.0, stop: threadi
     """
     from filelock import FileLock, Timeout
 
-    place = _folder(profile) / page.id
-    place.parent.mkdir(parents=True, exist_ok=True)
+    lock = beside(page, profile, "lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(f"{place}.lock", timeout=0):
-            outcome = execute(page, profile, timeout=timeout, stop=stop)
-            said = _read_state(page, profile)
-            last = {"complete": outcome.complete, "cause": outcome.cause, "seconds": outcome.seconds}
-            said |= {"format": 1, "last": last}
-            if outcome.complete:
-                made_from = key(page, profile, outcome.record.get("runs", ()))
-                files.write_text(_beside(place, "ipynb"), _text(outcome.notebook))
-                said["good"] = {"key": made_from, "record": outcome.record, "seconds": outcome.seconds}
+        with FileLock(lock, timeout=0):
+            code = freshness.code_of(page)  # read before the kernel reads it: a change meanwhile leaves a stale page
+            done = execute(page, profile, timeout=timeout, stop=stop)
+            said = freshness.kept(page, profile)
+            said["last"] = {"complete": done.complete, "cause": done.cause, "seconds": done.seconds}
+            if done.complete:
+                made_from = freshness.key(page, profile, done.record.get("runs", ()), code)
+                files.write_text(beside(page, profile, "ipynb"), _text(done.notebook))
+                said["good"] = {"key": made_from, "record": done.record, "seconds": done.seconds}
                 for ending in ("failed.ipynb", "failed.html"):
-                    _beside(place, ending).unlink(missing_ok=True)
-            elif outcome.notebook is not None:
-                files.write_text(_beside(place, "failed.ipynb"), _text(outcome.notebook))
-            files.write_json(_beside(place, "json"), said)
-            return outcome
+                    beside(page, profile, ending).unlink(missing_ok=True)
+            elif done.notebook is not None:
+                files.write_text(beside(page, profile, "failed.ipynb"), _text(done.notebook))
+            freshness.keep(page, profile, said)
+            return done
     except Timeout as error:
         raise LockedError(f"{page.id} ({profile}) is being made by another process; wait for it or stop it") from error
 
@@ -227,7 +124,7 @@ def run_chain(
     profiles.get(profile)
     if jobs < 1:
         raise SettingError(f"jobs must be at least 1, not {jobs}")
-    pages = plan(declared.all_pages(root))
+    pages = in_order(declared.all_pages(root))
     chosen = select(pages, only)
     todo = [page for page in chosen if force or state(page, profile).state != "fresh"]
     exporter = report.Exporter()
@@ -242,7 +139,7 @@ def run_chain(
     finally:
         stop.set()
         states = [state(page, profile) for page in pages]
-        report.write_index(_folder(profile), profile, states)
+        index.write_index(places.reports_folder() / profile, profile, states)
     return states
 
 
@@ -252,7 +149,7 @@ def _train(
     missing: dict[str, Any] = {}
     for page in todo:
         try:
-            missing |= {e.run_id: e for e in experiments([page], profile) if run_state(e.run_id) == "missing"}
+            missing |= {e.run_id: e for e in declared.experiments([page], profile) if run_state(e.run_id) == "missing"}
         except LtlibError as error:
             say(f"{page.id}: {error}")
     if missing:
@@ -267,19 +164,14 @@ def _refresh(exporter: report.Exporter, page: Declared, profile: str, order: Seq
     current = state(page, profile)
     if current.reason != TEXT_CHANGED or page.path is None:
         return False
-    place = _folder(profile) / page.id
-    said = _read_state(page, profile)
-    executed = declared.with_text(declared.read_notebook(_beside(place, "ipynb")), declared.read_notebook(page.path))
-    said["good"]["key"] = key(page, profile, current.record.get("runs", ()))
+    said, copy = freshness.kept(page, profile), beside(page, profile, "ipynb")
+    executed = digests.with_text(declared.read_notebook(copy), declared.read_notebook(page.path))
+    said["good"]["key"] = freshness.key(page, profile, current.record.get("runs", ()))
     fresh = replace(current, state="fresh", reason="")
-    exporter.write_page(_beside(place, "html"), page, profile, fresh, executed, order)
-    files.write_text(_beside(place, "ipynb"), _text(executed))
-    files.write_json(_beside(place, "json"), said)
+    exporter.write_page(beside(page, profile, "html"), page, profile, fresh, executed, order)
+    files.write_text(copy, _text(executed))
+    freshness.keep(page, profile, said)
     return True
-
-
-def _beside(place: Path, ending: str) -> Path:
-    return place.with_name(f"{place.name}.{ending}")
 
 
 def _text(notebook: Mapping[str, Any] | None) -> str:
@@ -303,10 +195,10 @@ def _make_all(
             for future in as_completed(running):
                 page = running[future]
                 try:
-                    outcome = future.result()
-                    _export(exporter, page, profile, outcome, order)
-                    word = "done" if outcome.complete else f"FAILED: {outcome.cause}"
-                    say(f"{page.id}: {word} ({outcome.seconds:.0f} s)")
+                    done = future.result()
+                    _export(exporter, page, profile, done, order)
+                    word = "done" if done.complete else f"FAILED: {done.cause}"
+                    say(f"{page.id}: {word} ({done.seconds:.0f} s)")
                 except LtlibError as error:
                     _note_failure(page, profile, str(error))
                     say(f"{page.id}: FAILED: {error}")
@@ -318,21 +210,19 @@ def _make_all(
 
 def _note_failure(page: Declared, profile: str, cause: str) -> None:
     """Remember why a page could not even start, unless another process is at work on it."""
-    place = _folder(profile) / f"{page.id}.json"
     with contextlib.suppress(LtlibError):
-        said = _read_state(page, profile)
-        said |= {"format": 1, "last": {"complete": False, "cause": cause, "seconds": 0.0}}
-        files.write_json(place, said)
+        said = freshness.kept(page, profile)
+        freshness.keep(page, profile, said | {"last": {"complete": False, "cause": cause, "seconds": 0.0}})
 
 
 def _export(
-    exporter: report.Exporter, page: Declared, profile: str, outcome: Outcome, order: Sequence[Declared]
+    exporter: report.Exporter, page: Declared, profile: str, done: Execution, order: Sequence[Declared]
 ) -> None:
     current = state(page, profile)
-    if outcome.complete:
+    if done.complete:
         current = replace(current, state="fresh", reason="")
-    ending = "html" if outcome.complete else "failed.html"
-    exporter.write_page(_folder(profile) / f"{page.id}.{ending}", page, profile, current, outcome.notebook, order)
+    path = beside(page, profile, "html" if done.complete else "failed.html")
+    exporter.write_page(path, page, profile, current, done.notebook, order)
 
 
 def require_complete(states: Iterable[PageState]) -> None:

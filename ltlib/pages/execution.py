@@ -35,7 +35,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Execution:
     """How an execution ended.
 
     Attributes:
@@ -89,7 +89,7 @@ def execute(
     *,
     timeout: float = 3600.0,
     stop: threading.Event | None = None,
-) -> Outcome:
+) -> Execution:
     """Execute a notebook in a session of its own; nothing is published.
 
     Args:
@@ -106,17 +106,17 @@ def execute(
     given = {"profile": profile, **page.parameters, **(parameters or {})}
     declared.check_parameters(declared.read_notebook(page.path), given)
     started = time.monotonic()
-    outcome = _attempt(page, profile, given, timeout, stop)
+    done = _attempt(page, profile, given, timeout, stop)
     spent = time.monotonic() - started
     # Kernels of several processes may be given one port; then nothing has run and a second start does.
-    if outcome.cause and not _counts(outcome.notebook) and spent < timeout and not (stop and stop.is_set()):
-        outcome = _attempt(page, profile, given, timeout - spent, stop)
-    return Outcome(outcome.cause, round(time.monotonic() - started, 1), outcome.record, outcome.notebook)
+    if done.cause and not _counts(done.notebook) and spent < timeout and not (stop and stop.is_set()):
+        done = _attempt(page, profile, given, timeout - spent, stop)
+    return Execution(done.cause, round(time.monotonic() - started, 1), done.record, done.notebook)
 
 
 def _attempt(
     page: Declared, profile: str, given: Mapping[str, Any], timeout: float, stop: threading.Event | None
-) -> Outcome:
+) -> Execution:
     token = secrets.token_hex(12)
     with tempfile.TemporaryDirectory(prefix="ltlib-chain-", ignore_cleanup_errors=True) as name:
         scratch = Path(name)
@@ -148,8 +148,8 @@ def _attempt(
     elif ended == "stop":
         cause = "it was interrupted"
     else:
-        cause = verdict(executed, code, record, page.id, log_text)
-    return Outcome(cause, 0.0, record or {}, executed)
+        cause = why_incomplete(executed, code, record, page.id, log_text)
+    return Execution(cause, 0.0, record or {}, executed)
 
 
 def wait(process: subprocess.Popen[bytes], timeout: float, stop: threading.Event | None) -> str:
@@ -189,7 +189,7 @@ def kill_family(pid: int, token: str) -> None:
             process.kill()
 
 
-def verdict(
+def why_incomplete(
     executed: Mapping[str, Any] | None, code: int, record: Mapping[str, Any] | None, name: str, log: str = ""
 ) -> str:
     """Why an execution is not complete; empty where it is.

@@ -17,7 +17,7 @@ from ltlib.statistics import FEWEST_PAIRS
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ltlib.notebook import Page
+    from ltlib.pages.page import Page
 
 Answer = bool | None
 Key = tuple[Any, ...]

@@ -16,7 +16,7 @@ from ltlib.files import write_bytes
 from ltlib.registry import parse
 
 if TYPE_CHECKING:
-    from ltlib.notebook import Page
+    from ltlib.pages.page import Page
     from ltlib.runs import Run
 
 POINTS = 1000

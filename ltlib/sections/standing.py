@@ -12,7 +12,7 @@ from ltlib.sections.study import of, prose
 from ltlib.sections.words import listed
 
 if TYPE_CHECKING:
-    from ltlib.notebook import Page
+    from ltlib.pages.page import Page
     from ltlib.profiles import Profile
 
 

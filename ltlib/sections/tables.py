@@ -10,7 +10,7 @@ from ltlib import published, tables
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ltlib.notebook import Page
+    from ltlib.pages.page import Page
     from ltlib.runs import Run
 
 

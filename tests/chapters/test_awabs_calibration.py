@@ -19,8 +19,8 @@ from ltlib.chapters.awabs import groups as awabs_groups
 from ltlib.chapters.awabs import long_tails as awabs_long_tails
 from ltlib.chapters.awabs import posthoc as awabs_posthoc
 from ltlib.errors import SettingError
-from ltlib.notebook import Page
-from ltlib.pages import declared
+from ltlib.pages import canonical, declared
+from ltlib.pages.page import Page
 from ltlib.plots import averages, calibration_errors, oversampling
 from ltlib.runs import Run
 from ltlib.sections.claims import judge
@@ -437,6 +437,6 @@ def test_the_notebook_is_in_form_and_declares_what_the_document_has() -> None:
     assert folder is not None
     path = folder / "awabs" / "calibration.ipynb"
     page = declared.of_notebook(declared.read_notebook(path), path)[0]
-    assert declared.check(path) == []
+    assert canonical.check(path) == []
     assert set(page.figures) <= set(published.figures("awabs")["figure"])
     assert set(page.tables) <= set(published.tables("awabs"))

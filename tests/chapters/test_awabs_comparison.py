@@ -18,7 +18,7 @@ from ltlib.chapters.awabs import claims as awabs_claims
 from ltlib.chapters.awabs import comparison as awabs_comparison
 from ltlib.chapters.awabs import judges as awabs_judges
 from ltlib.chapters.awabs import orderings as awabs_orderings
-from ltlib.notebook import Page
+from ltlib.pages.page import Page
 from ltlib.sections import claims, scores, study
 from ltlib.sections import tables as document_tables
 

@@ -21,7 +21,7 @@ from ltlib.chapters.awabs import spread as awabs_spread
 from ltlib.chapters.awabs import stage2 as awabs_stage2
 from ltlib.chapters.awabs import tables as awabs_tables
 from ltlib.grids import awabs as grid
-from ltlib.notebook import Page
+from ltlib.pages.page import Page
 from ltlib.sections import tables as document_tables
 
 COUNTS = [500, 120, 30, 5]

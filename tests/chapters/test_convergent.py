@@ -15,7 +15,7 @@ from ltlib.chapters.convergent import discussion as convergent_discussion
 from ltlib.chapters.convergent import judges as convergent_judges
 from ltlib.chapters.convergent import tables as convergent
 from ltlib.chapters.convergent.claims import FINDINGS, HYPOTHESES
-from ltlib.pages import declared
+from ltlib.pages import canonical, declared
 from ltlib.sections import claims
 from ltlib.sections.claims import Compared, Numbers, Value, conclude, denied, every, some
 
@@ -222,4 +222,4 @@ def test_every_table_and_figure_of_the_chapter_is_declared_once() -> None:
     assert {grid for page in pages for grid in page.grids} <= set(grids.names())
     for page in pages:
         assert page.path is not None
-        assert declared.check(page.path) == []
+        assert canonical.check(page.path) == []

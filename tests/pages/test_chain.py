@@ -13,8 +13,9 @@ import psutil
 import pytest
 
 from ltlib.errors import IncompleteError, LockedError, SettingError, UnknownName
-from ltlib.pages import chain, declared, execution
+from ltlib.pages import chain, declared, execution, freshness
 from ltlib.pages.declared import Declared
+from notebooks import write_notebook
 
 
 def page(name: str, *after: str) -> Declared:
@@ -23,11 +24,11 @@ def page(name: str, *after: str) -> Declared:
 
 def test_pages_follow_what_they_come_after_and_otherwise_their_names():
     pages = [page("b"), page("a", "c"), page("c", "b"), page("d")]
-    assert [p.id for p in chain.plan(pages)] == ["b", "d", "c", "a"]
+    assert [p.id for p in chain.in_order(pages)] == ["b", "d", "c", "a"]
     with pytest.raises(SettingError, match="in a circle: a, b"):
-        chain.plan([page("a", "b"), page("b", "a"), page("c")])
+        chain.in_order([page("a", "b"), page("b", "a"), page("c")])
     with pytest.raises(UnknownName, match="did you mean cefl"):
-        chain.plan([page("a", "cefll"), page("cefl")])
+        chain.in_order([page("a", "cefll"), page("cefl")])
 
 
 def test_a_selection_takes_ids_and_folders():
@@ -78,7 +79,9 @@ ERROR = [{"output_type": "error", "ename": "ValueError", "evalue": "\x1b[31mbad\
     ],
 )
 def test_only_count_error_exit_and_sentinel_together_make_a_page_complete(notebook, code, record, cause):
-    assert execution.verdict(notebook, code, record, "x", "Traceback\n\x1b[1mOSError: no space\x1b[0m\n") == cause
+    assert (
+        execution.why_incomplete(notebook, code, record, "x", "Traceback\n\x1b[1mOSError: no space\x1b[0m\n") == cause
+    )
 
 
 def test_what_papermill_adds_is_taken_off():
@@ -95,7 +98,7 @@ def test_what_papermill_adds_is_taken_off():
 
 def test_a_wrong_parameter_is_refused_before_anything_starts(tmp_path: Path, monkeypatch):
     path = tmp_path / "notebooks" / "a.ipynb"
-    declared.write_notebook(path, {"id": "a", "title": "A", "question": "?"}, [("code", "1")])
+    write_notebook(path, {"id": "a", "title": "A", "question": "?"}, [("code", "1")])
     monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: pytest.fail("a process was started"))
     made = declared.all_pages(tmp_path / "notebooks")[0]
     with pytest.raises(UnknownName, match="notebook parameter 'sede'"):
@@ -130,15 +133,15 @@ def write(root: Path, name: str, code: str, text: str = "## Text", **raw) -> Pat
         "# page.finish()"
     )
     body = [("parameters", 'profile = "quick"'), ("markdown", text), ("code", code), ("code", finish)]
-    declared.write_notebook(path, {"id": name, "title": name, "question": "?", **raw}, body)
+    write_notebook(path, {"id": name, "title": name, "question": "?", **raw}, body)
     return path
 
 
-def outcome_of(root: Path, name: str) -> execution.Outcome:
+def outcome_of(root: Path, name: str) -> execution.Execution:
     notebook = declared.read_notebook(root / f"{name}.ipynb")
     for count, cell in enumerate(c for c in notebook["cells"] if c["cell_type"] == "code"):
         cell |= {"execution_count": count + 1, "outputs": []}
-    return execution.Outcome("", 2.0, {"id": name, "runs": ["abc"]}, notebook)
+    return execution.Execution("", 2.0, {"id": name, "runs": ["abc"]}, notebook)
 
 
 def test_fresh_stale_failed_missing(project: Path, monkeypatch):
@@ -150,7 +153,7 @@ def test_fresh_stale_failed_missing(project: Path, monkeypatch):
         calls.append(made.id)
         return results.pop(0) if results else outcome_of(root, made.id)
 
-    results: list[execution.Outcome] = []
+    results: list[execution.Execution] = []
     monkeypatch.setattr(chain, "execute", execute)
 
     def run() -> chain.PageState:
@@ -158,7 +161,7 @@ def test_fresh_stale_failed_missing(project: Path, monkeypatch):
         return state
 
     reports = project.parents[1] / "reports" / "quick"
-    results.append(execution.Outcome("cell c: no", 1.0, {}, outcome_of(root, "a").notebook))
+    results.append(execution.Execution("cell c: no", 1.0, {}, outcome_of(root, "a").notebook))
     state = run()
     assert (state.state, state.reason, state.html) == ("failed", "cell c: no", None)
     assert (reports / "a.failed.html").is_file()
@@ -171,7 +174,7 @@ def test_fresh_stale_failed_missing(project: Path, monkeypatch):
     assert calls == ["a", "a"]  # the fresh page was not executed again
 
     write(root, "a", "x  =  1  # same", text="## Other words")
-    assert chain.state(declared.all_pages(root)[0], "quick").reason == chain.TEXT_CHANGED
+    assert freshness.state(declared.all_pages(root)[0], "quick").reason == freshness.TEXT_CHANGED
     assert run().state == "fresh"
     assert "Other words" in (reports / "a.html").read_text()
     assert calls == ["a", "a"]  # words alone need no execution
@@ -179,12 +182,12 @@ def test_fresh_stale_failed_missing(project: Path, monkeypatch):
     done = project.parents[1] / "reports" / "runs" / "abc" / "DONE"
     done.parent.mkdir(parents=True)
     done.write_text("{}")
-    assert chain.state(declared.all_pages(root)[0], "quick").state == "stale"  # its run was trained again
+    assert freshness.state(declared.all_pages(root)[0], "quick").state == "stale"  # its run was trained again
     assert run().state == "fresh"
 
     write(root, "a", "x = 2")
     good = (reports / "a.html").read_text()
-    results.append(execution.Outcome("the kernel died", 1.0, {}, None))
+    results.append(execution.Execution("the kernel died", 1.0, {}, None))
     state = run()
     assert (state.state, state.html) == ("stale", "a.html")
     assert "the kernel died" in state.reason
@@ -194,7 +197,7 @@ def test_fresh_stale_failed_missing(project: Path, monkeypatch):
     results.append(outcome_of(root, "a"))
     assert "no such table" in run().reason  # a wrong grid is this page's trouble only
     (reports / "a.json").write_text("{cut")
-    assert chain.state(declared.all_pages(root)[0], "quick").state == "missing"
+    assert freshness.state(declared.all_pages(root)[0], "quick").state == "missing"
 
 
 def test_one_page_is_made_by_one_process_at_a_time(project: Path, monkeypatch):

@@ -14,13 +14,15 @@ import pytest
 
 from ltlib import notebook
 from ltlib.errors import IncompleteError, SettingError, UnknownName
-from ltlib.pages import declared
+from ltlib.pages import declared, explore, html
+from ltlib.pages.page import SENTINEL, Page
+from notebooks import write_notebook
 
 ALT = "Two points rise from 1 to 2 over the two epochs"
 
 
 @pytest.fixture
-def page(tmp_path: Path, monkeypatch) -> notebook.Page:
+def page(tmp_path: Path, monkeypatch) -> Page:
     monkeypatch.setenv("LTLIB_REPORTS", str(tmp_path / "reports"))
     monkeypatch.setenv("LTLIB_PAGE_FOLDER", str(tmp_path / "reports" / "quick" / "convergent"))
     monkeypatch.setenv("LTLIB_SENTINEL", str(tmp_path / "sentinel.json"))
@@ -28,13 +30,13 @@ def page(tmp_path: Path, monkeypatch) -> notebook.Page:
     what = declared.Declared(
         id="convergent/x", notebook="convergent/x", document="convergent", tables=("1",), figures=("5", "6")
     )
-    made = notebook.Page(what, "quick")
+    made = Page(what, "quick")
     made.seen = []  # type: ignore[attr-defined]
     monkeypatch.setattr(made, "show", made.seen.append)  # type: ignore[attr-defined]
     return made
 
 
-def html(page) -> str:
+def seen(page) -> str:
     return "\n".join(shown.html for shown in page.seen)
 
 
@@ -63,7 +65,7 @@ def test_a_complete_page_leaves_its_sentinel(page, tmp_path: Path):
     assert record["figures"]["5"]["alt"] == ALT
     assert record["missing"][0] | {"kind": "figure", "number": "6"} == record["missing"][0]
     assert record["claims"][0]["answer"] is True
-    assert page.seen[-1]._repr_mimebundle_()[notebook.SENTINEL] == record
+    assert page.seen[-1]._repr_mimebundle_()[SENTINEL] == record
 
 
 def test_a_figure_is_saved_embedded_described_and_closed(page, tmp_path: Path):
@@ -71,7 +73,7 @@ def test_a_figure_is_saved_embedded_described_and_closed(page, tmp_path: Path):
     page.figure("5", fig, alt=f"{ALT} & <more>", caption="A < B", data=pd.DataFrame({"name": ["<img onerror=x>"]}))
     folder = tmp_path / "reports" / "quick" / "figures" / "convergent" / "x"
     assert {path.name for path in folder.iterdir()} == {f"figure-5.{ending}" for ending in ("svg", "png", "pdf", "csv")}
-    text = html(page)
+    text = seen(page)
     assert f'alt="{ALT} &amp; &lt;more&gt;"' in text
     assert "<img onerror" not in text
     data = re.search(r'src="data:image/svg\+xml;base64,([^"]+)"', text)[1]
@@ -101,14 +103,14 @@ def test_a_chart_brings_its_own_alt_text_and_data(page, tmp_path: Path):
 def test_a_large_drawing_is_embedded_as_pixels(tmp_path: Path):
     (tmp_path / "f.svg").write_bytes(b"<svg>" + b" " * 200_000)
     (tmp_path / "f.png").write_bytes(b"pixels")
-    assert notebook.embedded(tmp_path / "f") == f"data:image/png;base64,{base64.b64encode(b'pixels').decode()}"
+    assert html.embedded(tmp_path / "f") == f"data:image/png;base64,{base64.b64encode(b'pixels').decode()}"
     (tmp_path / "f.svg").write_bytes(b"<svg/>")
-    assert notebook.embedded(tmp_path / "f").startswith("data:image/svg+xml;")
+    assert html.embedded(tmp_path / "f").startswith("data:image/svg+xml;")
 
 
 def test_a_table_shows_every_published_cell_and_why_it_has_no_verdict(page, tmp_path: Path):
     page.table("convergent", "1", runs=[])
-    text = html(page)
+    text = seen(page)
     assert text.count("– not run") == 12
     assert "0.748" in text
     assert "Cells without a verdict, and why" in text
@@ -124,7 +126,7 @@ def test_answers_say_in_which_profile_they_hold(page):
     page.claim("A <b> claim", "s", True, "1 < 2")
     page.claim("Another", "s", False, "")
     page.claim("A third", "s", None, "")
-    text = html(page)
+    text = seen(page)
     assert ">holds in quick<" in text
     assert ">does not hold in quick<" in text
     assert ">cannot be told<" in text
@@ -132,7 +134,7 @@ def test_answers_say_in_which_profile_they_hold(page):
     page.profile = "paper"
     page.seen.clear()
     page.claim("A claim", "s", True, "")
-    assert ">holds<" in html(page)
+    assert ">holds<" in seen(page)
 
 
 def test_known_inconsistencies_stand_beside_the_table(page):
@@ -149,22 +151,22 @@ def test_sliders_have_a_static_twin(page):
 
     page.explore(draw, static=[10, {"factor": 50}], factor=(1, 100))
     assert asked == [10, 50]
-    assert html(page).count("<img") == 2
-    assert 'alt="The panel at factor = 50"' in html(page)
+    assert seen(page).count("<img") == 2
+    assert 'alt="The panel at factor = 50"' in seen(page)
     assert not plt.get_fignums()
     page.explore(lambda n: f"<{n}>", static=[1], n=(1, 2))
-    assert "<pre>&lt;1&gt;</pre>" in html(page)
+    assert "<pre>&lt;1&gt;</pre>" in seen(page)
 
 
 def test_where_nobody_moves_sliders(monkeypatch):
     for name in ("LTLIB_HEADLESS", "JPY_SESSION_NAME", "COLAB_RELEASE_TAG", "VSCODE_PID"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(notebook.progress, "in_kernel", lambda: True)
-    assert notebook.headless()  # papermill alone: a kernel, and no front end
+    monkeypatch.setattr(explore.progress, "in_kernel", lambda: True)
+    assert explore.headless()  # papermill alone: a kernel, and no front end
     monkeypatch.setenv("JPY_SESSION_NAME", "/x/a.ipynb")
-    assert not notebook.headless()
+    assert not explore.headless()
     monkeypatch.setenv("LTLIB_HEADLESS", "1")
-    assert notebook.headless()
+    assert explore.headless()
 
 
 def test_runs_are_used_stamped_and_their_failures_and_gaps_said(page, monkeypatch):
@@ -176,18 +178,18 @@ def test_runs_are_used_stamped_and_their_failures_and_gaps_said(page, monkeypatc
     monkeypatch.setattr(grids, "experiments", lambda name, profile: (["e"], {"a": reason, "b": reason}))
     monkeypatch.setattr(sweep, "run_all", lambda e, label, train: sweep.RunList([run], {"feed": "loss is <NaN>"}))
     assert page.runs("convergent/1") == [run]
-    assert "2 of convergent/1 not in quick: one network stands for all." in html(page)
-    assert "loss is &lt;NaN&gt;" in html(page)
+    assert "2 of convergent/1 not in quick: one network stands for all." in seen(page)
+    assert "loss is &lt;NaN&gt;" in seen(page)
     page.figure("5", figure(), alt=ALT)
-    assert '<a href="../runs/abcdefabcdef.html">abcdefabcdef</a>' in html(page)
-    assert "data 01234567" in html(page)
+    assert '<a href="../runs/abcdefabcdef.html">abcdefabcdef</a>' in seen(page)
+    assert "data 01234567" in seen(page)
     assert page.record()["runs"] == ["abcdefabcdef"]
     assert page.record()["failures"] == {"feed": "loss is <NaN>"}
 
 
 def test_setup_refuses_what_it_does_not_know_and_shows_the_machine(monkeypatch, tmp_path: Path, capsys):
     path = tmp_path / "notebooks" / "a.ipynb"
-    declared.write_notebook(path, {"id": "a", "title": "A", "question": "?", "cost": {"quick": "9 s"}}, [("code", "1")])
+    write_notebook(path, {"id": "a", "title": "A", "question": "?", "cost": {"quick": "9 s"}}, [("code", "1")])
     monkeypatch.setenv("LTLIB_NOTEBOOK_FILE", str(path))
     with pytest.raises(UnknownName, match="did you mean quick"):
         notebook.setup("a", profile="quik")

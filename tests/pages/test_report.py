@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ltlib.pages import cards, declared, report
+from ltlib.pages import cards, declared, index, report
 from ltlib.pages.report import PageState
+from notebooks import write_notebook
 
 EXPORTER = report.Exporter()
 NASTY = "<img src=x onerror=alert(1)>"
@@ -62,7 +63,7 @@ def page(tmp_path: Path) -> declared.Declared:
         "document": "convergent",
         "figures": ["5", "6"],
     }
-    declared.write_notebook(path, raw, [("markdown", "text")])
+    write_notebook(path, raw, [("markdown", "text")])
     return declared.of_notebook(declared.read_notebook(path), path)[0]
 
 
@@ -185,7 +186,7 @@ def test_the_index_shows_states_verdicts_and_figures(page, tmp_path: Path):
     saved.write_text("<svg/>")
     record = {
         "tables": {"1": {"anchor": "table-1", "caption": "", "verdicts": {"reproduced": 3, "below": 1, "not run": 2}}},
-        "figures": {"5": {"anchor": "figure-5", "alt": f"Rises {NASTY}", "caption": "", "picture": True}},
+        "figures": {"5": {"anchor": "figure-5", "alt": f"Rises {NASTY}", "caption": ""}},
         "missing": [{"kind": "table", "number": "2", "reason": "no data", "command": None}],
         "claims": [{"answer": True}, {"answer": None}],
         "runs": ["a", "b"],
@@ -198,7 +199,7 @@ def test_the_index_shows_states_verdicts_and_figures(page, tmp_path: Path):
         PageState(other, "failed", "the kernel died", "ltlib reproduce", failed_html="cefl/y.failed.html"),
         PageState(stale, "stale", "its runs changed", html="awabs/z.html"),
     ]
-    report.write_index(folder, "quick", states)
+    index.write_index(folder, "quick", states)
     text = (folder / "index.html").read_text()
     loads = Loads(text)
     assert loads.found == ["figures/convergent/x/figure-5.svg"]

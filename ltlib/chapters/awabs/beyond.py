@@ -15,7 +15,7 @@ from ltlib.sections.scores import mean, percent
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ltlib.notebook import Page
+    from ltlib.pages.page import Page
     from ltlib.runs import Run
 
 

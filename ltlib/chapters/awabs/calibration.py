@@ -26,7 +26,7 @@ from ltlib.sections.words import answered, listed, printable
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ltlib.notebook import Page
+    from ltlib.pages.page import Page
     from ltlib.runs import Predictions, Run
 
 ROWS = ("ce", "crt", "lws", "crt_mixup", "lws_mixup", "lws_mixup_shifted_bn", "mislas", "awabs_cutmix")

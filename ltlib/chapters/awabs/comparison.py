@@ -17,7 +17,7 @@ from ltlib.sections.scores import CLOSE, mean, percent, told_apart
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ltlib.notebook import Page
+    from ltlib.pages.page import Page
     from ltlib.runs import Run
 
 _SIZES = {"head": 36, "middle": 35, "tail": 29}

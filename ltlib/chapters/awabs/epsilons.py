@@ -15,7 +15,7 @@ from ltlib.plots import Chart
 from ltlib.sections.scores import CLOSE, mean, points, setting_of
 
 if TYPE_CHECKING:
-    from ltlib.notebook import Page
+    from ltlib.pages.page import Page
     from ltlib.runs import Run
 
 METRICS = {"accuracy": "Accuracy", "ece": "ECE", "head": "Head accuracy", "middle": "Middle accuracy",

@@ -16,7 +16,7 @@ from ltlib.sections.words import answered, listed, printable
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ltlib.notebook import Page
+    from ltlib.pages.page import Page
     from ltlib.runs import Predictions, Run
 
 BY = {"By actual class": "targets", "By predicted class": "predicted"}

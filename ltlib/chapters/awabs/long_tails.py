@@ -24,7 +24,7 @@ from ltlib.plots import oversampling as drawn
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ltlib.notebook import Page
+    from ltlib.pages.page import Page
     from ltlib.plots import Chart
 
 FACTORS = (10, 50, 100, 200)

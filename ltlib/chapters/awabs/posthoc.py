@@ -21,7 +21,7 @@ from ltlib.sections.words import listed, printable
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ltlib.notebook import Page
+    from ltlib.pages.page import Page
     from ltlib.runs import Run
 
 GRID = f"{AWABS.id}/held_out"

@@ -12,7 +12,7 @@ from ltlib.sections import scores
 from ltlib.sections.scores import mean
 
 if TYPE_CHECKING:
-    from ltlib.notebook import Page
+    from ltlib.pages.page import Page
     from ltlib.runs import Run
 
 Trio = Mapping[str, Sequence["Run"]]

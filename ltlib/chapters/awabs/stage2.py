@@ -20,7 +20,7 @@ from ltlib.sections.scores import CLOSE, mean, percent, setting_of
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ltlib.notebook import Page
+    from ltlib.pages.page import Page
     from ltlib.runs import Run
 
 DEFAULT = "decoupled"

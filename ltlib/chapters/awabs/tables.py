@@ -18,7 +18,7 @@ from ltlib.sections.study import stand_in
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ltlib.notebook import Page
+    from ltlib.pages.page import Page
     from ltlib.runs import Run
 
 TABLES = {"4.3": "awabs_cutout", "4.4": "awabs_cutmix", "4.5": "awabs_cutthumbnail"}

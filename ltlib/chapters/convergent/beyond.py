@@ -16,7 +16,7 @@ from ltlib.registry import parse
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ltlib.notebook import Page
+    from ltlib.pages.page import Page
     from ltlib.runs import Run
 
 

@@ -14,7 +14,7 @@ from ltlib.sections.separation import Space
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ltlib.notebook import Page
+    from ltlib.pages.page import Page
     from ltlib.runs import Run
 
 BARS = {"cifar10": "68", "cifar100": "69", "butterfly": "70"}

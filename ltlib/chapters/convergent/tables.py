@@ -19,7 +19,7 @@ from ltlib.tables import verdicts
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ltlib.notebook import Page
+    from ltlib.pages.page import Page
 
 DOCUMENT = "convergent"
 METHODS = ("ce", "focal", "supcon_ce")

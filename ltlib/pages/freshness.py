@@ -1,0 +1,134 @@
+"""Whether a page is what would be made now: digests of what it was made from lie beside it, and are compared."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import ltlib
+from ltlib import files, places
+from ltlib.errors import LtlibError
+from ltlib.pages import closure, declared, digests, report
+from ltlib.pages.declared import Declared
+from ltlib.pages.report import PageState
+
+TEXT_CHANGED = "its text or the template changed since"
+_PRINTED = closure.PACKAGE / "published" / "data"
+
+
+def key(page: Declared, profile: str, runs: Iterable[str] = (), code: str | None = None) -> dict[str, str]:
+    """What a page is made from, as two digests.
+
+    Args:
+        page: The page.
+        profile: The profile.
+        runs: Ids of further runs the page rested on when it was made.
+        code: `code_of` the page before it was executed; None asks now.
+
+    Returns:
+        ``results``: code, declaration, records, printed numbers and package version, which only an execution brings in.
+        ``text``: Markdown, template and exporter, which need no execution.
+    """
+    notebook = _notebook(page)
+    ids = {experiment.run_id for experiment in declared.experiments([page], profile)} | set(runs)
+    if "runs" in page.watches:
+        ids |= {seal.parent.name for seal in places.runs_folder().glob("*/DONE")}
+        ids |= {path.stem for folder in places.records_folders() for path in folder.glob("*.json")}
+    results = {
+        "code": code_of(page) if code is None else code,
+        "declared": notebook["metadata"]["ltlib"],
+        "parameters": {name: repr(value) for name, value in page.parameters.items()},
+        "records": [[name, run_state(name)] for name in sorted(ids)],
+        "version": ltlib.__version__,
+    }
+    text = [digests.text_digest(notebook), report.template_digest(), closure.own_digest("ltlib.pages.report")]
+    return {"results": files.digest(files.canonical_json(results)), "text": files.digest(files.canonical_json(text))}
+
+
+def code_of(page: Declared) -> str:
+    """Digest of what a page's cells mean, of the modules they use, and of the printed numbers these read."""
+    notebook = _notebook(page)
+    cells = [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    modules = closure.modules(cells, [f"ltlib.grids.{document}" for document in _documents(page)])
+    printed = _printed(page) if "ltlib.published" in modules else ""
+    return files.digest(files.canonical_json([digests.code_digest(notebook), modules, printed]))
+
+
+def _documents(page: Declared) -> set[str]:
+    """The documents whose tables, figures or grids a page declares."""
+    named = {name.split("/")[0] for name in (*page.grids, *page.tables, *page.figures) if "/" in name}
+    return named | ({page.document} if page.document else set())
+
+
+def _printed(page: Declared) -> str:
+    """Digest of the published data; a page of one document leaves out what belongs to others."""
+    from ltlib import published
+
+    others = set(published.documents()) - _documents(page) if page.document else set()
+    paths = [path for path in sorted(_PRINTED.glob("*.csv")) if not any(name in path.stem for name in others)]
+    return files.digest("".join(files.file_digest(path) for path in paths))
+
+
+def _notebook(page: Declared) -> dict[str, Any]:
+    assert page.path is not None
+    return declared.read_notebook(page.path)
+
+
+def run_state(run_id: str) -> str:
+    """The digest of a finished run's seal, or of its committed record, or ``missing``."""
+    records = (folder / f"{run_id}.json" for folder in places.records_folders())
+    for path in (places.runs_folder() / run_id / "DONE", *records):
+        with contextlib.suppress(OSError):
+            return files.file_digest(path)
+    return "missing"
+
+
+def state(page: Declared, profile: str) -> PageState:
+    """How a page stands: fresh, stale, failed or missing, and why."""
+    said = kept(page, profile)
+    good, last = said.get("good"), said.get("last") or {}
+    command = f"ltlib reproduce --profile {profile} --only {page.id}"
+    values: dict[str, Any] = {"page": page, "command": command, "seconds": last.get("seconds", 0.0)}
+    failed = not last.get("complete", True)
+    values["failed_html"] = f"{page.id}.failed.html" if failed else None
+    if good is None:
+        if failed:
+            return PageState(state="failed", reason=last["cause"], **values)
+        return PageState(state="missing", reason="not executed in this profile", **values)
+    values |= {"record": good["record"], "html": f"{page.id}.html"}
+    if failed:
+        return PageState(state="stale", reason=f"executed again and failed: {last['cause']}", **values)
+    if not beside(page, profile, "html").is_file():
+        return PageState(state="missing", reason="its page was deleted", **(values | {"html": None}))
+    try:
+        now = key(page, profile, good["record"].get("runs", ()))
+    except LtlibError as error:
+        return PageState(state="stale", reason=str(error), **values)
+    if good["key"].get("results") != now["results"]:
+        return PageState(state="stale", reason="its code, its runs or the package changed since", **values)
+    if good["key"].get("text") != now["text"]:
+        return PageState(state="stale", reason=TEXT_CHANGED, **values)
+    return PageState(state="fresh", reason="", **values)
+
+
+def beside(page: Declared, profile: str, ending: str) -> Path:
+    """A file of a page: ``html``, ``ipynb`` (the executed copy), ``json`` (what is kept), ``failed.html``, ..."""
+    place = places.reports_folder() / profile / page.id
+    return place.with_name(f"{place.name}.{ending}")
+
+
+def kept(page: Declared, profile: str) -> dict[str, Any]:
+    """What is kept of a page's executions: ``last``, and ``good`` with its key and record; empty where nothing is."""
+    try:
+        value = json.loads(beside(page, profile, "json").read_text(encoding="utf-8"))
+        return value if isinstance(value, dict) and value.get("format") == 1 else {}
+    except (OSError, ValueError):
+        return {}
+
+
+def keep(page: Declared, profile: str, said: dict[str, Any]) -> None:
+    """Keep what `kept` gives."""
+    files.write_json(beside(page, profile, "json"), said | {"format": 1})

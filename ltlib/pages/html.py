@@ -1,0 +1,236 @@
+"""From data to the HTML of a page: figures, tables, claims, remarks. Pure functions; what they are given is escaped.
+
+What is shown is self-contained, so an executed copy needs no other file.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ltlib.errors import SettingError
+from ltlib.pages import names
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_EMBED_SVG = 90_000  # bytes; a larger drawing is embedded as pixels, the SVG is linked
+_PREVIEW_ROWS = 40
+_PRINTED = {True: ("support it", "yes"), False: ("contradict it", "no"), None: ("cannot tell", "open")}
+_VERDICTS = {True: ("holds", "yes"), False: ("does not hold", "no"), None: ("cannot be told", "open")}
+
+
+class Shown:
+    """Something displayed: HTML for people, its text for terminals and plain-text readers."""
+
+    def __init__(self, html: str, text: str, extra: Mapping[str, Any] | None = None):
+        self.html, self.text, self.extra = html, text, dict(extra or {})
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        return {"text/html": self.html, "text/plain": self.text, **self.extra}
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+# --- figures and tables ----------------------------------------------------------------------------------------------
+
+
+def links(addresses: Iterable[tuple[Path, str]]) -> str:
+    """Saved files as links named by their endings, from pairs of a file and its address."""
+    return " ".join(f'<a href="{escape(address)}">{path.suffix[1:].upper()}</a>' for path, address in addresses)
+
+
+def stamp(profile: str, runs: Sequence[tuple[str, str]], fingerprints: Sequence[str]) -> str:
+    """Where a figure or table comes from.
+
+    Args:
+        profile: The profile.
+        runs: Ids of the runs, each with the address of its card.
+        fingerprints: Of their data, different and sorted.
+    """
+    parts = [profile]
+    shown = [f'<a href="{escape(address)}">{escape(run)}</a>' for run, address in runs[:3]]
+    if shown:
+        parts.append(f"runs {', '.join(shown)}{_more(runs, 3)}")
+    if fingerprints:
+        parts.append(f"data {', '.join(fingerprints[:2])}{_more(fingerprints, 2)}")
+    return " · ".join(parts)
+
+
+def _more(items: Sequence[Any], shown: int) -> str:
+    return f" and {len(items) - shown} more" if len(items) > shown else ""
+
+
+def frame(data: pd.DataFrame) -> str:
+    """A frame as a table."""
+    from ltlib.tables import exports
+
+    return exports.to_html(data)
+
+
+def table(
+    number: str, caption: str, data: pd.DataFrame, verdicts: Mapping[str, int], stamp: str, card: Callable[[str], str]
+) -> Shown:
+    """A numbered table.
+
+    Args:
+        number: Its number.
+        caption: What it shows.
+        data: Its rows; those of a comparison have verdicts.
+        verdicts: How many cells have which; empty for any other frame.
+        stamp: Where it comes from, as HTML.
+        card: From a run's id to the address of its card.
+    """
+    from ltlib.tables import exports
+
+    name = names.label("table", number)
+    counts = ", ".join(f"{n} {verdict}" for verdict, n in verdicts.items())
+    body = exports.to_html(data, link=card)
+    body = body.replace('<span class="mark"', '<br><span class="mark"')  # a table of one-line cells is too wide
+    return Shown(
+        f'<figure class="lt-table" id="{names.slug("table", number)}"><figcaption><b>{escape(name)}</b> '
+        f"{escape(caption)}{f'. {counts}.' if counts else ''} "
+        f'<span class="lt-stamp">{stamp}</span></figcaption>'
+        f'<div class="lt-scroll" tabindex="0" role="region" aria-label="{escape(name)}">{body}</div>'
+        f"{_without_verdict(data) if verdicts else ''}</figure>",
+        f"{name} {caption}. {counts}\n{data.to_string(max_rows=20, max_cols=8)}",
+    )
+
+
+def _without_verdict(comparison: pd.DataFrame) -> str:
+    """Why cells of a comparison are not comparable or not run, each reason once."""
+    unjudged = comparison["verdict"].isin(["not comparable", "not run"])
+    counts = comparison.loc[unjudged, "reason"].value_counts()
+    items = [f"<li>{n} {'cell' if n == 1 else 'cells'}: {escape(str(reason))}</li>" for reason, n in counts.items()]
+    if not items:
+        return ""
+    head = "<summary>Cells without a verdict, and why</summary>"
+    return f'<details class="lt-data">{head}<ul>{"".join(items)}</ul></details>'
+
+
+def figure(number: str, source: str, alt: str, caption: str, stamp: str, data: pd.DataFrame | None) -> Shown:
+    """A numbered figure.
+
+    Args:
+        number: Its number, or a name of our own.
+        source: Address of the picture, as `embedded` gives it.
+        alt: The finding in words.
+        caption: Text under the figure.
+        stamp: Where it comes from, as HTML.
+        data: The numbers it shows, of which the first rows are folded under it.
+    """
+    name = names.label("figure", number)
+    below = ""
+    if data is not None:
+        note = f"<p>First {_PREVIEW_ROWS} of {len(data)} rows.</p>" if len(data) > _PREVIEW_ROWS else ""
+        below = (
+            f'<details class="lt-data"><summary>Data of {escape(name)}</summary>{note}'
+            f'<div class="lt-scroll" tabindex="0">{frame(data.head(_PREVIEW_ROWS))}</div></details>'
+        )
+    return Shown(
+        f'<figure class="lt-figure" id="{names.slug("figure", number)}"><img src="{source}" alt="{escape(alt)}">'
+        f"<figcaption><b>{escape(name)}.</b> {escape(caption)} "
+        f'<span class="lt-stamp">{stamp}</span></figcaption>{below}</figure>',
+        f"{name}. {caption} [{alt}]",
+    )
+
+
+def embedded(stem: Path) -> str:
+    """The saved figure as a data address: the drawing where it is small, else the pixels."""
+    svg, png = stem.with_suffix(".svg"), stem.with_suffix(".png")
+    for path, kind in ((svg, "svg+xml"), (png, "png")):
+        if path.is_file() and (path is png or path.stat().st_size <= _EMBED_SVG or not png.is_file()):
+            return f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+    raise SettingError(f"nothing was saved at {stem}")
+
+
+def missing(items: Sequence[tuple[str, str]], reason: str, command: str | None) -> Shown:
+    """One box for tables and figures that are not here.
+
+    Args:
+        items: Each one's kind and number.
+        reason: Why, in one sentence.
+        command: What would fill it.
+    """
+    parts = []
+    for kind in dict.fromkeys(kind for kind, _ in items):
+        numbers = [number for own, number in items if own == kind]
+        plain = [number for number in numbers if names.label(kind, number) != number]
+        plural = kind.capitalize() + "s" * (len(plain) > 1)
+        parts += [f"{plural} {names.ranges(plain)}"] if plain else []
+        parts += [number for number in numbers if number not in plain]
+    name = f"{', '.join(parts)} {'is' if len(items) == 1 else 'are'} not here:"
+    how = f" <code>{escape(command)}</code>" if command else ""
+    marks = "".join(f'<span id="{names.slug(*item)}"></span>' for item in items)
+    return Shown(
+        f'<figure class="lt-missing">{marks}<b>{escape(name)}</b> {escape(reason)}{how}</figure>',
+        f"{name} {reason} {command or ''}".rstrip(),
+    )
+
+
+# --- words -----------------------------------------------------------------------------------------------------------
+
+
+def say(text: str) -> Shown:
+    """A paragraph."""
+    return Shown(f'<p class="lt-say">{escape(text)}</p>', text)
+
+
+def note(text: str, extra: Mapping[str, Any] | None = None) -> Shown:
+    """A remark."""
+    return Shown(f'<p class="lt-note">{escape(text)}</p>', text, extra)
+
+
+def notes(texts: Sequence[str]) -> Shown:
+    """What a close reading of the source found."""
+    head = "The source, read closely"
+    items = "".join(f"<li>{escape(text)}</li>" for text in texts)
+    html = f'<aside class="lt-notes"><b>{head}</b><ul>{items}</ul></aside>'
+    return Shown(html, "\n".join([f"{head}:", *(f"- {text}" for text in texts)]))
+
+
+def claim(
+    text: str,
+    source: str,
+    answer: bool | None,
+    evidence: str,
+    printed: tuple[bool | None, str] | None,
+    profile: str | None,
+) -> Shown:
+    """A judged sentence of a document.
+
+    Args:
+        text: What the document claims.
+        source: Where.
+        answer: True holds, False does not, None cannot be told.
+        evidence: The numbers behind the answer.
+        printed: Whether the document's own numbers support the sentence, and which those are.
+        profile: The profile the answer is confined to, or None where it is not.
+    """
+    word, kind = _VERDICTS[answer]
+    if answer is not None and profile is not None:
+        word = f"{word} in {profile}"
+    lines = [(f"Ours: {word}" if printed else word, kind, evidence)]
+    if printed:
+        said, own = _PRINTED[printed[0]]
+        lines.insert(0, (f"Its own numbers: {said}", own, printed[1]))
+    body = "".join(f'<p><span class="lt-chip lt-{k}">{escape(w)}</span> {escape(e)}</p>' for w, k, e in lines)
+    plainly = "\n".join(f"{w}: {e}" for w, _, e in lines)
+    return Shown(
+        f'<aside class="lt-claim lt-{kind}"><p>“{escape(text)}” <cite>{escape(source)}</cite></p>{body}</aside>',
+        f"Claim ({source}): {text}\n{plainly}",
+    )
+
+
+def machine_card(rows: Mapping[str, str], css: str) -> Shown:
+    """What a page is made with, under the styles that all of its cells use."""
+    items = "".join(f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>" for key, value in rows.items())
+    return Shown(
+        f"<style data-lt>{css}</style>"
+        f'<section class="lt-machine" aria-label="Machine and profile"><dl>{items}</dl></section>',
+        "\n".join(f"{key}: {value}" for key, value in rows.items()),
+    )

@@ -1,0 +1,29 @@
+"""What tables and figures are called, and where they stand on a page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+
+def slug(kind: str, number: str) -> str:
+    """The anchor and file name of a table or figure: ``figure-5``, ``table-a-1``, ``figure-algorithm-1``."""
+    return "-".join([kind, *re.findall(r"[a-z0-9]+", str(number).lower())])
+
+
+def label(kind: str, number: str) -> str:
+    """How a table or figure is called: ``Figure 5``, ``Table A.1``, ``Algorithm 1``."""
+    return f"{kind.capitalize()} {number}" if re.match(r"\d|[A-Z]\.|.*/", number) else number
+
+
+def ranges(numbers: Iterable[str]) -> str:
+    """``1, 2, 3, 7, A.1`` as ``1-3, 7, A.1``: runs of whole numbers are drawn together."""
+    parts: list[list[str]] = []
+    for number in numbers:
+        whole = re.fullmatch(r"((?:[A-Za-z0-9]+\.)*)(\d+)", number)
+        last = re.fullmatch(r"((?:[A-Za-z0-9]+\.)*)(\d+)", parts[-1][-1]) if parts else None
+        if whole and last and whole[1] == last[1] and int(whole[2]) == int(last[2]) + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return ", ".join(f"{p[0]}-{p[-1]}" if len(p) > 2 else ", ".join(p) for p in parts)
