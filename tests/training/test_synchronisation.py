@@ -22,11 +22,11 @@ def test_an_epoch_moves_no_tensor_and_changes_no_plain_number(text: str, index: 
     _, _, eager, draws = made(text, index)
     eager(draws[0], 0.1)
     before, values = step_state.frozen(eager)[2], everything(eager)
-    places = {name: value.data_ptr() for name, value in eager.objective.named_buffers()}
+    places = {name: value.data_ptr() for name, value in eager.learner.objective.named_buffers()}
     for epoch in (1, 2, 9, 16):
-        eager.objective.set_epoch(epoch, 16)
+        eager.learner.objective.set_epoch(epoch, 16)
         assert step_state.frozen(eager)[2] == before
-        assert {name: value.data_ptr() for name, value in eager.objective.named_buffers()} == places
+        assert {name: value.data_ptr() for name, value in eager.learner.objective.named_buffers()} == places
     if text in ("bbn", "ldam_drw"):
         changed = everything(eager)
         assert any(not torch.equal(values[name], value) for name, value in changed.items())
@@ -115,7 +115,7 @@ def test_an_epoch_of_training_waits_a_fixed_number_of_times(text: str, index: in
                 evaluate=lambda: ({}, None),
                 checkpoint=Nowhere(),
                 selection="last",
-                objective=eager.objective,
+                objective=eager.learner.objective,
             )
         assert inside == []
         waits[longer] = whole.waits
