@@ -90,7 +90,7 @@ def test_an_epoch_of_training_waits_a_fixed_number_of_times(text: str, index: in
     """Never in its steps, however many; at its end as often as `EPOCH_END` says."""
     waits = {}
     for longer in (1, 4):
-        _, network, eager, draws = made(text, index)
+        _, _, eager, draws = made(text, index)
         step: steps.Step = CapturedStep(eager, Repeats()) if recorded else eager
         for draw in draws:
             step(draw, 0.1)
@@ -105,17 +105,14 @@ def test_an_epoch_of_training_waits_a_fixed_number_of_times(text: str, index: in
 
         with Watch() as whole:
             loop.fit(
-                network,
-                eager.optimizer,
+                eager.learner,
                 watched,
-                eager.meter,
                 {1: many}.__getitem__,
                 recipes.create("convergent[patience=0]"),
                 1,
                 evaluate=lambda: ({}, None),
                 checkpoint=Nowhere(),
                 selection="last",
-                objective=eager.learner.objective,
             )
         assert inside == []
         waits[longer] = whole.waits
