@@ -57,7 +57,7 @@ class Reproduce:
         from ltlib import grids, places, profiles, runs
         from ltlib.pages import chain, declared
         from ltlib.runs import plan, sweep
-        from ltlib.training import stages
+        from ltlib.training import accelerator
 
         profiles.get(self.profile)
         for name, value in (("jobs", self.jobs), ("streams", self.streams)):
@@ -72,7 +72,7 @@ class Reproduce:
         if self.dry_run:
             say(work.account())
             return 0
-        if self.profile == "paper" and stages.device().type == "cpu" and work.missing and not self.force:
+        if self.profile == "paper" and accelerator.device().type == "cpu" and work.missing and not self.force:
             raise SettingError(
                 "the paper profile is made for a GPU and none is here; add --force to train on the CPU anyway"
             )
@@ -160,7 +160,17 @@ class List:
 
     what: Annotated[
         Literal[
-            "methods", "models", "datasets", "recipes", "samplers", "losses", "grids", "notebooks", "profiles", "runs"
+            "methods",
+            "models",
+            "datasets",
+            "recipes",
+            "optimizers",
+            "samplers",
+            "losses",
+            "grids",
+            "notebooks",
+            "profiles",
+            "runs",
         ],
         tyro.conf.Positional,
     ] = "methods"
@@ -412,6 +422,7 @@ def _registered(kind: str) -> list[str]:
         "recipes": recipes.RECIPES,
         "samplers": draws.SAMPLERS,
         "losses": losses.LOSSES,
+        "optimizers": recipes.OPTIMIZERS,
     }[kind]
     width = max(len(entry.name) for entry in registry)
     lines = []
@@ -467,7 +478,10 @@ def _grids() -> list[str]:
 
 
 _LISTS: dict[str, Callable[[], list[str]]] = {
-    **{kind: (lambda kind=kind: _registered(kind)) for kind in ("methods", "models", "recipes", "samplers", "losses")},  # type: ignore[misc]
+    **{
+        kind: (lambda kind=kind: _registered(kind))  # type: ignore[misc]
+        for kind in ("methods", "models", "recipes", "optimizers", "samplers", "losses")
+    },
     "datasets": _datasets,
     "grids": _grids,
     "notebooks": _pages,

@@ -67,8 +67,9 @@ def format_spec(name: str, settings: Mapping[str, Value]) -> str:
 def parse_value(text: str) -> Value:
     """Read one setting: a number, true, false, none, a word, or several joined by ``+``."""
     text = text.strip()
-    if "+" in text and not re.fullmatch(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?", text):
-        return tuple(parse_value(part) for part in text.split("+"))
+    parts = _split(text, "+")
+    if len(parts) > 1 and not re.fullmatch(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?", text):
+        return tuple(parse_value(part) for part in parts)
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
     for number in (int, float):
@@ -77,6 +78,18 @@ def parse_value(text: str) -> Value:
         except ValueError:
             continue
     return text
+
+
+def _split(text: str, mark: str) -> list[str]:
+    """Split at a mark, but not within brackets: a setting may itself be a component with settings."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character == "[") - (character == "]")
+        if character == mark and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts
 
 
 def parse(text: str) -> tuple[str, dict[str, Value]]:
@@ -89,7 +102,7 @@ def parse(text: str) -> tuple[str, dict[str, Value]]:
     if shape is None:
         raise SettingError(f"cannot read {text!r}; write name or name[setting=value;setting=value]")
     settings: dict[str, Value] = {}
-    for part in filter(str.strip, (shape.group(2) or "").split(";")):
+    for part in filter(str.strip, _split(shape.group(2) or "", ";")):
         key, equals, value = part.partition("=")
         if not equals or not key.strip() or not value.strip():
             raise SettingError(f"cannot read the setting {part.strip()!r} in {text!r}; write setting=value")

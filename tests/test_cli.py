@@ -131,7 +131,9 @@ def test_list_methods_says_id_line_source_and_stages(capsys: pytest.CaptureFixtu
     assert (count["ce"], count["supcon"]) == ("1 stage", "2 stages")
 
 
-@pytest.mark.parametrize("what", ["models", "datasets", "recipes", "samplers", "losses", "grids", "profiles"])
+@pytest.mark.parametrize(
+    "what", ["models", "datasets", "recipes", "optimizers", "samplers", "losses", "grids", "profiles"]
+)
 def test_lists(what: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["list", what]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -19,9 +19,19 @@ from ltlib.batches.resident import Resident
 from ltlib.bench.peer import Note
 from ltlib.bench.workload import Workload
 from ltlib.models import Network
-from ltlib.training import accelerator, assembly, capture, loop, objectives, stages, steps
-from ltlib.training.meters import Meter
-from ltlib.training.state import Outcome
+from ltlib.training import (
+    accelerator,
+    assembly,
+    capture,
+    evaluation,
+    learner,
+    loop,
+    objectives,
+    residents,
+    stages,
+    steps,
+)
+from ltlib.training.outcome import Trained
 
 
 def strong(work: Workload, target: torch.device, *, note: Note = lambda losses: None) -> Network:
@@ -62,14 +72,14 @@ def strong(work: Workload, target: torch.device, *, note: Note = lambda losses: 
                 total += torch.stack((loss.detach(), right)) * len(targets)
         total.tolist()  # the epoch's one look from the host
         if work.evaluated(epoch):
-            logits = stages.predict(network, test, precision)
+            logits = evaluation.predict(network, test, precision)
             F.cross_entropy(logits, test.targets).item()
             (logits.argmax(1) == test.targets).float().mean().item()
     return network
 
 
-def ours(work: Workload, target: torch.device, *, note: Note = lambda losses: None) -> Outcome:
-    """The workbook's training in memory: `training.fit` with its step and its evaluation, and no file.
+def ours(work: Workload, target: torch.device, *, note: Note = lambda losses: None) -> Trained:
+    """The workbook's training in memory: `loop.fit` with its step and its evaluation, and no file.
 
     Args:
         work: What to train.
@@ -82,8 +92,8 @@ def ours(work: Workload, target: torch.device, *, note: Note = lambda losses: No
     network = assembly.build(resolved, work.data.num_classes).to(target)
     train, test = resident(work, target)
     objective = objectives.create(stage, work.data.class_counts).to(target)
-    meter, optimizer = Meter(target), steps.optimizer(network, recipe, stage.lr)
-    step = capture.captured(steps.EagerStep(network, objective, optimizer, train, meter, resolved.precision), target)
+    learning = learner.create(network, objective, recipe, stage.lr)
+    step = capture.captured(steps.EagerStep(learning, train, resolved.precision), target)
 
     def noted(draw: Draw, lr: float) -> Tensor:
         losses = step(draw, lr)
@@ -91,19 +101,15 @@ def ours(work: Workload, target: torch.device, *, note: Note = lambda losses: No
         return losses
 
     return loop.fit(
-        network,
-        optimizer,
+        learning,
         noted,
-        meter,
         work.draws,
         recipe,
         work.epochs,
-        evaluate=lambda: stages.evaluate(network, objective, {"test": test}, resolved.precision),
+        evaluate=lambda: evaluation.evaluate(network, objective, {"test": test}, resolved.precision),
         checkpoint=_Nowhere(),
         selection="last",
-        new_epoch=lambda epoch: objective.set_epoch(epoch, work.epochs),
         before_epoch=lambda: stages.train_mode(network, stage),
-        objective=objective,
     )
 
 
@@ -120,8 +126,8 @@ def ours_with_files(work: Workload) -> runs.Run:
 def resident(work: Workload, target: torch.device) -> tuple[Resident, Resident]:
     """Training and test images on the device."""
     padding = augment.create("+".join(work.recipe().augmentation) or "none").padding
-    train = stages.resident(work.data.train, work.data, work.resolved, target, padding)
-    return train, stages.resident(work.data.test, work.data, work.resolved, target)
+    train = residents.resident(work.data.train, work.data, work.resolved, target, padding)
+    return train, residents.resident(work.data.test, work.data, work.resolved, target)
 
 
 @contextmanager

@@ -19,8 +19,7 @@ from ltlib.batches.resident import Resident
 from ltlib.bench.common import BATCH, MEAN, STD, Arm, machine, ratio, table, threads
 from ltlib.errors import SettingError
 from ltlib.methods.from_losses import WITH_CLASSIFIER
-from ltlib.training import objectives, stages, steps
-from ltlib.training.meters import Meter
+from ltlib.training import accelerator, learner, objectives, steps
 
 ALLOWED = 1.1
 
@@ -83,7 +82,7 @@ def step(
         for pair in pairs.values():
             for arm in pair if i % 2 == 0 else pair[::-1]:
                 arm.measure()
-    device = stages.device()
+    device = accelerator.device()
     ratios = {name: ratio(other, beside) for name, (beside, other) in pairs.items()}
     counted = "wall" if device.type == "cuda" else "cpu"
     result = {
@@ -108,7 +107,7 @@ def step(
 
 def _arm(name: str, model: str, batch: int, image_size: int, num_classes: int, steps: int) -> Arm:
     """Steps of a training with this loss."""
-    device, counts = stages.device(), datasets.long_tailed_counts(500, num_classes, 100)
+    device, counts = accelerator.device(), datasets.long_tailed_counts(500, num_classes, 100)
     rng = np.random.default_rng(0)
     count = steps * batch
     pixels = rng.integers(0, 256, (count, image_size, image_size, 3), dtype=np.uint8)
@@ -133,9 +132,8 @@ def _arm(name: str, model: str, batch: int, image_size: int, num_classes: int, s
 
 
 def _train(network: models.Network, objective: objectives.Objective, resident: Resident, draw: Draw) -> Any:
-    factors = methods.Stage().lr
-    optimizer = steps.optimizer(network, recipes.create("ldam"), factors)
-    taken = steps.EagerStep(network, objective, optimizer, resident, Meter(resident.targets.device))
+    learning = learner.create(network, objective, recipes.create("ldam"), methods.Stage().lr)
+    taken = steps.EagerStep(learning, resident)
     network.train()
     objective.set_epoch(1, 1)
 

@@ -14,7 +14,7 @@ from ltlib.bench.common import Arm, compare, counted, describe, machine, table, 
 from ltlib.bench.workload import PUBLISHED, TINY, Workload, evaluation_share, workload
 from ltlib.errors import SettingError
 from ltlib.progress import Progress
-from ltlib.training import stages
+from ltlib.training import accelerator
 
 EACH, LAST = "each epoch", "last only"
 """When the test images are evaluated."""
@@ -81,7 +81,7 @@ def run(
     count = threads if threads is not None else 1 if model == TINY else cores
     if rounds < 1 or count < 1:
         raise SettingError(f"bench run needs at least one round and one thread, not {rounds} and {count}")
-    work, target = workload(model, epochs=epochs, images=images, precision=precision, seed=seed), stages.device()
+    work, target = workload(model, epochs=epochs, images=images, precision=precision, seed=seed), accelerator.device()
     workers, tried = choose_workers(work, target, count, min(4, cores))
     arms = {name: Arm(go, len(work.data.train) * work.epochs, count) for name, go in _arms(work, target, workers)}
     line = Progress(len(arms) * (rounds + 1), f"bench run {model}", enabled=not quiet)

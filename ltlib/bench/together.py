@@ -16,7 +16,7 @@ from ltlib.errors import RunError, SettingError
 from ltlib.experiment import Experiment
 from ltlib.progress import Progress
 from ltlib.runs import packing, sweep
-from ltlib.training import stages
+from ltlib.training import accelerator
 
 ONE_BY_ONE = "one by one"
 STREAMS = (1, 2, 4, 8)
@@ -66,7 +66,7 @@ def grid(
     """
     host = machine()
     jobs = host["cores"] if jobs is None else jobs
-    lanes = tuple(streams) if streams is not None else STREAMS if stages.device().type == "cuda" else ()
+    lanes = tuple(streams) if streams is not None else STREAMS if accelerator.device().type == "cuda" else ()
     count = max(4 * jobs, 2 * max(lanes, default=0)) if count is None else count
     threads = host["cores"] if threads is None else threads
     if min(rounds, count, jobs, threads, *lanes) < 1:
@@ -93,7 +93,7 @@ def grid(
         "threads": threads,
         "rounds": rounds,
         "precision": work.resolved.precision,
-        "device": str(stages.device()),
+        "device": str(accelerator.device()),
         "arms": {name: _speed(arm, count) for name, arm in arms.items()},
         "ratios": {
             f"{name} against {ONE_BY_ONE}": compare(arms[ONE_BY_ONE], arm)

@@ -15,7 +15,7 @@ from ltlib.datasets import ImageSet, LongTailed
 from ltlib.errors import SettingError
 from ltlib.experiment import Experiment, Resolved
 from ltlib.recipes import Recipe
-from ltlib.training import stages
+from ltlib.training import accelerator
 
 TINY = "tiny"
 EPOCHS, IMAGES = {"cpu": 2, "cuda": 5}, {"cpu": 1280, "cuda": None}
@@ -131,7 +131,7 @@ def workload(
         SettingError: No epoch, or fewer than 200 images (two of each class).
         UnknownName: Unknown network.
     """
-    device = "cuda" if stages.device().type == "cuda" else "cpu"
+    device = "cuda" if accelerator.device().type == "cuda" else "cpu"
     epochs = (TINY_EPOCHS if model == TINY else EPOCHS[device]) if epochs is None else epochs
     images = IMAGES[device] if images is None else images
     if epochs < 1 or (images is not None and images < 200):

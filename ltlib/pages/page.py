@@ -116,9 +116,9 @@ class Page:
             return said != "0"
         if self.profile != "paper":
             return True
-        from ltlib.training import stages
+        from ltlib.training import accelerator
 
-        return stages.device().type != "cpu"
+        return accelerator.device().type != "cpu"
 
     def _use(self, runs: Iterable[Any]) -> None:
         """The page rests on these runs: it is stamped with them and their cards are written."""

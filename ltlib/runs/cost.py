@@ -19,7 +19,7 @@ from ltlib.batches import draws, samplers
 from ltlib.datasets import longtail
 from ltlib.experiment import Experiment
 from ltlib.registry import Spec
-from ltlib.training import stages
+from ltlib.training import accelerator
 from ltlib.training.objectives import Contrastive
 
 LAYERS_PROBED = 8
@@ -134,7 +134,7 @@ def estimate(experiments: Iterable[Experiment]) -> float:
 @cache
 def measure() -> Pace:
     """Probe this machine: ResNet-8, batches of 32, at 8x8 and at 32x32 pixels."""
-    target = stages.device()
+    target = accelerator.device()
     network = models.create("resnet8", 10).to(memory_format=torch.channels_last).to(target)
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-3)
     threads = torch.get_num_threads()

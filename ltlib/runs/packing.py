@@ -24,7 +24,7 @@ from ltlib import runs
 from ltlib.errors import LtlibError, SettingError
 from ltlib.experiment import Experiment
 from ltlib.runs.result import Run
-from ltlib.training import stages
+from ltlib.training import accelerator, stages
 from ltlib.training.loop import Stopped
 
 CUDA_STREAMS = 4
@@ -97,7 +97,7 @@ def run_packed(
         else:
             packed.failures[run_id] = failure
 
-    device = stages.device()
+    device = accelerator.device()
     unique = {experiment.run_id: experiment for experiment in experiments}
     serve(unique.items(), train, streams or default_streams(device), device, interrupted)
     return packed

@@ -33,7 +33,7 @@ from ltlib.files import (
 )
 from ltlib.runs import provenance
 from ltlib.runs.result import Run, stage_predictions
-from ltlib.training import assembly, stages
+from ltlib.training import accelerator, assembly, outcome, stages
 
 
 def run(
@@ -155,7 +155,7 @@ def _made_by(run: Run) -> str | None:
 def _train(resolved: Resolved, top: Path, report: stages.Report, stop: Callable[[], bool]) -> Run:
     exp = resolved.experiment
     data = load_data(exp)
-    target = stages.device()
+    target = accelerator.device()
     sealed.refuse_newer(top / resolved.run_id)
     sweep(top)
     started = datetime.now(UTC)
@@ -168,7 +168,7 @@ def _train(resolved: Resolved, top: Path, report: stages.Report, stop: Callable[
         "identity": resolved.identity(),
         "stages": [folder.name for folder in folders],
         "selection": resolved.recipe.selection,
-        "epochs": stages.stage_facts(folders[-1])["epochs"],
+        "epochs": outcome.facts(folders[-1])["epochs"],
         "class_counts": list(data.class_counts),
         "class_names": list(data.class_names),
         "groups": {name: list(group) for name, group in data.groups.items()},
@@ -234,7 +234,7 @@ def verify() -> list[str]:
             wrong += sealed.problems(folder)
             if folder.parent.name == "stages" and sealed.finished(folder):
                 with _listed(wrong):
-                    stages.stage_facts(folder)
+                    outcome.facts(folder)
     for name in _names():
         found = None
         with _listed(wrong):

@@ -89,9 +89,9 @@ def run_all(
 
 def default_jobs() -> int:
     """One process a core; one on a GPU."""
-    from ltlib.training import stages
+    from ltlib.training import accelerator
 
-    if stages.device().type != "cpu":
+    if accelerator.device().type != "cpu":
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -99,9 +99,9 @@ def default_jobs() -> int:
 def default_streams() -> int:
     """Runs at once in each process; see `packing.default_streams`."""
     from ltlib.runs import packing
-    from ltlib.training import stages
+    from ltlib.training import accelerator
 
-    return packing.default_streams(stages.device())
+    return packing.default_streams(accelerator.device())
 
 
 def why_missing(experiment: Experiment) -> str:

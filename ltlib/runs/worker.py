@@ -88,7 +88,7 @@ def main() -> None:
 
     from ltlib.experiment import Experiment
     from ltlib.runs import packing
-    from ltlib.training import stages
+    from ltlib.training import accelerator
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     parent, writing = os.getppid(), threading.Lock()
@@ -119,7 +119,7 @@ def main() -> None:
         else:
             say(run, error=failure)
 
-    device = stages.device()
+    device = accelerator.device()
     streams = packing.default_streams(device)
     if streams > 1:
         packing.serve(sys.stdin, train, streams, device)

@@ -87,13 +87,14 @@ def _features(run: Run, place: Path) -> tuple[np.ndarray, np.ndarray]:
     with contextlib.suppress(Exception), np.load(place, allow_pickle=False) as kept:  # a damaged cache is made again
         return kept["features"], kept["targets"]
     from ltlib import runs
-    from ltlib.training import stages
+    from ltlib.training import accelerator, residents
 
     network = run.network()
     data = runs.load_data(run.experiment)
     index = chosen(data.test.targets)
-    images = stages.resident(data.test.select(index), data, run.experiment.resolve(), stages.device())
-    features = embedding.features(network.to(stages.device()), images, batch_size=250)
+    target = accelerator.device()
+    images = residents.resident(data.test.select(index), data, run.experiment.resolve(), target)
+    features = embedding.features(network.to(target), images, batch_size=250)
     targets = np.asarray(data.test.targets)[index]
     stream = io.BytesIO()
     np.savez(stream, features=features, targets=targets)

@@ -1,4 +1,4 @@
-"""What a GPU is told before it trains, and how much of a device's memory a run's images may take.
+"""Where to train, what a GPU is told before it does, and how much of a device's memory a run's images may take.
 
 ``float32`` means float32: torch lets cuDNN's convolutions use TF32 by default, ten bits of mantissa, which is switched
 off. Kernels are chosen by rule, not by timing (``benchmark``), and only repeatable ones are taken (``deterministic``):
@@ -24,9 +24,14 @@ SHARE = 0.5
 _UNITS = {"": 1, "B": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
-def prepare(device: torch.device) -> None:
+def device() -> torch.device:
+    """Where to train: ``LTLIB_DEVICE``, else a CUDA device, else the CPU."""
+    return torch.device(os.environ.get("LTLIB_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def prepare(target: torch.device) -> None:
     """Set what holds for the whole process; nothing on a CPU, and the same however often it is called."""
-    if device.type != "cuda":
+    if target.type != "cuda":
         return
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when the first product is computed
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
@@ -40,14 +45,14 @@ def prepare(device: torch.device) -> None:
         matmul.allow_tf32 = False
 
 
-def memory_budget(device: torch.device) -> int:
+def memory_budget(target: torch.device) -> int:
     """Bytes that a run's images may take on a device: ``LTLIB_MEMORY`` ("2GiB"), else half of what is free now.
 
     Raises:
         SettingError: ``LTLIB_MEMORY`` is no amount of memory.
     """
     wanted = os.environ.get("LTLIB_MEMORY", "")
-    return read_bytes(wanted) if wanted else int(SHARE * _free(device))
+    return read_bytes(wanted) if wanted else int(SHARE * _free(target))
 
 
 def read_bytes(text: str) -> int:
@@ -62,18 +67,18 @@ def read_bytes(text: str) -> int:
     return int(float(found[1]) * _UNITS[found[2].upper()])
 
 
-def plan_memory(needed: Mapping[str, int], device: torch.device) -> tuple[set[str], str]:
+def plan_memory(needed: Mapping[str, int], target: torch.device) -> tuple[set[str], str]:
     """Which sets of images are kept on the device, and what to say about it.
 
     Args:
         needed: Bytes of each set, the most important first.
-        device: Where they are wanted.
+        target: Where they are wanted.
 
     Returns:
         Names of the sets that fit in the budget, taken in order; and a sentence, empty where all of them fit and take
         less than `QUIET`.
     """
-    budget = memory_budget(device)
+    budget = memory_budget(target)
     kept, left = set(), budget
     for name, count in needed.items():
         if count <= left:
@@ -83,7 +88,7 @@ def plan_memory(needed: Mapping[str, int], device: torch.device) -> tuple[set[st
     streamed = [name for name in needed if name not in kept]
     if not streamed and total < QUIET:
         return kept, ""
-    text = f"the images take {size(total)} of memory on {device} (budget {size(budget)}, LTLIB_MEMORY sets another)"
+    text = f"the images take {size(total)} of memory on {target} (budget {size(budget)}, LTLIB_MEMORY sets another)"
     if streamed:
         text += f"; streamed from the host instead, which is slower: {', '.join(streamed)}"
     return kept, text
@@ -94,10 +99,10 @@ def size(count: int) -> str:
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
 
 
-def _free(device: torch.device) -> int:
+def _free(target: torch.device) -> int:
     """Free bytes of the device; on a CPU, of the machine."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+    if target.type == "cuda":
+        return torch.cuda.mem_get_info(target)[0]
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))

@@ -5,14 +5,14 @@ starts all of them at once. For that nothing may differ from step to step but wh
 
 - The steps' random numbers are sent in blocks to buffers that stay where they are; the recorded step itself selects its
   row by a counter on the device, which it raises, and writes its loss there.
-- Learning rates are tensors on the device (`ltlib.training.steps`), and what changes with the epoch (deferred weights,
-  BBN's alpha, TSC's assignment) is written into buffers in place. Where a tensor has moved, or a plain number of the
-  objective has changed, the step is recorded anew (`step_state.frozen`).
+- Learning rates are tensors on the device (`ltlib.training.optimizers`), and what changes with the epoch (deferred
+  weights, BBN's alpha, TSC's assignment) is written into buffers in place. Where a tensor has moved, or a plain number
+  of the objective has changed, the step is recorded anew (`step_state.frozen`).
 - Every shape of batch has a recording of its own: the full one, and the short last one of an epoch.
 
 Before it is recorded a step is tried a few times, so that libraries load and choose their kernels. Then weights, batch
-statistics, momentum, sums and the objective's buffers are put back. Momentum that did not exist yet is left as zeros: a
-first step from there is the one that torch makes without.
+statistics, the optimizer's state, sums and the objective's buffers are put back. State that did not exist yet is left
+as zeros: a first step from there is the one that torch makes without.
 
 What cannot be recorded is trained eagerly with the same numbers, and one warning says why. ``LTLIB_CAPTURE=off`` asks
 for that.
@@ -31,8 +31,9 @@ from torch import Tensor
 
 from ltlib.batches.draws import Draw
 from ltlib.errors import SettingError
+from ltlib.training.optimizers import set_rates
 from ltlib.training.step_state import Kept, frozen, leaves, unfit
-from ltlib.training.steps import EagerStep, Step, send, set_rates
+from ltlib.training.steps import EagerStep, Step, send
 
 TRIALS = 3
 """Steps before a recording, as in torch's own guide."""
@@ -176,7 +177,7 @@ class CapturedStep:
             self._refuse(reason)
         if self.refusal is not None:
             return self.eager(draw, lr)
-        set_rates(self.eager.optimizer, lr)
+        set_rates(self.eager.learner.optimizer, lr)
         if self._made and frozen(self.eager) != self._state:
             self._made.clear()
             self.recorder.renew()
@@ -192,7 +193,7 @@ class CapturedStep:
             static, replay = found
             losses = static.run(draw, replay)
         if self.refusal is None:
-            self._state = frozen(self.eager)  # an eager step may have made the momentum
+            self._state = frozen(self.eager)  # an eager step may have made the optimizer's state
         return losses
 
     def _record(self, shape: Any, draw: Draw) -> None:
@@ -204,11 +205,11 @@ class CapturedStep:
                 for _ in range(TRIALS):
                     static.load(draw.part(0, 1))
                     self.recorder.attempt(static.body)
-                kept.put_back(momentum=True)
+                kept.put_back(keep_new=True)
                 static.load(draw.part(0, 1))
                 replay = self.recorder.record(static.body)
         except Exception as error:  # whatever a driver or a library says: eager training does not need it
-            kept.put_back(momentum=False)
+            kept.put_back(keep_new=False)
             self._refuse(f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else 'no reason'}")
             return
         self._made[shape] = static, replay

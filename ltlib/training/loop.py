@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ltlib.batches.draws import Draw
 from ltlib.errors import DivergedError
 from ltlib.recipes import Recipe
-from ltlib.training.meters import Meter
-from ltlib.training.state import Outcome, State
+from ltlib.training.learner import Learner
+from ltlib.training.outcome import Trained
+from ltlib.training.state import State
 from ltlib.training.steps import Step
 
 CHECKPOINT_SECONDS = 45.0
@@ -43,10 +44,8 @@ Evaluate = Callable[[], tuple[dict[str, float], Tensor | None]]
 
 
 def fit(
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    learner: Learner,
     step: Step,
-    meter: Meter,
     draws: Callable[[int], list[Draw]],
     recipe: Recipe,
     epochs: int,
@@ -56,17 +55,13 @@ def fit(
     selection: str,
     report: Callable[[Mapping[str, float]], None] = lambda row: None,
     stop: Callable[[], bool] = lambda: False,
-    new_epoch: Callable[[int], None] = lambda epoch: None,
     before_epoch: Callable[[], None] = lambda: None,
-    objective: nn.Module | None = None,
-) -> Outcome:
+) -> Trained:
     """Train for `epochs` epochs, or go on where a checkpoint ends.
 
     Args:
-        network: Trained in place; ends with the last epoch's weights.
-        optimizer: The step's; its state is part of a checkpoint.
-        step: Trains on one draw.
-        meter: The step's; read once an epoch.
+        learner: Trained in place, and wholly in a checkpoint; its network ends with the last epoch's weights.
+        step: Trains the learner on one draw.
         draws: The draws of an epoch (from 1).
         recipe: Learning rates, patience, how often to evaluate.
         epochs: How many.
@@ -75,9 +70,7 @@ def fit(
         selection: Rule of the selected epoch, as in `Recipe`; ``last`` selects the last one.
         report: Called with each finished epoch's row.
         stop: Asked between chunks of steps; True saves the state and raises `Stopped`.
-        new_epoch: Called with the epoch's number before its steps (deferred re-weighting and the like).
         before_epoch: Puts the network in its training mode.
-        objective: Where it learns something of its own (class centres), that is kept and resumed too.
 
     Returns:
         History, test logits, selected weights.
@@ -86,7 +79,7 @@ def fit(
         DivergedError: A loss is NaN or infinite. The epoch is discarded; the last good epoch's state is kept.
         Stopped: `stop` said so.
     """
-    state = State(network, optimizer, meter, objective)
+    state = State(learner)
     saved = checkpoint.load()
     if saved is not None:
         state.restore(*saved)
@@ -95,14 +88,13 @@ def fit(
         epoch = state.epoch + 1
         lr = recipe.learning_rate(epoch, epochs)
         started = time.monotonic()
-        good = state.tensors() if state.steps_done == 0 else None
+        guard = _Guard(state, checkpoint, lr)
         before_epoch()
-        new_epoch(epoch)
-        skip = state.steps_done
-        if skip:
+        learner.objective.set_epoch(epoch, epochs)
+        if state.steps_done:
             state.restore_objective()
         losses = []
-        for chunk in _chunks(draws(epoch), skip, lambda: state.seconds_per_step):
+        for chunk in _chunks(draws(epoch), state.steps_done, lambda: state.seconds_per_step):
             chunk_started = time.monotonic()
             losses.append(step(chunk, lr))
             state.steps_done += chunk.steps
@@ -111,20 +103,19 @@ def fit(
             if asked or time.monotonic() - last_save > CHECKPOINT_SECONDS:
                 state.seconds += time.monotonic() - started
                 started = time.monotonic()
-                _refuse_nan(losses, network, epoch, skip, lr, state, good, checkpoint)
+                guard.check_training(losses)
                 checkpoint.save(*state.snapshot())
                 last_save = time.monotonic()
                 if asked:
                     raise Stopped
-        _refuse_nan(losses, network, epoch, skip, lr, state, good, checkpoint)
+        guard.check_training(losses)
         row: dict[str, float] = {"epoch": epoch, "lr": lr}
-        trained = meter.result()
-        meter.reset()
+        trained = learner.meter.result()
+        learner.meter.reset()
         logits = None
         if epoch % recipe.evaluate_every == 0 or epoch == epochs or state.patience_over(recipe.patience, epoch):
             evaluated, logits = evaluate()
-            if logits is not None and not bool(logits.isfinite().all()):
-                _diverged("the test logits became NaN or infinite after", epoch, lr, state, good, checkpoint)
+            guard.check_logits(logits)
         else:
             evaluated = {}
         row |= {"seconds": state.seconds + time.monotonic() - started}
@@ -137,7 +128,7 @@ def fit(
             last_save = time.monotonic()
             if asked and state.epoch < epochs:
                 raise Stopped
-    return state.outcome()
+    return state.trained()
 
 
 def _chunks(draws: list[Draw], skip: int, seconds_per_step: Callable[[], float]):
@@ -153,38 +144,43 @@ def _chunks(draws: list[Draw], skip: int, seconds_per_step: Callable[[], float])
             start += size
 
 
-def _refuse_nan(
-    losses: list[Tensor],
-    network: nn.Module,
-    epoch: int,
-    skip: int,
-    lr: float,
-    state: State,
-    good: dict[str, Tensor] | None,
-    checkpoint: Checkpoint,
-) -> None:
-    """Stop if a loss since the last look, or a weight after the last step, is not finite; two transfers."""
-    values = torch.cat(losses).cpu() if losses else torch.zeros(0)
-    wrong = ~values.isfinite()
-    if bool(wrong.any()):
-        place = int(wrong.int().argmax())
-        what = f"the loss became {values[place].item()} at step {skip + place + 1} of"
-    elif not bool(torch.stack([tensor.isfinite().all() for tensor in network.state_dict().values()]).all()):
-        what = f"the weights became NaN or infinite by step {state.steps_done} of"
-    else:
-        return
-    _diverged(what, epoch, lr, state, good, checkpoint)
+class _Guard:
+    """Ends an epoch whose numbers are not finite, with the last good state in place of anything saved since.
 
+    Args:
+        state: As the epoch begins, or goes on in the middle.
+        checkpoint: Gets the last good state where that is known.
+        lr: The epoch's learning rate.
+    """
 
-def _diverged(
-    what: str, epoch: int, lr: float, state: State, good: dict[str, Tensor] | None, checkpoint: Checkpoint
-) -> NoReturn:
-    """Put the last good state in place of anything saved since, where it is known, and raise."""
-    if good is not None and state.epoch > 0:
-        state.steps_done = 0
-        state.seconds = 0.0
-        checkpoint.save(state.values(), good)
-    raise DivergedError(
-        f"{what} epoch {epoch} (learning rate {lr:g}); epoch {epoch} is discarded and the last good state kept; "
-        "lower the learning rate, lengthen the warm-up or use float32"
-    )
+    def __init__(self, state: State, checkpoint: Checkpoint, lr: float):
+        self.state, self.checkpoint, self.lr = state, checkpoint, lr
+        self.skipped = state.steps_done
+        self.good = state.tensors() if state.steps_done == 0 else None
+
+    def check_training(self, losses: list[Tensor]) -> None:
+        """Stop if one of the epoch's losses, or a weight after the last step, is not finite; two transfers."""
+        values = torch.cat(losses).cpu() if losses else torch.zeros(0)
+        wrong = ~values.isfinite()
+        weights = self.state.learner.network.state_dict().values()
+        if bool(wrong.any()):
+            place = int(wrong.int().argmax())
+            self._diverged(f"the loss became {values[place].item()} at step {self.skipped + place + 1} of")
+        elif not bool(torch.stack([tensor.isfinite().all() for tensor in weights]).all()):
+            self._diverged(f"the weights became NaN or infinite by step {self.state.steps_done} of")
+
+    def check_logits(self, logits: Tensor | None) -> None:
+        """Stop if a logit of the test images is not finite."""
+        if logits is not None and not bool(logits.isfinite().all()):
+            self._diverged("the test logits became NaN or infinite after")
+
+    def _diverged(self, what: str) -> NoReturn:
+        state, epoch = self.state, self.state.epoch + 1
+        if self.good is not None and state.epoch > 0:
+            state.steps_done = 0
+            state.seconds = 0.0
+            self.checkpoint.save(state.values(), self.good)
+        raise DivergedError(
+            f"{what} epoch {epoch} (learning rate {self.lr:g}); epoch {epoch} is discarded and the last good state "
+            "kept; lower the learning rate, lengthen the warm-up or use float32"
+        )

@@ -3,43 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ltlib.training.meters import Meter
+from ltlib.training import optimizers
+from ltlib.training.learner import Learner
+from ltlib.training.outcome import Trained
 
 _BETTER_IS_LOWER = {"best_test_loss": "test_loss", "best_validation_loss": "validation_loss"}
-
-
-@dataclass
-class Outcome:
-    """What a stage gives.
-
-    Attributes:
-        history: One row an epoch.
-        logits: float32 [N, K] of the test images at the ``last`` epoch, and at the ``selected`` one where that is
-            another; empty where nothing was classified.
-        epochs: The ``last`` and the ``selected`` epoch.
-        weights: The network's tensors at the selected epoch where it is not the last one.
-    """
-
-    history: list[dict[str, float]]
-    logits: dict[str, Tensor] = field(default_factory=dict)
-    epochs: dict[str, int] = field(default_factory=dict)
-    weights: dict[str, Tensor] | None = None
 
 
 class State:
     """Everything a resumed run needs, as JSON-ready values and tensors."""
 
-    def __init__(
-        self, network: nn.Module, optimizer: torch.optim.Optimizer, meter: Meter, objective: nn.Module | None = None
-    ):
-        self.network, self.optimizer, self.meter = network, optimizer, meter
-        self.objective = nn.Module() if objective is None else objective
+    def __init__(self, learner: Learner):
+        self.learner = learner
         self.epoch = 0
         self.steps_done = 0
         self.seconds = 0.0
@@ -64,13 +44,11 @@ class State:
 
     def tensors(self) -> dict[str, Tensor]:
         """Copies of every tensor."""
-        found = {f"network.{k}": v for k, v in self.network.state_dict().items()}
-        found |= {f"meter.{k}": v for k, v in self.meter.state_dict().items()}
-        found |= {f"objective.{k}": v for k, v in self.objective.state_dict().items()}
-        for i, parameter in enumerate(p for group in self.optimizer.param_groups for p in group["params"]):
-            buffer = self.optimizer.state.get(parameter, {}).get("momentum_buffer")
-            if buffer is not None:
-                found[f"momentum.{i}"] = buffer
+        learner = self.learner
+        found = {f"network.{k}": v for k, v in learner.network.state_dict().items()}
+        found |= {f"meter.{k}": v for k, v in learner.meter.state_dict().items()}
+        found |= {f"objective.{k}": v for k, v in learner.objective.state_dict().items()}
+        found |= {f"optimizer.{k}": v for k, v in optimizers.named_state(learner.optimizer).items()}
         found |= {f"logits.{k}": v for k, v in self.logits.items()}
         found |= {f"best.{k}": v for k, v in (self.best_weights or {}).items()}
         # channels_last tensors are stored in their plain order and put back by copy_
@@ -88,22 +66,20 @@ class State:
         groups: dict[str, dict[str, Tensor]] = {}
         for key, tensor in tensors.items():
             kind, _, name = key.partition(".")
+            if kind == "momentum":  # so written while SGD was the only optimizer
+                kind, name = "optimizer", f"{name}.momentum_buffer"
             groups.setdefault(kind, {})[name] = tensor
-        self.network.load_state_dict(groups["network"])
-        self.meter.load_state_dict(groups["meter"])
+        self.learner.network.load_state_dict(groups["network"])
+        self.learner.meter.load_state_dict(groups["meter"])
         self._objective = groups.get("objective", {})
         self.restore_objective()
-        for i, parameter in enumerate(p for group in self.optimizer.param_groups for p in group["params"]):
-            buffer = groups.get("momentum", {}).get(str(i))
-            if buffer is not None:
-                # the layout of the parameter, as SGD would have made it
-                self.optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(buffer)
+        optimizers.restore_state(self.learner.optimizer, groups.get("optimizer", {}))
         self.logits = groups.get("logits", {})
         self.best_weights = groups.get("best")
 
     def restore_objective(self) -> None:
         """Put back what the objective had learnt by the middle of an epoch, after it was told that the epoch begins."""
-        self.objective.load_state_dict(self._objective)
+        self.learner.objective.load_state_dict(self._objective)
 
     def finish_epoch(self, row: dict[str, float], logits: Tensor | None, selection: str) -> None:
         self.epoch += 1
@@ -121,7 +97,7 @@ class State:
         if value < self.best:  # NaN is never better
             self.best, self.best_epoch = value, self.epoch
             self.logits["selected"] = logits
-            weights = self.network.state_dict()
+            weights = self.learner.network.state_dict()
             self.best_weights = {k: v.detach().clone() for k, v in weights.items()}
 
     def patience_over(self, patience: int, epoch: int | None = None) -> bool:
@@ -129,10 +105,10 @@ class State:
         epoch = self.epoch if epoch is None else epoch
         return bool(patience) and self.best_epoch > 0 and epoch - self.best_epoch >= patience
 
-    def outcome(self) -> Outcome:
+    def trained(self) -> Trained:
         chosen = self.best_epoch or self.epoch
         logits = dict(self.logits)
         if chosen == self.epoch:
             logits.pop("selected", None)
         weights = self.best_weights if chosen != self.epoch else None
-        return Outcome(self.history, logits, {"last": self.epoch, "selected": chosen}, weights)
+        return Trained(self.history, logits, {"last": self.epoch, "selected": chosen}, weights)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ltlib.batches.draws import Draw
+from ltlib.training import optimizers
 from ltlib.training.steps import EagerStep, autocast, send
 
 
@@ -16,47 +17,50 @@ class Kept:
     """What a step changes, copied so that it can be put back in place.
 
     Args:
-        step: Its network, sums and momentum are copied now, its objective by `objective`.
+        step: Its network, sums and optimizer's state are copied now, its objective by `objective`.
     """
 
     def __init__(self, step: EagerStep):
         self.step = step
         self.copies: list[tuple[Tensor, Tensor]] = []
-        self._copy(step.network)
-        self._copy(step.meter)
-        self.momentum = [(buffer, buffer.clone()) for _, buffer in _momentum(step)]
+        self._copy(step.learner.network)
+        self._copy(step.learner.meter)
+        self.state = [(tensor, tensor.clone()) for _, _, tensor in optimizers.state(step.learner.optimizer)]
 
     @torch.no_grad()
     def objective(self, draw: Draw) -> None:
         """Copy the objective's tensors, after one look at features without learning: TSC makes its own from them."""
-        step = self.step
+        step, learner = self.step, self.step.learner
         row = draw.part(0, 1).each(lambda value: send(value, step.device))
-        learning = [module for module in step.objective.modules() if module.training]
-        step.objective.eval()
+        learning = [module for module in learner.objective.modules() if module.training]
+        learner.objective.eval()
         with autocast(step.precision, step.device):
-            step.objective(step.network, step.batch(row, 0))
+            learner.objective(learner.network, step.batch(row, 0))
         for module in learning:
             module.training = True
-        self._copy(step.objective)
+        self._copy(learner.objective)
 
     @torch.no_grad()
-    def put_back(self, momentum: bool) -> None:
+    def put_back(self, keep_new: bool) -> None:
         """Write all copies back.
 
         Args:
-            momentum: Whether momentum that has come since stays, as zeros.
+            keep_new: Whether the optimizer's state that has come since stays, as zeros.
         """
-        for tensor, copy in (*self.copies, *self.momentum):
+        for tensor, copy in (*self.copies, *self.state):
             tensor.copy_(copy)
-        old = {id(buffer) for buffer, _ in self.momentum}
-        for parameter, buffer in list(_momentum(self.step)):
-            if id(buffer) not in old:
-                state = self.step.optimizer.state
-                if momentum:  # on this stream, and in the layout of the parameter
-                    state[parameter]["momentum_buffer"] = torch.zeros_like(buffer)
-                else:
-                    del state[parameter]
-        self.step.optimizer.zero_grad(set_to_none=True)
+        old, optimizer = {id(tensor) for tensor, _ in self.state}, self.step.learner.optimizer
+        for parameter, name, tensor in list(optimizers.state(optimizer)):
+            if id(tensor) in old:
+                continue
+            own = optimizer.state[parameter]
+            if keep_new:  # on this stream, and in the layout of the parameter
+                own[name] = torch.zeros_like(tensor)
+            else:
+                del own[name]
+                if not own:
+                    del optimizer.state[parameter]
+        optimizer.zero_grad(set_to_none=True)
 
     @torch.no_grad()
     def _copy(self, module: nn.Module) -> None:
@@ -67,7 +71,7 @@ def unfit(step: EagerStep) -> str | None:
     """Why a step cannot be recorded, as far as that is known beforehand; a module may say ``capturable = False``."""
     if step.data.streaming:
         return "its images are streamed from the host"
-    for module in (*step.network.modules(), *step.objective.modules()):
+    for module in (*step.learner.network.modules(), *step.learner.objective.modules()):
         name = type(module).__name__
         if getattr(module, "capturable", True) is False:
             return f"{name} needs the host in every step"
@@ -88,29 +92,22 @@ def leaves(draw: Draw, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
         yield f"{prefix}noise", draw.noise
 
 
-def _momentum(step: EagerStep) -> Iterator[tuple[Tensor, Tensor]]:
-    for group in step.optimizer.param_groups:
-        for parameter in group["params"]:
-            buffer = step.optimizer.state.get(parameter, {}).get("momentum_buffer")
-            if buffer is not None:
-                yield parameter, buffer
-
-
 def frozen(step: EagerStep) -> Any:
     """All that a recording holds on to, to compare: places of tensors, modes, and plain numbers that Python reads."""
-    modules = (step.network, step.objective, step.meter)
+    learner = step.learner
+    modules = (learner.network, learner.objective, learner.meter)
     tensors = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
-    tensors += [buffer for _, buffer in _momentum(step)] + [step.data.targets]
+    tensors += [tensor for _, _, tensor in optimizers.state(learner.optimizer)] + [step.data.targets]
     settings = [
         (key, value.data_ptr() if isinstance(value, Tensor) else value)
-        for group in step.optimizer.param_groups
+        for group in learner.optimizer.param_groups
         for key, value in group.items()
         if key != "params"
     ]
     return (
         [(tensor.data_ptr(), tensor.requires_grad) for tensor in tensors],
-        [module.training for module in step.network.modules()],
-        [_plain(module) for module in step.objective.modules()],
+        [module.training for module in learner.network.modules()],
+        [_plain(module) for module in learner.objective.modules()],
         settings,
         (step.precision, step.max_norm, step.mixing),
     )

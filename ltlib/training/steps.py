@@ -1,14 +1,11 @@
-"""The optimizer's steps over a draw, eagerly: batch, forward, backward, SGD, count. No host synchronisation.
+"""The optimizer's steps over a draw, eagerly: batch, forward, backward, update, count. No host synchronisation.
 
-`ltlib.training.capture` records the same step as a CUDA graph. On CUDA both use torch's fused SGD with learning rates
-in tensors on the device: numbers would be frozen in a recording, and in any other form of SGD a tensor is read by the
-host.
+`ltlib.training.capture` records the same step as a CUDA graph.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
 from typing import Protocol
 
 import torch
@@ -17,10 +14,9 @@ from torch import Tensor, nn
 from ltlib.batches.draws import Draw
 from ltlib.batches.resident import Resident
 from ltlib.mixing import Mixing
-from ltlib.models import Network
-from ltlib.recipes import Recipe
-from ltlib.training.meters import Meter
-from ltlib.training.objectives import Batch, Objective
+from ltlib.training.learner import Learner
+from ltlib.training.objectives import Batch
+from ltlib.training.optimizers import set_rates
 
 
 class Step(Protocol):
@@ -37,58 +33,6 @@ def autocast(precision: str, device: torch.device) -> contextlib.AbstractContext
     return contextlib.nullcontext()
 
 
-def optimizer(network: Network, recipe: Recipe, factors: Mapping[str, float]) -> torch.optim.SGD:
-    """SGD over the parts that are trained; a part without a factor is frozen (its gradients are switched off).
-
-    Args:
-        network: Its ``parts`` are the names `factors` uses.
-        recipe: Momentum, Nesterov, weight decay.
-        factors: Learning rate factor per part; ``scales`` for a classifier's learnable scales, else the classifier's.
-    """
-    groups = []
-    for name, part in network.parts.items():
-        trained = name in factors
-        own = getattr(part, "train_parts", None)  # a classifier that keeps a piece of itself frozen
-        part.requires_grad_(trained)
-        parameters = list(part.parameters()) if own is None else own(trained)
-        scales = getattr(part, "scales", None) if "scales" in factors else None
-        for key, chosen in (
-            (name, [parameter for parameter in parameters if parameter is not scales]),
-            ("scales", [parameter for parameter in parameters if parameter is scales]),
-        ):
-            if trained and chosen:
-                groups.append({"params": chosen, "factor": factors[key]})
-    cuda = any(parameter.is_cuda for parameter in network.parameters())
-    fused = {"fused": True} if cuda else {}  # elsewhere torch's choice
-    made = torch.optim.SGD(
-        groups,
-        lr=recipe.lr,
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov,
-        weight_decay=recipe.weight_decay,
-        **fused,
-    )
-    if cuda:
-        rates_on_device(made)
-    return made
-
-
-def rates_on_device(optimizer: torch.optim.Optimizer) -> None:
-    """Keep each group's learning rate in a tensor beside its parameters; only for fused optimizers."""
-    for group in optimizer.param_groups:
-        group["lr"] = torch.tensor(float(group["lr"]), device=group["params"][0].device)
-
-
-def set_rates(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """Each group's learning rate: `lr` times its factor, written in place where it is a tensor."""
-    for group in optimizer.param_groups:
-        rate = lr * group["factor"]
-        if isinstance(group["lr"], Tensor):
-            group["lr"].fill_(rate)
-        else:
-            group["lr"] = rate
-
-
 def send(value: Tensor, device: torch.device) -> Tensor:
     """A tensor on the device; from pinned memory to CUDA, the only way in which the host need not wait."""
     if device.type == "cuda" and value.device.type == "cpu":
@@ -100,11 +44,8 @@ class EagerStep:
     """One Python loop over the batches of a draw.
 
     Args:
-        network: Trained in place.
-        objective: What is minimised.
-        optimizer: Its groups carry a ``factor`` of the learning rate.
+        learner: Trained in place.
         data: Training images.
-        meter: Counts what is trained on.
         precision: ``float32`` or ``bf16``.
         mixing: Mixes images and labels.
         class_counts: [K], for mixings that look at them.
@@ -113,25 +54,21 @@ class EagerStep:
 
     def __init__(
         self,
-        network: Network,
-        objective: Objective,
-        optimizer: torch.optim.Optimizer,
+        learner: Learner,
         data: Resident,
-        meter: Meter,
         precision: str = "float32",
         *,
         mixing: Mixing | None = None,
         class_counts: Tensor | None = None,
         max_norm: float | None = None,
     ):
-        self.network, self.objective, self.optimizer = network, objective, optimizer
-        self.data, self.meter, self.precision = data, meter, precision
+        self.learner, self.data, self.precision = learner, data, precision
         self.device = data.targets.device
         self.mixing, self.max_norm = mixing, max_norm
         self.class_counts = None if class_counts is None else class_counts.to(self.device)
 
     def __call__(self, draw: Draw, lr: float) -> Tensor:
-        set_rates(self.optimizer, lr)
+        set_rates(self.learner.optimizer, lr)
         here = draw.each(lambda value: send(value, self.device))
         losses = torch.empty(draw.steps, device=self.device)
         for s in range(draw.steps):
@@ -146,22 +83,22 @@ class EagerStep:
             s: From 0.
             host: The same draw on the host; a streamed set reads there which images to send.
         """
-        batch = self.batch(draw, s, host)
+        batch, learner = self.batch(draw, s, host), self.learner
         with autocast(self.precision, self.device):
-            loss, logits = self.objective(self.network, batch)
-        self.optimizer.zero_grad(set_to_none=True)
+            loss, logits = learner.objective(learner.network, batch)
+        learner.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        self.optimizer.step()
-        self.meter.update(loss.detach(), None if logits is None else logits.detach(), batch.targets)
+        learner.optimizer.step()
+        learner.meter.update(loss.detach(), None if logits is None else logits.detach(), batch.targets)
         if self.max_norm is not None:
-            cap_norms(self.network.classifier, self.max_norm)
+            cap_norms(learner.network.classifier, self.max_norm)
         return loss.detach()
 
     def batch(self, draw: Draw, s: int, host: Draw | None = None) -> Batch:
         """Step `s` of a draw on the device: images augmented and mixed, with their classes."""
         index, views = draw.index[s], {key: value[s] for key, value in draw.views.items()}
         numbers = host if host is not None and self.data.streaming else draw
-        images = self.data.batch(numbers.index[s].expand(self.objective.views, -1), views)
+        images = self.data.batch(numbers.index[s].expand(self.learner.objective.views, -1), views)
         targets = self.data.targets[index]
         noise = None if draw.noise is None else draw.noise[s]
         second_images = second_targets = partner_targets = share = None

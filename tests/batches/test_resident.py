@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 import torch
@@ -11,11 +9,11 @@ from PIL import Image, ImageOps
 from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision import transforms
 
-from ltlib import runs
+from ltlib import runs, sealed
 from ltlib.batches import augment
 from ltlib.batches.resident import Resident
 from ltlib.errors import DataError, SettingError, UnknownName
-from ltlib.training import accelerator, stages
+from ltlib.files import read_json
 
 MEAN, STD = (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
 TEXTS = [
@@ -241,49 +239,6 @@ def test_bad_draws_are_refused():
         resident.batch(torch.arange(4), {"angl": torch.zeros(4)})
 
 
-# --- the memory budget -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "count"),
-    [("800MiB", 800 * 2**20), ("2GiB", 2**31), ("1.5 GB", 1_500_000_000), ("4096", 4096), ("0", 0), ("3kib", 3072)],
-)
-def test_amounts_of_memory(text, count, monkeypatch):
-    assert accelerator.read_bytes(text) == count
-    monkeypatch.setenv("LTLIB_MEMORY", text)
-    assert accelerator.memory_budget(torch.device("cpu")) == count
-
-
-@pytest.mark.parametrize("text", ["much", "-1", "2 apples", "1e9", "GiB"])
-def test_bad_amounts_are_refused(text):
-    with pytest.raises(SettingError, match="LTLIB_MEMORY must be an amount"):
-        accelerator.read_bytes(text)
-
-
-def test_without_a_wish_half_of_what_is_free(monkeypatch):
-    monkeypatch.delenv("LTLIB_MEMORY", raising=False)
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (8 * 2**30, 80 * 2**30))
-    assert accelerator.memory_budget(torch.device("cuda")) == 4 * 2**30
-    here = accelerator.memory_budget(torch.device("cpu"))
-    assert 2**24 < here < 2**44
-
-
-def test_sets_are_kept_in_order_while_the_budget_lasts(monkeypatch):
-    def plan(budget, **needed):
-        monkeypatch.setenv("LTLIB_MEMORY", budget)
-        return accelerator.plan_memory(needed, torch.device("cpu"))
-
-    assert plan("1GiB", train=100, test=50) == ({"train", "test"}, "")
-    kept, note = plan("1GiB", train=300 * 2**20, test=50)
-    assert kept == {"train", "test"}
-    assert "take 300 MiB of memory on cpu (budget 1.0 GiB" in note
-    assert "streamed" not in note
-    kept, note = plan("120", train=100, test=50, validation=10)
-    assert kept == {"train", "validation"}
-    assert note.endswith("streamed from the host instead, which is slower: test")
-    assert plan("0", train=1, test=1)[0] == set()
-
-
 def test_a_streamed_run_is_the_resident_one(tiny, reports, tmp_path, monkeypatch, capfd):
     """Also where only the training set has room, with labels mixed from the whole set; what is streamed is said."""
     experiment = tiny.replace(method="cmo", limit=60, recipe="convergent[augmentation=shift1;epochs=8]")
@@ -292,33 +247,15 @@ def test_a_streamed_run_is_the_resident_one(tiny, reports, tmp_path, monkeypatch
         monkeypatch.setenv("LTLIB_REPORTS", str(tmp_path / name))
         monkeypatch.setenv("LTLIB_MEMORY", budget)
         run = runs.run(experiment)
-        stage = stages.store.read_json(run.folder / "run.json")["stages"][-1]
+        stage = read_json(run.folder / "run.json")["stages"][-1]
         folder = tmp_path / name / "runs" / "stages" / stage
         history = [line.split(",") for line in (folder / "history.csv").read_text().splitlines()]
         seconds = history[0].index("seconds")
         kept = [[value for i, value in enumerate(row) if i != seconds] for row in history]
-        found[name] = (kept, stages.store.read_tensors(folder / "weights.safetensors"))
+        found[name] = (kept, sealed.read_tensors(folder / "weights.safetensors"))
         said = [line for line in capfd.readouterr().err.splitlines() if "memory" in line]
         wanted = {"resident": [], "partly": ["test"], "streamed": ["train, test"]}[name]
         assert [line.rpartition(": ")[2] for line in said] == wanted
     for name in ("partly", "streamed"):
         assert found[name][0] == found["resident"][0]
         assert all(torch.equal(value, found["resident"][1][key]) for key, value in found[name][1].items())
-
-
-def test_a_gpu_is_told_to_compute_in_float32(monkeypatch):
-    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")  # put back afterwards
-    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
-    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    before = cudnn.benchmark, cudnn.deterministic, cudnn.conv.fp32_precision, matmul.fp32_precision
-    try:
-        cudnn.benchmark = True
-        accelerator.prepare(torch.device("cpu"))
-        assert cudnn.benchmark, "a training on the CPU changes nothing"
-        accelerator.prepare(torch.device("cuda"))
-        accelerator.prepare(torch.device("cuda"))
-        found = cudnn.benchmark, cudnn.deterministic, cudnn.conv.fp32_precision, matmul.fp32_precision
-        assert found == (False, True, "ieee", "ieee")
-        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
-    finally:
-        cudnn.benchmark, cudnn.deterministic, cudnn.conv.fp32_precision, matmul.fp32_precision = before

@@ -18,7 +18,7 @@ from ltlib.bench import runs as bench_runs
 from ltlib.errors import RunError, SettingError, UnknownName
 from ltlib.pages import declared
 from ltlib.runs import sweep
-from ltlib.training import stages
+from ltlib.training import evaluation
 
 CPU = torch.device("cpu")
 
@@ -40,7 +40,7 @@ def test_the_strong_arm_and_ours_have_equal_losses_for_the_same_draws():
     assert len(mine) == len(theirs) == math.ceil(1297 / 128)
     assert mine == pytest.approx(theirs, abs=1e-6)
     assert len(set(mine)) > 1
-    logits = stages.predict(network, loops.resident(work, CPU)[1])
+    logits = evaluation.predict(network, loops.resident(work, CPU)[1])
     torch.testing.assert_close(outcome.logits["last"], logits, atol=1e-5, rtol=0)
 
 
@@ -88,7 +88,7 @@ def test_the_peers_evaluation_is_the_share_of_each_class_that_is_right():
 
 def test_evaluations_happen_as_often_as_the_arm_says(monkeypatch):
     calls = {"peer": 0, "strong": 0, "ours": 0}
-    real_peer, real_predict, real_evaluate = peer.evaluate, stages.predict, stages.evaluate
+    real_peer, real_predict, real_evaluate = peer.evaluate, evaluation.predict, evaluation.evaluate
 
     def counting(name, real):
         def go(*args):
@@ -100,14 +100,13 @@ def test_evaluations_happen_as_often_as_the_arm_says(monkeypatch):
     monkeypatch.setattr(peer, "evaluate", counting("peer", real_peer))
     work = small().every(2, epochs=3)  # after epochs 2 and 3
     peer.train(work, CPU, 0)
-    monkeypatch.setattr(stages, "predict", counting("strong", real_predict))
+    monkeypatch.setattr(evaluation, "predict", counting("strong", real_predict))
     loops.strong(work, CPU)
-    monkeypatch.setattr(stages, "predict", real_predict)
-    monkeypatch.setattr(stages, "evaluate", counting("ours", real_evaluate))
+    monkeypatch.setattr(evaluation, "predict", real_predict)
+    monkeypatch.setattr(evaluation, "evaluate", counting("ours", real_evaluate))
     loops.ours(work, CPU)
     assert calls == {"peer": 2, "strong": 2, "ours": 2}
-    training, evaluation = workload.operations(1, 1, 1, work.epochs, 2)
-    assert (training, evaluation) == (6 * 3, 2 * 2)
+    assert workload.operations(1, 1, 1, work.epochs, 2) == (6 * 3, 2 * 2)
 
 
 def test_usual_settings_change_nothing_on_a_cpu():

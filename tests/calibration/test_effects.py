@@ -18,7 +18,7 @@ from ltlib.calibration import effects, posthoc
 from ltlib.errors import RunError
 from ltlib.experiment import Experiment
 from ltlib.runs import Predictions, Run
-from ltlib.training import stages
+from ltlib.training import evaluation, residents, stages
 
 GROUPS = {"head": [0, 1], "tail": [2, 3], "none": []}
 COUNTS = [60, 20, 6, 2]
@@ -94,12 +94,14 @@ def test_a_run_with_held_out_images(held: Experiment) -> None:
     run, data = runs.run(held), runs.load_data(held)
     assert data.validation is not None
     assert run.held_out is not None
-    images = stages.resident(data.validation, data, held.resolve(), torch.device("cpu"))
+    images = residents.resident(data.validation, data, held.resolve(), torch.device("cpu"))
     for selection in ("last", "selected"):
         found = run.held_out[selection]
         assert np.array_equal(found.targets, data.validation.targets)
         assert found.logits is not None
-        np.testing.assert_allclose(found.logits, stages.predict(run.network(selection), images), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            found.logits, evaluation.predict(run.network(selection), images), rtol=1e-5, atol=1e-6
+        )
         said = run.predictions[selection]
         expected = effects.before_and_after(
             said.logits,

@@ -17,7 +17,7 @@ from ltlib.errors import SettingError
 from ltlib.experiment import Experiment
 from ltlib.methods import METHODS, Stage, finishes
 from ltlib.runs import cost
-from ltlib.training import assembly, stages
+from ltlib.training import assembly, outcome, residents, stages
 
 TWO = Experiment(
     dataset="digits",
@@ -130,7 +130,7 @@ def features_of(exp: Experiment, weights: dict[str, Tensor]) -> tuple[Any, Tenso
     network.load_state_dict(weights)
     network.eval()
     place = torch.device("cpu")
-    train, test = (stages.resident(part, data, resolved, place) for part in (data.train, data.test))
+    train, test = (residents.resident(part, data, resolved, place) for part in (data.train, data.test))
     with torch.no_grad():
         return data, *(network.backbone(part.batch(torch.arange(len(part)))) for part in (train, test))
 
@@ -254,14 +254,14 @@ def test_a_second_process_takes_what_another_finished(folder: Path, monkeypatch:
     """Also where the stage's finish has put another classifier there: nothing is loaded into the network here."""
     trained("ncm", folder)
     seen: list[Path] = []  # the first look comes before the other process is done
-    real = stages._whole
+    real = outcome.whole
     last = folder / stage_ids("ncm")[1]
 
     def look(place: Path) -> bool:
         seen.extend([place] if place == last else [])
         return real(place) and not (place == last and len(seen) == 1)
 
-    monkeypatch.setattr(stages, "_whole", look)
+    monkeypatch.setattr(outcome, "whole", look)
     before = (last / "DONE").stat().st_mtime_ns
     weights, rows = trained("ncm", folder)
     assert (rows, len(seen)) == ([], 2)
@@ -287,20 +287,20 @@ def test_what_a_stage_says_reaches_its_steps(method: str, tmp_path: Path, monkey
     steps_made: list[dict[str, Any]] = []
     draws_made: list[dict[str, Any]] = []
     epochs_told: list[tuple[int, int]] = []
-    real_step, real_draws = stages.steps.EagerStep, stages.sampling.epoch_draws
+    real_step, real_draws = stages.steps.EagerStep, stages.epoch_draws
 
-    def step(network: Any, objective: Any, *given: Any, **settings: Any) -> Any:
+    def step(learning: Any, *given: Any, **settings: Any) -> Any:
         steps_made.append(settings)
-        told = objective.set_epoch
-        monkeypatch.setattr(objective, "set_epoch", lambda *e: (epochs_told.append(e), told(*e))[1])
-        return real_step(network, objective, *given, **settings)
+        told = learning.objective.set_epoch
+        monkeypatch.setattr(learning.objective, "set_epoch", lambda *e: (epochs_told.append(e), told(*e))[1])
+        return real_step(learning, *given, **settings)
 
     def draws(*given: Any, **settings: Any) -> Any:
         draws_made.append({"order": given[0], **settings})
         return real_draws(*given, **settings)
 
     monkeypatch.setattr(stages.steps, "EagerStep", step)
-    monkeypatch.setattr(stages.sampling, "epoch_draws", draws)
+    monkeypatch.setattr(stages, "epoch_draws", draws)
     trained(method, tmp_path)
     resolved = TWO.replace(method=method).resolve()
     trains = [(i, stage) for i, stage in enumerate(resolved.stages) if resolved.epochs(i)]

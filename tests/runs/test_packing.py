@@ -16,7 +16,7 @@ from ltlib import runs
 from ltlib.errors import RunError, SettingError
 from ltlib.experiment import Experiment
 from ltlib.runs import Run, packing, sweep
-from ltlib.training import stages
+from ltlib.training import accelerator
 from ltlib.training.loop import Stopped
 
 CPU = torch.device("cpu")
@@ -178,7 +178,7 @@ def test_packed_graphs_are_the_runs_alone(tiny: Experiment, tmp_path: Path, monk
     assert packed.failures == {}
     found = [numbers(packed.runs[experiment.run_id]) for experiment in together]
     monkeypatch.setenv("LTLIB_REPORTS", str(tmp_path / "alone"))
-    assert stages.device().type == "cuda"
+    assert accelerator.device().type == "cuda"
     for experiment, (history, tensors) in zip(together, found, strict=True):
         alone = numbers(runs.run(experiment))
         assert history == alone[0]

@@ -17,7 +17,7 @@ from ltlib import calibration, experiment, metrics, places, runs, sealed
 from ltlib.errors import DataError, LockedError, RunError
 from ltlib.experiment import Experiment
 from ltlib.runs import Run
-from ltlib.training import stages
+from ltlib.training import evaluation, residents, stages
 
 Snapshot = Callable[[Path], dict[str, tuple[bytes, int]]]
 COLUMNS = [
@@ -97,9 +97,9 @@ def test_a_changed_metric_needs_no_training(trained: Run, tiny: Experiment, monk
 
 def test_the_network_is_the_one_that_made_the_logits(trained: Run, tiny: Experiment) -> None:
     data = runs.load_data(tiny)
-    images = stages.resident(data.test, data, tiny.resolve(), torch.device("cpu"))
+    images = residents.resident(data.test, data, tiny.resolve(), torch.device("cpu"))
     for name in ("last", "selected"):
-        logits = stages.predict(trained.network(name), images).numpy()
+        logits = evaluation.predict(trained.network(name), images).numpy()
         stored = trained.predictions[name].logits
         assert stored is not None
         np.testing.assert_allclose(logits, stored, rtol=1e-5, atol=1e-6)

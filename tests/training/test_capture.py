@@ -10,6 +10,7 @@ import copy
 import itertools
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from ltlib import runs
 from ltlib.batches.draws import Draw
 from ltlib.errors import SettingError
 from ltlib.experiment import Experiment
-from ltlib.training import capture, loop, objectives, step_state, steps
+from ltlib.training import capture, loop, objectives, optimizers, step_state, steps
 from ltlib.training.capture import CapturedStep, StaticStep
 from ltlib.training.state import State
 
@@ -61,16 +62,17 @@ class Refuses(Repeats):
 
 def everything(step: steps.EagerStep) -> dict[str, Tensor]:
     """All that training changes."""
-    state = State(step.network, step.optimizer, step.meter, step.objective)
-    found = state.tensors()
-    return found | {f"buffer.{name}": value.clone() for name, value in step.objective.named_buffers()}
+    found = State(step.learner).tensors()
+    return found | {f"buffer.{name}": value.clone() for name, value in step.learner.objective.named_buffers()}
 
 
 def fuse(step: steps.EagerStep) -> None:
     """The optimizer that a network on CUDA gets: fused, its rates in tensors."""
-    groups = [{key: group[key] for key in ("params", "factor")} for group in step.optimizer.param_groups]
-    step.optimizer = torch.optim.SGD(groups, lr=0.1, momentum=0.9, weight_decay=2e-4, fused=True)
-    steps.rates_on_device(step.optimizer)
+    groups = [{key: group[key] for key in ("params", "factor")} for group in step.learner.optimizer.param_groups]
+    optimizer = torch.optim.SGD(groups, lr=0.1, momentum=0.9, weight_decay=2e-4, fused=True)
+    for group in optimizer.param_groups:
+        group["lr"] = torch.tensor(group["lr"])
+    step.learner = replace(step.learner, optimizer=optimizer)
 
 
 def train(step: steps.Step, objective: objectives.Objective, draws: list[Draw], epochs: int = 3) -> Tensor:
@@ -97,7 +99,7 @@ def test_recorded_steps_are_eager_ones_bit_for_bit(text: str, index: int, fused:
             fuse(eager)
         recorder = Repeats()
         step = CapturedStep(eager, recorder) if recorded else eager
-        losses_ = train(step, eager.objective, draws, epochs=7 if fused else 3)
+        losses_ = train(step, eager.learner.objective, draws, epochs=7 if fused else 3)
         assert len(losses_) > 20 or not fused
         results.append((losses_, everything(eager)))
         if recorded:
@@ -118,7 +120,7 @@ def test_rates_in_tensors_record_once() -> None:
         if fused:
             fuse(eager)
         step = CapturedStep(eager, Repeats())
-        train(step, eager.objective, draws)
+        train(step, eager.learner.objective, draws)
         assert step.recordings == expected
 
 
@@ -129,14 +131,14 @@ def test_rates_in_tensors_are_not_read_by_the_host() -> None:
     with Watch() as watch:
         eager(draws[0], 0.05)
     assert watch.waits == []
-    assert [float(group["lr"]) for group in eager.optimizer.param_groups] == pytest.approx([0.05, 0.05])
+    assert [float(group["lr"]) for group in eager.learner.optimizer.param_groups] == pytest.approx([0.05, 0.05])
 
 
 def test_a_body_alone_is_one_step_and_counts_itself() -> None:
     _, _, eager, draws = made("cutmix")
     other = copy.deepcopy(eager)
     static = StaticStep(eager, draws[0])
-    steps.set_rates(eager.optimizer, 0.1)
+    optimizers.set_rates(eager.learner.optimizer, 0.1)
     found = static.run(draws[0], static.body)
     assert torch.equal(found, other(draws[0], 0.1))
     assert static.row.item() == draws[0].steps
@@ -198,10 +200,10 @@ def test_the_attempt_itself_changes_nothing() -> None:
         static.load(draws[0])
         static.body()
         assert any(not torch.equal(before[name], value) for name, value in everything(eager).items())
-        kept.put_back(momentum=True)
+        kept.put_back(keep_new=True)
         same(everything(eager), before)
         assert step_state.frozen(eager) == places
-        assert all(module.training for module in eager.objective.modules())
+        assert all(module.training for module in eager.learner.objective.modules())
 
 
 def test_a_restored_training_is_recorded_anew() -> None:
@@ -210,10 +212,10 @@ def test_a_restored_training_is_recorded_anew() -> None:
     step = CapturedStep(eager, Repeats())
     for each in (step, other):
         each(draws[0], 0.1)
-    saved = State(eager.network, eager.optimizer, eager.meter).snapshot()
+    saved = State(eager.learner).snapshot()
     step(draws[0], 0.1)
     before = step.recordings
-    State(eager.network, eager.optimizer, eager.meter).restore(*copy.deepcopy(saved))
+    State(eager.learner).restore(*copy.deepcopy(saved))
     assert torch.equal(step(draws[0], 0.1), other(draws[0], 0.1))
     assert step.recordings == before + 1, "the momentum lies elsewhere"
     assert step.recorder.renewed == 1  # type: ignore[attr-defined]
@@ -227,7 +229,7 @@ def test_what_python_reads_is_not_frozen() -> None:
     step(draws[0], 0.1)
     step(draws[0], 0.1)
     assert step.recordings == 1
-    loss: Any = eager.objective.loss
+    loss: Any = eager.learner.objective.loss
     loss.gamma = 3.0
     step(draws[0], 0.1)
     assert step.recordings == 2
@@ -252,9 +254,11 @@ def test_what_is_known_to_need_the_host_is_not_tried() -> None:
         return step.refusal
 
     assert "streamed" in refused(_host)
-    assert "CrossEntropy needs the host" in refused(lambda eager: setattr(eager.objective.loss, "capturable", False))
+    assert "CrossEntropy needs the host" in refused(
+        lambda eager: setattr(eager.learner.objective.loss, "capturable", False)
+    )
     assert "Dropout draws random numbers" in refused(
-        lambda eager: eager.network.backbone.register_module("drop", torch.nn.Dropout(0.1))
+        lambda eager: eager.learner.network.backbone.register_module("drop", torch.nn.Dropout(0.1))
     )
     _, network, eager, _ = made("ce")
     network.backbone.register_module("drop", torch.nn.Dropout(0.0))

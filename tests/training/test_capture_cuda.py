@@ -99,11 +99,11 @@ def test_graphs_train_as_eager_steps_do(text: str, index: int, precision: str) -
         _, _, eager, draws = made(text, index, device)
         eager.precision = precision
         step = CapturedStep(eager, capture.CudaRecorder(device)) if recorded else eager
-        train(step, eager.objective, draws, 1)
-        train(step, eager.objective, draws, 1)
+        train(step, eager.learner.objective, draws, 1)
+        train(step, eager.learner.objective, draws, 1)
         found = []
         for epoch in range(3, 8):
-            eager.objective.set_epoch(epoch, 16)
+            eager.learner.objective.set_epoch(epoch, 16)
             torch.cuda.set_sync_debug_mode("error")
             try:
                 found += [step(draw, 0.05 / epoch) for draw in draws]

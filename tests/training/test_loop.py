@@ -18,9 +18,9 @@ from ltlib.batches import augment
 from ltlib.batches.draws import SAMPLERS, Draw, epoch_draws
 from ltlib.batches.resident import Resident
 from ltlib.errors import DivergedError
-from ltlib.training import assembly, loop, objectives, stages, steps
-from ltlib.training.loop import Outcome, Stopped
-from ltlib.training.meters import Meter
+from ltlib.training import assembly, evaluation, learner, loop, objectives, optimizers, stages, steps
+from ltlib.training.loop import Stopped
+from ltlib.training.outcome import Trained
 
 CLASSES, IMAGES = 4, 48
 COUNTS = [24, 12, 8, 4]
@@ -58,17 +58,8 @@ class Training:
         self.network = assembly.build(what, CLASSES)
         self.objective = objectives.create(self.stage, COUNTS)
         self.mixing = None if self.stage.mix is None else mixing.create(self.stage.mix)
-        self.optimizer = steps.optimizer(self.network, self.recipe, self.stage.lr)
-        self.meter = Meter()
-        self.step: Any = steps.EagerStep(
-            self.network,
-            self.objective,
-            self.optimizer,
-            self.data,
-            self.meter,
-            mixing=self.mixing,
-            class_counts=torch.tensor(COUNTS),
-        )
+        self.learner = learner.create(self.network, self.objective, self.recipe, self.stage.lr)
+        self.step: Any = steps.EagerStep(self.learner, self.data, mixing=self.mixing, class_counts=torch.tensor(COUNTS))
         self.evaluations = 0
 
     def draws(self, epoch: int) -> list[Draw]:
@@ -90,7 +81,7 @@ class Training:
 
     def evaluate(self) -> tuple[dict[str, float], Tensor | None]:
         self.evaluations += 1
-        return stages.evaluate(self.network, self.objective, {"test": self.test}, "float32")
+        return evaluation.evaluate(self.network, self.objective, {"test": self.test}, "float32")
 
     def fit(
         self,
@@ -98,12 +89,10 @@ class Training:
         *,
         stop: Callable[[], bool] = lambda: False,
         report: Callable[[Mapping[str, float]], None] = lambda row: None,
-    ) -> Outcome:
+    ) -> Trained:
         return loop.fit(
-            self.network,
-            self.optimizer,
+            self.learner,
             self.step,
-            self.meter,
             self.draws,
             self.recipe,
             self.recipe.epochs,
@@ -112,21 +101,18 @@ class Training:
             selection=self.recipe.selection if self.stage.loss is not None else "last",
             report=report,
             stop=stop,
-            new_epoch=lambda epoch: self.objective.set_epoch(epoch, self.recipe.epochs),
             before_epoch=lambda: stages.train_mode(self.network, self.stage),
-            objective=self.objective,
         )
 
 
-def whole(made: Training, outcome: Outcome, memory: Memory) -> dict[str, Any]:
-    """Everything but the seconds: history, logits, selected weights, network, statistics, momentum, saved state."""
+def whole(made: Training, outcome: Trained, memory: Memory) -> dict[str, Any]:
+    """All but the seconds: history, logits, selected weights, network, statistics, optimizer's state, saved state."""
     state: dict[str, Any] = {"history": [without_seconds(row) for row in outcome.history], "epochs": outcome.epochs}
     state |= {f"logits.{name}": value for name, value in outcome.logits.items()}
     state |= {f"selected.{name}": value for name, value in (outcome.weights or {}).items()}
     state |= {f"network.{name}": value.clone() for name, value in made.network.state_dict().items()}
-    for i, parameter in enumerate(made.network.parameters()):
-        found = made.optimizer.state.get(parameter, {}).get("momentum_buffer")
-        state[f"momentum.{i}"] = None if found is None else found.clone()
+    optimizer = optimizers.named_state(made.learner.optimizer)
+    state |= {f"optimizer.{name}": value.clone() for name, value in optimizer.items()}
     values, tensors = memory.saved[-1]
     values = {key: value for key, value in values.items() if key not in ("seconds", "history")}
     return state | {"saved.values": values} | {f"saved.{name}": value for name, value in tensors.items()}
@@ -180,8 +166,8 @@ SETTINGS = ["epochs=3;selection=best_test_loss", "epochs=3;nesterov=true;evaluat
 def test_stopped_and_resumed_equals_run_through(monkeypatch: pytest.MonkeyPatch, method: str, recipe: str) -> None:
     monkeypatch.setattr(loop, "_chunks", one_step_chunks)  # a question about stopping after every step
     expected = run_through(recipe, method)
-    assert any(value is not None for name, value in expected.items() if name.startswith("momentum."))
-    assert "saved.momentum.0" in expected
+    assert any(value is not None for name, value in expected.items() if name.startswith("optimizer."))
+    assert "saved.optimizer.0.momentum_buffer" in expected
     per_epoch = IMAGES // 8 + 1  # a question after each step and after the epoch
     for places in (
         {1},
@@ -261,7 +247,7 @@ def test_chunks_cover_every_step_once_in_order() -> None:
             assert all(chunk.views["dy"].shape[0] == chunk.steps for chunk in found)
 
 
-@pytest.mark.parametrize("left_out", ["momentum", "meter", "network", "logits", "best"])
+@pytest.mark.parametrize("left_out", ["optimizer", "meter", "network", "logits", "best"])
 def test_a_state_without_a_part_would_be_noticed(monkeypatch: pytest.MonkeyPatch, left_out: str) -> None:
     """The comparison above sees what it claims to see: leaving anything out of a checkpoint makes it fail."""
     monkeypatch.setattr(loop, "_chunks", one_step_chunks)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from ltlib import models, runs, sealed
+from ltlib import runs, sealed
 from ltlib.errors import RunError
 from ltlib.experiment import Experiment
 from ltlib.training import assembly, stages
@@ -136,25 +135,3 @@ def test_the_initial_weights_depend_on_the_seed_alone(two: Experiment) -> None:
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["classifier.weight"], other["classifier.weight"])
     assert all(torch.equal(first[name], plain[name]) for name in plain), "methods start from the same weights"
-
-
-def test_predictions_do_not_depend_on_the_batch(two: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = runs.load_data(two)
-    resolved = two.resolve()
-    network = models.create("resnet8", 10)
-    images = stages.resident(data.test, data, resolved, torch.device("cpu"))
-    expected = stages.predict(network, images)
-    monkeypatch.setitem(stages.EVALUATION_BATCH, "cpu", 7)
-    torch.testing.assert_close(stages.predict(network, images), expected, rtol=1e-5, atol=1e-6)
-    assert expected.shape == (len(data.test), 10)
-    assert not network.training
-
-
-def test_history_csv_keeps_every_digit_and_leaves_out_what_is_missing() -> None:
-    rows = [{"epoch": 1, "train_loss": 0.1 + 0.2}, {"epoch": 2, "train_loss": math.nan, "test_loss": 1 / 3}]
-    assert stages.history_csv(rows) == ("epoch,train_loss,test_loss\n1,0.30000000000000004,\n2,,0.3333333333333333\n")
-
-
-def test_device_is_named_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LTLIB_DEVICE", "meta")
-    assert stages.device().type == "meta"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,8 +17,7 @@ from ltlib.batches import augment
 from ltlib.batches.draws import SAMPLERS, Draw, epoch_draws, spec
 from ltlib.batches.resident import Resident
 from ltlib.methods import METHODS, Stage
-from ltlib.training import assembly, objectives, stages, steps
-from ltlib.training.meters import Meter
+from ltlib.training import assembly, learner, objectives, optimizers, stages, steps
 
 WAITS = (
     *("_local_scalar_dense", "nonzero", "masked_select", "item", "is_nonzero", "equal", "_to_cpu", "_unique2"),
@@ -70,11 +70,8 @@ def made(
     objective = objectives.create(stage, counts).to(device)
     mixes = None if stage.mix is None else mixing.create(stage.mix)
     step = steps.EagerStep(
-        network,
-        objective,
-        steps.optimizer(network, recipe, stage.lr),
+        learner.create(network, objective, recipe, stage.lr),
         data,
-        Meter(device),
         mixing=mixes,
         class_counts=torch.tensor(counts),
         max_norm=stage.max_norm,
@@ -151,8 +148,8 @@ def test_the_meter_counts_what_was_trained_on() -> None:
     _, _, step, draws = made("ce")
     losses = torch.cat([step(draw, 0.0) for draw in draws])
     sizes = torch.tensor([16.0, 16.0, 8.0])
-    assert step.meter.sums[0] == 40
-    assert step.meter.result()["loss"] == pytest.approx(float((losses * sizes).sum() / 40), rel=1e-6)
+    assert step.learner.meter.sums[0] == 40
+    assert step.learner.meter.result()["loss"] == pytest.approx(float((losses * sizes).sum() / 40), rel=1e-6)
 
 
 def test_a_linear_probe_changes_the_classifier_only() -> None:
@@ -168,8 +165,8 @@ def test_a_linear_probe_changes_the_classifier_only() -> None:
 
 def test_factors_scale_the_learning_rate_of_their_part() -> None:
     _, network, step, _ = made("ce")
-    optimizer = steps.optimizer(network, recipes.create("ldam"), {"backbone": 0.0, "classifier": 0.5})
-    step.optimizer = optimizer
+    optimizer = optimizers.create(network, recipes.create("ldam"), {"backbone": 0.0, "classifier": 0.5})
+    step.learner = replace(step.learner, optimizer=optimizer)
     before = {name: value.clone() for name, value in network.named_parameters()}
     step(made("ce")[3][0], 0.2)
     assert [group["lr"] for group in optimizer.param_groups] == [0.0, 0.1]
@@ -198,7 +195,7 @@ def test_mixed_labels_reach_the_loss_with_each_samples_share(name: str) -> None:
     assert batch.partner_targets is not None
     assert batch.share is not None
     assert stage.loss is not None
-    value, logits = step.objective(network, batch)
+    value, logits = step.learner.objective(network, batch)
     assert logits is not None
     counts = torch.tensor([16.0, 12.0, 8.0, 4.0])
     shifted = logits + counts.log() if "balanced" in stage.loss.name else logits
@@ -293,8 +290,8 @@ def test_two_branches_by_hand() -> None:
     assert batch.second_images is not None
     network.eval()
     for epoch, alpha in ((1, 1.0), (9, 0.75), (16, 1 - (15 / 16) ** 2)):
-        step.objective.set_epoch(epoch, 16)
-        value, logits = step.objective(network, batch)
+        step.learner.objective.set_epoch(epoch, 16)
+        value, logits = step.learner.objective(network, batch)
         assert logits is not None
         conventional = network.backbone.branch(batch.images, "conventional")  # type: ignore[operator]
         rebalancing = network.backbone.branch(batch.second_images, "rebalancing")  # type: ignore[operator]
@@ -309,7 +306,7 @@ def test_residual_branches_by_hand() -> None:
     _, network, step, draws = made("reslt[beta=0.7]")
     batch = step.batch(draws[0], 0)
     network.eval()
-    value, logits = step.objective(network, batch)
+    value, logits = step.learner.objective(network, batch)
     each = network.branch_logits(batch.images)  # type: ignore[operator]
     terms = []
     for i, y in enumerate(batch.targets.tolist()):  # of 4 classes 0 is head, 1 and 2 medium, 3 tail
@@ -328,7 +325,7 @@ def test_noise_reaches_the_loss_and_nothing_else_does() -> None:
     assert torch.equal(batch.noise, draws[0].noise[1])  # type: ignore[arg-type]
     assert draws[0].noise.shape == (2, 16, 4)
     assert 0.4 < float(draws[0].noise.mean()) < 0.6
-    value, logits = step.objective(network, batch)
+    value, logits = step.learner.objective(network, batch)
     loss = losses.create("equalization[threshold=0.35]", [16, 12, 8, 4])
     torch.testing.assert_close(value, loss(logits, batch.targets, batch.noise))
     assert float(value.detach()) != float(loss(logits, batch.targets, 1 - batch.noise).detach())  # type: ignore[operator]
@@ -357,8 +354,8 @@ def test_the_classifiers_rows_stay_under_the_cap_after_every_step() -> None:
 def test_scales_have_a_rate_of_their_own() -> None:
     stage, network, step, _ = made("mislas[lr=0.2]", 1)
     assert stage.lr == {"classifier": 0.2, "scales": 1.0}
-    rates = {id(p): group["factor"] for group in step.optimizer.param_groups for p in group["params"]}
+    rates = {id(p): group["factor"] for group in step.learner.optimizer.param_groups for p in group["params"]}
     scaled: Any = network.classifier
     assert rates == {id(scaled.scales): 1.0, id(scaled.linear.weight): 0.2, id(scaled.linear.bias): 0.2}
     _, network, step, _ = made("lws", 1)
-    assert [len(group["params"]) for group in step.optimizer.param_groups] == [1]
+    assert [len(group["params"]) for group in step.learner.optimizer.param_groups] == [1]

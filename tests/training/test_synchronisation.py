@@ -22,11 +22,11 @@ def test_an_epoch_moves_no_tensor_and_changes_no_plain_number(text: str, index: 
     _, _, eager, draws = made(text, index)
     eager(draws[0], 0.1)
     before, values = step_state.frozen(eager)[2], everything(eager)
-    places = {name: value.data_ptr() for name, value in eager.objective.named_buffers()}
+    places = {name: value.data_ptr() for name, value in eager.learner.objective.named_buffers()}
     for epoch in (1, 2, 9, 16):
-        eager.objective.set_epoch(epoch, 16)
+        eager.learner.objective.set_epoch(epoch, 16)
         assert step_state.frozen(eager)[2] == before
-        assert {name: value.data_ptr() for name, value in eager.objective.named_buffers()} == places
+        assert {name: value.data_ptr() for name, value in eager.learner.objective.named_buffers()} == places
     if text in ("bbn", "ldam_drw"):
         changed = everything(eager)
         assert any(not torch.equal(values[name], value) for name, value in changed.items())
@@ -90,7 +90,7 @@ def test_an_epoch_of_training_waits_a_fixed_number_of_times(text: str, index: in
     """Never in its steps, however many; at its end as often as `EPOCH_END` says."""
     waits = {}
     for longer in (1, 4):
-        _, network, eager, draws = made(text, index)
+        _, _, eager, draws = made(text, index)
         step: steps.Step = CapturedStep(eager, Repeats()) if recorded else eager
         for draw in draws:
             step(draw, 0.1)
@@ -105,17 +105,14 @@ def test_an_epoch_of_training_waits_a_fixed_number_of_times(text: str, index: in
 
         with Watch() as whole:
             loop.fit(
-                network,
-                eager.optimizer,
+                eager.learner,
                 watched,
-                eager.meter,
                 {1: many}.__getitem__,
                 recipes.create("convergent[patience=0]"),
                 1,
                 evaluate=lambda: ({}, None),
                 checkpoint=Nowhere(),
                 selection="last",
-                objective=eager.objective,
             )
         assert inside == []
         waits[longer] = whole.waits

@@ -1,19 +1,15 @@
-"""Training settings by name: what a document's code or the field's standard says about everything but the method.
-
-A recipe's numbers can be changed in brackets, ``ldam[epochs=100;lr=0.05]``; the changed values are part of a run's
-identity. Milestones are shares of the epochs, so a schedule scales when the epochs change.
-"""
+"""A recipe: everything a training needs besides data, network and method, checked where it is made."""
 
 from __future__ import annotations
 
-import inspect
 import math
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ltlib.batches import augment
 from ltlib.errors import SettingError
-from ltlib.registry import Registry, Spec, Value
+from ltlib.recipes.optimizers import OPTIMIZERS
+from ltlib.registry import Spec, Value, parse
 
 SELECTIONS = ("last", "best_validation_loss", "best_test_loss", "best_test_accuracy")
 PRECISIONS = ("float32", "bf16")
@@ -26,8 +22,11 @@ class Recipe:
     Attributes:
         epochs: Epochs of a stage whose share is 1.
         batch_size: Images a step; a last batch of one image is dropped, any other short batch is used.
-        lr: Peak learning rate of SGD.
-        momentum, nesterov, weight_decay: SGD's; the decay covers every trained parameter, as in the reference codes.
+        optimizer: One of `OPTIMIZERS`, with its settings in brackets: ``sgd``, ``adam[beta1=0.8]``. Kept with every
+            setting filled in; ``sgd`` without brackets, because its settings are the next two fields.
+        lr: Peak learning rate.
+        momentum, nesterov: Of ``sgd``; no other optimizer reads them.
+        weight_decay: Covers every trained parameter, as in the reference codes; how it acts is the optimizer's.
         schedule: ``step``, ``cosine`` or ``constant``, set at the start of each epoch.
         milestones: For ``step``: shares of the epochs after which the rate is multiplied by `decay`.
         decay: That factor.
@@ -61,6 +60,7 @@ class Recipe:
     patience: int = 0
     precision: str = "float32"
     evaluate_every: int = 1
+    optimizer: str = "sgd"
     method_defaults: tuple[tuple[str, str, Value], ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
@@ -86,12 +86,9 @@ class Recipe:
             value = getattr(self, name)
             if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
                 raise SettingError(f"recipe setting {name} must be a positive number, not {value!r}")
-        if not (0 <= self.momentum < 1 and self.weight_decay >= 0):
-            raise SettingError(
-                f"momentum {self.momentum} must be in [0, 1) and weight decay {self.weight_decay} not negative"
-            )
-        if self.nesterov and not self.momentum:
-            raise SettingError("recipe setting nesterov needs a momentum above 0")
+        if not self.weight_decay >= 0:
+            raise SettingError(f"recipe setting weight_decay must not be negative, not {self.weight_decay!r}")
+        self._settle_optimizer()
         if self.warmup_start < 0:
             raise SettingError(f"recipe setting warmup_start must not be negative, not {self.warmup_start!r}")
         for name, known in (
@@ -105,15 +102,39 @@ class Recipe:
                     f"recipe setting {name} must be one of {', '.join(known)}, not {getattr(self, name)!r}"
                 )
 
+    def _settle_optimizer(self) -> None:
+        """Refuse an optimizer that cannot be meant, and write one that can in its one spelling."""
+        spec = self.optimizer_spec
+        OPTIMIZERS.create(spec)  # refuses values outside their range
+        if spec.name == "sgd":
+            changes = {"optimizer": "sgd"} | dict(spec.settings)
+        elif (self.momentum, self.nesterov) == (Recipe.momentum, Recipe.nesterov):
+            changes = {"optimizer": str(spec)}
+        else:
+            raise SettingError(f"recipe settings momentum and nesterov are sgd's; {spec.name} does not read them")
+        for name, value in changes.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def optimizer_spec(self) -> Spec:
+        """The optimizer with all its settings; those of ``sgd`` that its brackets do not give are the recipe's."""
+        text = str(self.optimizer)
+        plain = OPTIMIZERS.get(parse(text)[0]).name == "sgd"
+        own: dict[str, Value] = {"momentum": self.momentum, "nesterov": self.nesterov} if plain else {}
+        return OPTIMIZERS.spec(text, **own)
+
     def identity(self) -> dict[str, Any]:
         """What identifies a run: the values, not the name.
 
         Values that are this class's defaults are left out, so that a field added later changes no older identity. For
         the same reason a default here is never changed: a recipe says its own value instead. Precision is left to the
-        experiment.
+        experiment. An optimizer other than the first version of ``sgd`` comes with its version.
         """
         skip = ("precision", "method_defaults")
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in skip}
+        optimizer = self.optimizer_spec
+        if (optimizer.name, optimizer.version) != ("sgd", 1):
+            values["optimizer"] = optimizer.identity()
         return {f.name: values[f.name] for f in fields(self) if f.name in values and values[f.name] != f.default}
 
     def learning_rate(self, epoch: int, epochs: int) -> float:
@@ -132,86 +153,3 @@ class Recipe:
         # LDAM-DRW's code: the rate falls in the first epoch after the milestone (161 of 200 for 0.8)
         passed = sum(epoch > round(share * epochs) for share in self.milestones)
         return self.lr * self.decay**passed
-
-
-RECIPES = Registry[Recipe]("recipe")
-
-
-def _register(name: str, summary: str, source: str, **values) -> None:
-    base = Recipe(**values)
-
-    def build(**settings) -> Recipe:
-        return replace(base, **settings)
-
-    own = [f.name for f in fields(Recipe) if f.name != "method_defaults"]
-    build.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=getattr(base, key)) for key in own]
-    )
-    RECIPES.register(name, source=source, summary=summary)(build)
-
-
-_register(
-    "ldam",
-    "The field's standard for long-tailed CIFAR: 200 epochs, steps at 160 and 180, warm-up of 5, last epoch.",
-    "Cao et al. 2019, LDAM-DRW cifar_train.py, which evaluates every epoch and reports the best one on the test set",
-    evaluate_every=10,  # with every epoch evaluated that is a quarter of all operations
-)
-_register(
-    "awabs",
-    "The `awabs` document's: as `ldam`, whose protocol it follows, but each step divides the rate by 10.",
-    "awabs section 4.1.2; epochs, rate, batch size, weight decay and warm-up, which it does not state, from Cao et al.",
-    decay=0.1,
-)
-_CONVERGENT = {
-    "epochs": 100,
-    "batch_size": 32,
-    "weight_decay": 1e-4,
-    "milestones": (7.0, 8.0, 9.0),
-    "decay": 0.1,
-    "warmup_epochs": 0,
-    "augmentation": ("flip", "vflip", "rotate10"),
-    "normalise": "unit_twice",
-    "selection": "best_test_loss",
-    "patience": 10,
-}
-
-
-def _convergent_defaults(classifier_input: str) -> tuple[tuple[str, str, Value], ...]:
-    return (
-        ("focal", "gamma", 2.0),
-        ("focal", "alpha", "inverse_frequency"),
-        ("supcon_ce", "classifier_input", classifier_input),
-        ("simclr_ce", "classifier_input", classifier_input),
-    )
-
-
-_register(
-    "convergent",
-    "The `convergent` author's public code: batch 32, flips and rotation, best test loss, patience 10.",
-    "github.com/Bish-Soli/MQP, March 2024",
-    **_CONVERGENT,
-    method_defaults=_convergent_defaults("projection"),
-)
-_register(
-    "convergent_text",
-    "The `convergent` report's text where it differs from the code: warm-up, crop, mean / std, classifier on features.",
-    "convergent sections 5.4 and 5.7",
-    **_CONVERGENT
-    | {"warmup_epochs": 10, "warmup_start": 0.01, "augmentation": ("crop4", "flip"), "normalise": "mean_std"},
-    method_defaults=_convergent_defaults("features"),
-)
-
-
-def spec(text: str | Spec) -> Spec:
-    """Parse a recipe's text; see `Registry.spec`."""
-    return RECIPES.spec(text)
-
-
-def create(text: str | Spec) -> Recipe:
-    """The recipe of that text, e.g. ``ldam`` or ``ldam[epochs=100]``.
-
-    Raises:
-        UnknownName: Unknown recipe or setting.
-        SettingError: A value outside its range.
-    """
-    return RECIPES.create(text)

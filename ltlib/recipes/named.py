@@ -1,0 +1,91 @@
+"""The recipes that have a name: the documents' and the field's standard."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import fields, replace
+
+from ltlib.recipes.recipe import Recipe
+from ltlib.registry import Registry, Spec, Value
+
+RECIPES = Registry[Recipe]("recipe")
+
+
+def _register(name: str, summary: str, source: str, **values) -> None:
+    base = Recipe(**values)
+
+    def build(**settings) -> Recipe:
+        return replace(base, **settings)
+
+    own = [f.name for f in fields(Recipe) if f.name != "method_defaults"]
+    build.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=getattr(base, key)) for key in own]
+    )
+    RECIPES.register(name, source=source, summary=summary)(build)
+
+
+_register(
+    "ldam",
+    "The field's standard for long-tailed CIFAR: 200 epochs, steps at 160 and 180, warm-up of 5, last epoch.",
+    "Cao et al. 2019, LDAM-DRW cifar_train.py, which evaluates every epoch and reports the best one on the test set",
+    evaluate_every=10,  # with every epoch evaluated that is a quarter of all operations
+)
+_register(
+    "awabs",
+    "The `awabs` document's: as `ldam`, whose protocol it follows, but each step divides the rate by 10.",
+    "awabs section 4.1.2; epochs, rate, batch size, weight decay and warm-up, which it does not state, from Cao et al.",
+    decay=0.1,
+)
+_CONVERGENT = {
+    "epochs": 100,
+    "batch_size": 32,
+    "weight_decay": 1e-4,
+    "milestones": (7.0, 8.0, 9.0),
+    "decay": 0.1,
+    "warmup_epochs": 0,
+    "augmentation": ("flip", "vflip", "rotate10"),
+    "normalise": "unit_twice",
+    "selection": "best_test_loss",
+    "patience": 10,
+}
+
+
+def _convergent_defaults(classifier_input: str) -> tuple[tuple[str, str, Value], ...]:
+    return (
+        ("focal", "gamma", 2.0),
+        ("focal", "alpha", "inverse_frequency"),
+        ("supcon_ce", "classifier_input", classifier_input),
+        ("simclr_ce", "classifier_input", classifier_input),
+    )
+
+
+_register(
+    "convergent",
+    "The `convergent` author's public code: batch 32, flips and rotation, best test loss, patience 10.",
+    "github.com/Bish-Soli/MQP, March 2024",
+    **_CONVERGENT,
+    method_defaults=_convergent_defaults("projection"),
+)
+_register(
+    "convergent_text",
+    "The `convergent` report's text where it differs from the code: warm-up, crop, mean / std, classifier on features.",
+    "convergent sections 5.4 and 5.7",
+    **_CONVERGENT
+    | {"warmup_epochs": 10, "warmup_start": 0.01, "augmentation": ("crop4", "flip"), "normalise": "mean_std"},
+    method_defaults=_convergent_defaults("features"),
+)
+
+
+def spec(text: str | Spec) -> Spec:
+    """Parse a recipe's text; see `Registry.spec`."""
+    return RECIPES.spec(text)
+
+
+def create(text: str | Spec) -> Recipe:
+    """The recipe of that text, e.g. ``ldam`` or ``ldam[epochs=100]``.
+
+    Raises:
+        UnknownName: Unknown recipe or setting.
+        SettingError: A value outside its range.
+    """
+    return RECIPES.create(text)
