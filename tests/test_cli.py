@@ -186,7 +186,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(reports: Path, capsys: pyt
 
 
 def test_paper_without_a_gpu_needs_force(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(cli, "say", lambda line: None)
+    monkeypatch.setattr("ltlib.cli.reproduce.say", lambda line: None)
     monkeypatch.setattr("ltlib.datasets.available", lambda name: True)
     assert cli.main(["reproduce", "--profile=paper", "--grid", "convergent/1"]) == 2
     assert "add --force" in capsys.readouterr().err
@@ -202,6 +202,7 @@ def test_a_grid_of_finished_runs_is_done_and_gets_its_records(
     made = record.stat().st_mtime_ns
     assert cli.main(["reproduce", "--profile=laptop", "--grid", "convergent/1"]) == 0
     assert record.stat().st_mtime_ns == made
+    assert tiny.run_id in (reports / "laptop" / "results.csv").read_text()
     assert runs.verify() == []
 
 

@@ -1,0 +1,59 @@
+"""The command line: ``ltlib reproduce | train | list | status | verify | data | notebooks | bench``.
+
+Each command is a frozen dataclass; its fields are the flags. A mistake of the user's ends in one sentence and an exit
+code that is not 0; ``--debug`` shows the traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tyro
+
+from ltlib.cli.checks import Data, Notebooks, Status, Verify
+from ltlib.cli.lists import List
+from ltlib.cli.measure import Bench
+from ltlib.cli.reproduce import Reproduce
+from ltlib.cli.train import Train
+from ltlib.errors import LtlibError
+
+_COMMANDS: dict[str, Callable[..., Any]] = {
+    "reproduce": Reproduce,
+    "train": Train,
+    "list": List,
+    "status": Status,
+    "verify": Verify,
+    "data": Data,
+    "notebooks": Notebooks,
+    "bench": Bench,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    given = [argument for argument in given if argument != "--debug"]
+    try:
+        command = tyro.extras.subcommand_cli_from_dict(
+            _COMMANDS,
+            prog="ltlib",
+            description="A reproducible workbook on long-tailed image recognition.",
+            args=given,
+            config=(tyro.conf.FlagCreatePairsOff,),
+        )
+        return command.run()
+    except LtlibError as error:
+        if debug:
+            raise
+        print(f"ltlib: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("ltlib: stopped; what is finished is kept, the same command goes on from there", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0

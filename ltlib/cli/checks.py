@@ -1,0 +1,113 @@
+"""``ltlib status | verify | data | notebooks``: how things stand, and whether they are whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import tyro
+
+from ltlib.cli.lists import image_sets
+from ltlib.cli.saying import say
+from ltlib.errors import DataError, IncompleteError, SettingError
+
+
+@dataclass(frozen=True)
+class Status:
+    """Say which pages are fresh, stale, failed or missing, and which runs are there."""
+
+    profile: str = "quick"
+
+    def run(self) -> int:
+        from ltlib import profiles
+        from ltlib.pages import chain, declared, freshness
+        from ltlib.runs import plan
+
+        profiles.get(self.profile)
+        pages = chain.in_order(declared.all_pages())
+        for page in pages:
+            state = freshness.state(page, self.profile)
+            say(f"{state.state:8} {page.id}" + (f"  ({state.reason})" if state.reason else ""))
+        say(plan.make(self.profile, [name for page in pages for name in page.grids]).text())
+        return 0
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Read every finished run again: digests, identities, fingerprints of the images."""
+
+    def run(self) -> int:
+        from ltlib import runs
+
+        wrong = runs.verify()
+        for line in wrong:
+            say(line)
+        if wrong:
+            raise IncompleteError(
+                f"{len(wrong)} problems; delete what is named and run ltlib reproduce to make it again"
+            )
+        say(f"{len(runs.finished())} runs, nothing wrong")
+        return 0
+
+
+@dataclass(frozen=True)
+class Data:
+    """Show, download or verify image sets.
+
+    Attributes:
+        action: list what is here, download a set, or verify one (reads every file).
+        name: The set.
+    """
+
+    action: Annotated[Literal["list", "download", "verify"], tyro.conf.Positional] = "list"
+    name: Annotated[str | None, tyro.conf.Positional] = None
+
+    def run(self) -> int:
+        from ltlib import datasets
+
+        if self.action == "list":
+            for line in image_sets():
+                say(line)
+            return 0
+        if self.name is None:
+            raise SettingError(f"say which set to {self.action}: {', '.join(datasets.names())}")
+        if self.action == "download":
+            datasets.fetch(self.name)
+        wrong = datasets.verify(self.name)
+        for line in wrong:
+            say(line)
+        if wrong:
+            raise DataError(
+                f"{len(wrong)} files of {self.name} are damaged; ltlib data download {self.name} repairs them"
+            )
+        source = datasets.read(self.name)
+        classes = datasets.info(self.name).num_classes
+        say(f"{self.name}: {len(source.train):,} training and {len(source.test):,} test images, {classes} classes")
+        return 0
+
+
+@dataclass(frozen=True)
+class Notebooks:
+    """Check the notebooks' form, or write it (canonical: no outputs, readable cell ids, made header)."""
+
+    action: Annotated[Literal["check", "format"], tyro.conf.Positional] = "check"
+
+    def run(self) -> int:
+        from ltlib import places
+        from ltlib.pages import canonical
+
+        folder = places.notebooks_folder()
+        if folder is None:
+            raise SettingError("there is no notebooks folder here; run this in a checkout")
+        paths = sorted(path for path in folder.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+        if self.action == "format":
+            changed = [path for path in paths if canonical.format_notebook(path)]
+            say(f"{len(paths)} notebooks, {len(changed)} rewritten")
+            return 0
+        wrong = [f"{path.relative_to(folder)}: {problem}" for path in paths for problem in canonical.check(path)]
+        for line in wrong:
+            say(line)
+        if wrong:
+            raise IncompleteError(f"{len(wrong)} problems; ltlib notebooks format repairs the form")
+        say(f"{len(paths)} notebooks, nothing wrong")
+        return 0

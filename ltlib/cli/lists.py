@@ -1,0 +1,116 @@
+"""``ltlib list``: what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from ltlib.cli.saying import say
+
+
+@dataclass(frozen=True)
+class List:
+    """List what there is: methods, models, datasets, recipes, samplers, losses, grids, notebooks, profiles or runs."""
+
+    what: Annotated[
+        Literal[
+            "methods",
+            "models",
+            "datasets",
+            "recipes",
+            "optimizers",
+            "samplers",
+            "losses",
+            "grids",
+            "notebooks",
+            "profiles",
+            "runs",
+        ],
+        tyro.conf.Positional,
+    ] = "methods"
+
+    def run(self) -> int:
+        for line in _LISTS[self.what]():
+            say(line)
+        return 0
+
+
+def _registered(kind: str) -> list[str]:
+    from ltlib import losses, methods, models, recipes
+    from ltlib.batches import draws
+
+    registry: Any = {
+        "methods": methods.METHODS,
+        "models": models.MODELS,
+        "recipes": recipes.RECIPES,
+        "samplers": draws.SAMPLERS,
+        "losses": losses.LOSSES,
+        "optimizers": recipes.OPTIMIZERS,
+    }[kind]
+    width = max(len(entry.name) for entry in registry)
+    lines = []
+    for entry in registry:
+        line = f"{entry.name:{width}}  {entry.summary}  [{entry.source}]"
+        if kind == "methods":
+            stages = len(methods.stages(entry.name))
+            line += f"  {stages} stage{'s' if stages > 1 else ''}"
+        lines.append(line)
+    return lines
+
+
+def image_sets() -> list[str]:
+    from ltlib import datasets
+
+    known = [datasets.info(name) for name in datasets.names()]
+    width = max(len(info.name) for info in known)
+    return [
+        f"{info.name:{width}}  {info.num_classes:3} classes, {info.train_images:6,} training images, "
+        + ("here" if datasets.available(info.name) else f"not here: {info.where}")
+        for info in known
+    ]
+
+
+def _pages() -> list[str]:
+    from ltlib.pages import declared
+
+    return [f"{page.id}: {page.title}" for page in declared.all_pages()]
+
+
+def _runs() -> list[str]:
+    from ltlib import runs
+
+    return [
+        f"{run.id}  {run.metrics['last']['accuracy']:6.1%}  {exp.method} on {exp.dataset}, "
+        f"IF {exp.imbalance_factor:g}, {exp.model}, {exp.recipe}, seed {exp.seed}"
+        + (f"  ({run.profile} record)" if run.profile else "")
+        for run in runs.finished()
+        for exp in [run.experiment]
+    ]
+
+
+def _profiles() -> list[str]:
+    from ltlib import profiles
+
+    return [f"{profile.name:7} {profile.summary}" for profile in profiles.PROFILES.values()]
+
+
+def _grids() -> list[str]:
+    from ltlib import grids
+
+    return grids.names()
+
+
+_LISTS: dict[str, Callable[[], list[str]]] = {
+    **{
+        kind: (lambda kind=kind: _registered(kind))  # type: ignore[misc]
+        for kind in ("methods", "models", "recipes", "optimizers", "samplers", "losses")
+    },
+    "datasets": image_sets,
+    "grids": _grids,
+    "notebooks": _pages,
+    "profiles": _profiles,
+    "runs": _runs,
+}

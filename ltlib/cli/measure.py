@@ -1,0 +1,58 @@
+"""``ltlib bench``: speed, beside a baseline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from ltlib.errors import SettingError
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Measure ours beside the baseline, all arms interleaved in one run on this machine.
+
+    Attributes:
+        what: data: crop, flip and normalise of 32x32 images, against PIL and DataLoader. step: a whole ResNet-32
+            optimizer step with each classification loss, against cross-entropy. run: a whole training, against the
+            usual training loop and against a good engineer's. grid: several runs, one by one against side by side.
+            start: imports and a lean notebook, against import torch. embedding: principal components and t-SNE.
+        rounds: Interleaved rounds; the median of their ratios is the result.
+        model: For run and grid: tiny (ResNet-8 on 8x8 digits) or a network on 32x32 images.
+        epochs: For run and grid: of each training.
+        images: For run and grid: training images of 32x32 pixels.
+        precision: For run and grid: float32 or bf16.
+        threads: For run and grid: torch's threads in this process.
+        count: For grid: runs a round.
+        jobs: For grid: processes side by side.
+        out: Also write the result as JSON.
+    """
+
+    what: Annotated[Literal["data", "step", "run", "grid", "start", "embedding"], tyro.conf.Positional] = "data"
+    rounds: int = 5
+    model: str | None = None
+    epochs: int | None = None
+    images: int | None = None
+    precision: str | None = None
+    threads: int | None = None
+    count: int | None = None
+    jobs: int | None = None
+    out: Path | None = None
+
+    def run(self) -> int:
+        from ltlib import bench
+        from ltlib.files import write_json
+
+        shared = ("model", "epochs", "images", "precision")
+        taken = {"run": (*shared, "threads"), "grid": (*shared, "threads", "count", "jobs")}.get(self.what, ())
+        names = (*shared, "threads", "count", "jobs")
+        given = {name: value for name in names if (value := getattr(self, name)) is not None}
+        if unknown := [name for name in given if name not in taken]:
+            raise SettingError(f"bench {self.what} has no setting {', '.join(unknown)}")
+        result = getattr(bench, self.what)(rounds=self.rounds, **given)
+        if self.out is not None:
+            write_json(self.out, result)
+        return 0
