@@ -14,6 +14,7 @@ from matplotlib.patches import Rectangle
 
 from ltlib.errors import SettingError, UnknownName
 from ltlib.plots import export
+from ltlib.plots import loss_curves
 from ltlib.plots import losses as drawn
 
 COUNTS = [5000, 500, 50]
@@ -33,7 +34,7 @@ def no_global_state() -> Iterator[None]:
 @pytest.mark.parametrize("classes", [2, 10])
 def test_curves_are_the_formulas(classes):
     counts = [1] * classes
-    ce, focal = (drawn.curve(name, counts, target=1) for name in ("ce", "focal[gamma=2]"))
+    ce, focal = (loss_curves.curve(name, counts, target=1) for name in ("ce", "focal[gamma=2]"))
     for p, a, b, slope in zip(ce["probability"], ce["loss"], focal["loss"], ce["gradient"], strict=True):
         assert a == pytest.approx(-math.log(p), rel=1e-9)
         assert b == pytest.approx(-((1 - p) ** 2) * math.log(p), rel=1e-8)
@@ -42,9 +43,9 @@ def test_curves_are_the_formulas(classes):
 
 
 def test_batch_losses_see_one_image_a_probability():
-    plain = drawn.curve("ce", COUNTS)["loss"]
+    plain = loss_curves.curve("ce", COUNTS)["loss"]
     for name in ("loss_equalised", "ohem", "equalization", "weighted_ce"):
-        assert drawn.curve(name, COUNTS)["loss"] == pytest.approx(plain), name
+        assert loss_curves.curve(name, COUNTS)["loss"] == pytest.approx(plain), name
 
 
 def test_weights_are_the_losss():
@@ -69,20 +70,20 @@ def test_shares_add_up_and_loss_equalisation_evens_them():
 @pytest.mark.parametrize(("quantity", "value"), [("loss", 2.3), ("gradient", 0.9), ("factor", 1)])
 def test_over_probability_draws_a_line_for_each_loss(quantity, value):
     names = ["ce", "focal[gamma=2]", "cefl[gamma=2]", "cefl2[gamma=2]"]
-    fig = drawn.over_probability(names, quantity=quantity, most=5, title="Losses")
+    fig = loss_curves.over_probability(names, [quantity], most={quantity: 5}, title="Losses")
     (axes,) = fig.axes
     assert len(axes.lines) == 4
     assert axes.get_ylim() == (0, 5)
     for name, line in zip(names, axes.lines, strict=True):
-        assert list(line.get_ydata()) == drawn.curve(name)[quantity]
+        assert list(line.get_ydata()) == loss_curves.curve(name, points=99)[quantity]
     assert len({(line.get_color(), line.get_linestyle()) for line in axes.lines}) == 4
     assert f"CE {value:g}" in fig.alt
-    assert len(fig.frame()) == 4 * drawn.POINTS
+    assert len(fig.frame()) == 4 * 99
     assert "<svg" in export.svg(fig)
 
 
 def test_term_weights_are_those_of_the_document():
-    fig = drawn.term_weights()
+    fig = loss_curves.term_weights()
     frame = fig.frame()
     assert (frame["cross_entropy"] + frame["focal"]).tolist() == pytest.approx([1] * len(frame))
     row = frame[(frame["loss name"] == "cefl2") & np.isclose(frame["probability"], 0.25)].iloc[0]
@@ -125,12 +126,12 @@ def test_batch_shares_are_stacked_to_a_hundred():
 @pytest.mark.parametrize(
     ("call", "error", "sentence"),
     [
-        (lambda: drawn.over_probability([]), SettingError, "at least one"),
-        (lambda: drawn.over_probability(["ce"], quantity="slope"), SettingError, "slope"),
-        (lambda: drawn.over_probability(["cee"]), UnknownName, "ce"),
-        (lambda: drawn.curve("supcon"), SettingError, "features"),
-        (lambda: drawn.curve("ce", [5]), SettingError, "two classes"),
-        (lambda: drawn.curve("ce", [5, 3], target=2), SettingError, "class 2"),
+        (lambda: loss_curves.over_probability([]), SettingError, "at least one"),
+        (lambda: loss_curves.over_probability(["ce"], ["slope"]), SettingError, "slope"),
+        (lambda: loss_curves.over_probability(["cee"]), UnknownName, "ce"),
+        (lambda: loss_curves.curve("supcon"), SettingError, "features"),
+        (lambda: loss_curves.curve("ce", [5]), SettingError, "two classes"),
+        (lambda: loss_curves.curve("ce", [5, 3], target=2), SettingError, "class 2"),
         (lambda: drawn.weight_over_counts([], COUNTS), SettingError, "at least one"),
         (lambda: drawn.batch_shares({}), SettingError, "at least one"),
         (lambda: drawn.batch_shares({"a": [0.5, 0.5], "b": [1.0]}), SettingError, "one share per class"),
