@@ -103,7 +103,9 @@ class Images:
             return found
         command = f"ltlib reproduce --profile {self.profile} --grid {self.grid}"
         if found is not None:
-            raise RunError(f"of run {found.id} only the small record is here, without weights; make them with: {command}")
+            raise RunError(
+                f"of run {found.id} only the small record is here, without weights; make them with: {command}"
+            )
         if self.long_tailed is None:
             where = datasets.info(self.dataset).where
             raise RunError(f"the images of {label(self.dataset)} are not on disk: {where}")

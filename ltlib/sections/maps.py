@@ -1,4 +1,4 @@
-"""Maps of test images: their pixels, and what a trained network makes of them, with the numbers that maps do not show."""
+"""Maps of test images: their pixels, a trained network's features, and the numbers that no map shows."""
 
 from __future__ import annotations
 
@@ -37,9 +37,7 @@ def pixel_map(data: LongTailed, images: np.ndarray, targets: np.ndarray, seed: i
     x = embedding.pixels(images)
     title = f"t-SNE of the pixels of {len(x):,} test images, {label(data.name)}"
     numbers = embedding.separability(x, targets)
-    return plots.embedding.scatter(
-        tsne(x, targets, seed), targets, data.class_names, separability=numbers, title=title
-    )
+    return plots.embedding.scatter(tsne(x, targets, seed), targets, data.class_names, separability=numbers, title=title)
 
 
 def two_maps(data: LongTailed, x: np.ndarray, targets: np.ndarray, seed: int, title: str) -> Chart:
