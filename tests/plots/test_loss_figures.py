@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
 
+from ltlib import losses
 from ltlib.errors import SettingError, UnknownName
-from ltlib.plots import export
-from ltlib.plots import loss_curves
+from ltlib.plots import export, loss_curves
 from ltlib.plots import losses as drawn
 
 COUNTS = [5000, 500, 50]
@@ -40,6 +40,31 @@ def test_curves_are_the_formulas(classes):
         assert b == pytest.approx(-((1 - p) ** 2) * math.log(p), rel=1e-8)
         assert slope == pytest.approx(1 - p, rel=1e-9)
     assert focal["factor"] == pytest.approx([(1 - p) ** 2 for p in ce["probability"]], rel=1e-8)
+
+
+def test_deferred_losses_are_drawn_after_their_switch():
+    plain, late = (loss_curves.curve(name, (500, 50), 1)["loss"] for name in ("ce", "deferred"))
+    weight = losses.class_weights((500, 50), "effective_number", beta=0.9999)[1].item()
+    assert late == pytest.approx([weight * value for value in plain], rel=1e-6)
+    assert weight > 1
+
+
+def test_panels_hold_the_formulas_at_head_and_tail():
+    figure = loss_curves.over_probability(
+        ["ce", "balanced_softmax"], ["loss"], class_counts=(900, 90, 10), targets=(0, -1)
+    ).frame()
+    counts = np.array([900, 90, 10])
+    for name, true, p, loss in figure.itertuples(index=False, name=None):
+        share = counts[true] * p
+        others = (counts.sum() - counts[true]) * (1 - p) / 2
+        wanted = -math.log(p) if name == "ce" else -math.log(share / (share + others))
+        assert loss == pytest.approx(wanted, rel=1e-6)
+
+
+def test_a_figure_is_as_high_as_it_is_told_and_says_its_numbers():
+    figure = loss_curves.over_probability(["ce", "focal[gamma=2]"], ["loss"], most={"loss": 5})
+    assert figure.axes[0].get_ylim() == (0, 5)
+    assert "Focal (gamma 2) 1.87 and 0.00105" in figure.alt  # (1 - p)^2 times -log p
 
 
 def test_batch_losses_see_one_image_a_probability():
@@ -80,6 +105,13 @@ def test_over_probability_draws_a_line_for_each_loss(quantity, value):
     assert f"CE {value:g}" in fig.alt
     assert len(fig.frame()) == 4 * 99
     assert "<svg" in export.svg(fig)
+
+
+def test_over_classes_says_the_ends_and_keeps_every_number():
+    values = {"ce": [0.3, 0.0, -0.3], "vs": [0.1, 0.1, 0.1]}
+    figure = loss_curves.over_classes(values, COUNTS, what="Push", ylabel="Push")
+    assert "Push of the largest and of the smallest class: CE 0.3 and -0.3; VS 0.1 and 0.1." in figure.alt
+    assert figure.frame()["value"].tolist() == [*values["ce"], *values["vs"]]
 
 
 def test_term_weights_are_those_of_the_document():

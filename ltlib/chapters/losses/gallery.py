@@ -50,11 +50,12 @@ def mix(
         draws: Of one step of N images.
     """
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (data.mean, data.std))
-    first, second = (
-        None if some is None else (torch.from_numpy(some).permute(0, 3, 1, 2).float() / 255 - mean) / std
-        for some in (own, others)
-    )
-    made = (kind.apply(first, second, draws) * std + mean) * 255
+
+    def normalised(images: np.ndarray) -> Tensor:
+        return (torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255 - mean) / std
+
+    partners = None if others is None else normalised(others)
+    made = (kind.apply(normalised(own), partners, draws) * std + mean) * 255
     return made.round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
 
 
