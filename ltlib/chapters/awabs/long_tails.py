@@ -38,7 +38,7 @@ def species() -> Chart:
 def species_caption() -> str:
     """What the document plots in its place."""
     return (
-        f"The document plots each of {int(field.super_categories()['categories'].sum()):,} species; public are totals "
+        f"The document plots each of {field.super_categories()['categories'].sum():,} species; public are totals "
         "by super-category, so each is a step of its mean. The tail inside a super-category does not show."
     )
 
@@ -59,7 +59,7 @@ def least_top_share(classes: Sequence[int], images: Sequence[int], share: float 
 def top_evidence() -> str:
     """What totals can say of the caption of Figure 1.1."""
     rows = field.super_categories()
-    classes, images = ([int(n) for n in rows[name]] for name in ("categories", "train_images"))
+    classes, images = (rows[name].to_list() for name in ("categories", "train_images"))
     means = [n / c for n, c in zip(images, classes, strict=True)]
     return (
         f"Totals by super-category give a lower bound only: the top 1% ({round(0.01 * sum(classes))} of "

@@ -19,7 +19,8 @@ def places_lt() -> list[int]:
 def super_categories() -> pd.DataFrame:
     """iNaturalist 2017's super-categories, largest first: ``item``, ``categories`` (species), ``train_images``."""
     rows = published.field_counts()
-    return rows[rows["dataset"] == "inaturalist2017"].sort_values("train_images", ascending=False)
+    rows = rows[rows["dataset"] == "inaturalist2017"].sort_values("train_images", ascending=False)
+    return rows.astype({"categories": int, "train_images": int})
 
 
 def inaturalist() -> pd.DataFrame:
@@ -41,6 +42,6 @@ def field_sentence() -> str:
     return (
         f"Places-LT: {sum(n):,} images in {len(n)} classes, {n[0]:,} down to {n[-1]}, so its factor is "
         f"{n[0] / n[-1]:g}; a fifth of the classes holds {top:.0%} of the images. awabs plots the full Places set "
-        f"instead. Of iNaturalist 2017 it plots {int(rows['categories'].sum()):,} species; public totals go by "
+        f"instead. Of iNaturalist 2017 it plots {rows['categories'].sum():,} species; public totals go by "
         f"{len(rows)} super-categories, shown below."
     )
