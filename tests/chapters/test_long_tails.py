@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from ltlib import datasets, published
 from ltlib.chapters.long_tails import clusters, field, groups, subsets
 from ltlib.chapters.long_tails import counts as long_tails
+from ltlib.notebook import Page
 from ltlib.sections import images
 
 SETS, FACTORS = ("cifar10", "cifar100"), (2, 5, 10, 20, 50, 100, 200)
@@ -99,3 +102,12 @@ def test_rarest_says_how_many_images_two_rules_share(story):
 def test_before_and_after_are_both_drawn(story):
     assert "20,431" in long_tails.before_and_after("cifar10", 10).alt
     assert f"{len(story.data.train):,}" in long_tails.of_this_page(story).alt
+
+
+def test_the_page_stands_without_images(no_data, executed_without_runs: Callable[[str, str], Page]) -> None:
+    """Counts, rules and claims are there; each figure that needs images says why it is not."""
+    record = executed_without_runs("01_long_tails", "laptop").record()
+    assert [item["number"] for item in record["missing"]] == ["2"]
+    assert {"1", "3", "Counts of CIFAR-100", "Algorithm 1", "Shapes"} <= set(record["figures"])
+    assert "Samples" not in record["figures"]
+    assert record["claims"][1]["evidence"] == "The images are not on disk."
