@@ -30,7 +30,7 @@ FACTOR, EXTRA = 2.0, 2.0
 """A lean notebook may take this many times ``import torch`` and this many seconds more."""
 _CELLS = (
     'profile = "quick"',
-    "from ltlib import notebook, plots\nfrom ltlib.chapters import start\n\n"
+    "from ltlib import notebook, plots\nfrom ltlib.chapters.start import project, reading\n\n"
     'page = notebook.setup("lean", profile=profile)',
     "import torch\n\nprint(torch.ones(2).sum())",
     "page.finish()",

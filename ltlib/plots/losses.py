@@ -1,6 +1,6 @@
-"""Losses as pictures: over the true class's probability, their gradient, their class weights, their share of a batch.
+"""Losses as pictures: their class weights, and what share of a mini-batch's loss falls to each class.
 
-`curve`, `weights` and `shares` compute what the figures show, from a loss's text such as ``focal[gamma=2]``.
+`weights` and `shares` compute what the figures show, from a loss's text such as ``focal[gamma=2]``.
 """
 
 from __future__ import annotations
@@ -16,55 +16,7 @@ from ltlib.errors import SettingError
 from ltlib.plots import alt
 from ltlib.plots.distribution import THOUSANDS
 from ltlib.plots.palette import INK, MUTED
-from ltlib.plots.style import DOUBLE, Chart, chart, label, light_grid, method_looks, styled, title_above
-
-POINTS = 199
-"""Probabilities of a curve: 0.005 ... 0.995."""
-
-
-def curve(loss: str, class_counts: Sequence[int] = (1, 1), target: int = 0, points: int = POINTS) -> dict[str, Any]:
-    """A loss over the probability of the true class, as equally long columns.
-
-    The other classes share the rest evenly: ``z_y = log(p / (1 - p)) + log(K - 1)``, all other logits 0. Each
-    probability is a batch of its own, so losses that weigh by the batch see one image.
-
-    Args:
-        loss: The loss's text. Where it needs noise, no class is left out.
-        class_counts: Training images per class; their number is K, at least 2.
-        target: The true class.
-        points: How many probabilities, evenly between 0 and 1.
-
-    Returns:
-        ``probability``, ``loss``, ``gradient`` (size of the derivative by the true class's logit) and ``factor`` (the
-        loss over cross-entropy).
-
-    Raises:
-        UnknownName: Unknown loss.
-        SettingError: Fewer than two classes, no such class, or a loss that reads no logits.
-    """
-    import torch
-
-    from ltlib import losses
-
-    module, classes = losses.create(loss, class_counts), len(class_counts)
-    if module.contrastive:
-        raise SettingError(f"{loss} compares features and has no curve over a probability")
-    if classes < 2 or not 0 <= target < classes:
-        raise SettingError(f"a curve needs two classes or more and one of them, not class {target} of {classes}")
-    p = torch.arange(1, points + 1, dtype=torch.float64) / (points + 1)
-    logits = torch.zeros(points, classes, dtype=torch.float64)
-    logits[:, target] = (p / (1 - p)).log() + np.log(classes - 1)
-    logits.requires_grad_()
-    targets = torch.tensor([target])
-    noise = (torch.ones(1, classes),) if module.noise else ()
-    values = torch.stack([module(row.unsqueeze(0), targets, *noise) for row in logits])
-    (gradient,) = torch.autograd.grad(values.sum(), logits)
-    return {
-        "probability": p.tolist(),
-        "loss": values.detach().tolist(),
-        "gradient": gradient[:, target].abs().tolist(),
-        "factor": (values.detach() / -p.log()).tolist(),
-    }
+from ltlib.plots.style import DOUBLE, Chart, chart, label, light_grid, method_looks, styled
 
 
 def weights(loss: str, class_counts: Sequence[int]) -> list[float]:
@@ -114,36 +66,6 @@ def shares(loss: str, logits: npt.ArrayLike, targets: npt.ArrayLike, class_count
     if not total > 0:
         raise SettingError(f"the batch's loss {loss} is {total:g}; there is nothing to share")
     return (torch.zeros(len(class_counts), dtype=torch.float64).index_add(0, y, each) / total).tolist()
-
-
-@styled
-def term_weights(*, title: str = "") -> Chart:
-    """Weights of the cross-entropy and the focal term of CEFL and CEFL2 over p (Fig. 5 of ``cefl``)."""
-    p = np.linspace(0, 1, POINTS + 2)
-    square = (1 - p) ** 2 / ((1 - p) ** 2 + p**2)
-    fig = chart(DOUBLE * 0.9, 2.6)
-    rows: dict[str, list[Any]] = {"loss name": [], "probability": [], "cross_entropy": [], "focal": []}
-    panels = fig.subplots(1, 2, sharey=True)
-    looks = method_looks(["ce", "focal"])
-    for axes, (name, weight) in zip(panels, {"cefl": 1 - p, "cefl2": square}.items(), strict=True):
-        axes.plot(p, weight, label="Cross-entropy term", **looks["ce"].line(POINTS))
-        axes.plot(p, 1 - weight, label="Focal term", **looks["focal"].line(POINTS))
-        axes.set(xlabel="Probability of the true class", title=label(name), xlim=(0, 1), ylim=(0, 1.02))
-        light_grid(axes)
-        rows["loss name"] += [name] * len(p)
-        for key, values in (("probability", p), ("cross_entropy", weight), ("focal", 1 - weight)):
-            rows[key] += values.tolist()
-    panels[0].set_ylabel("Weight")
-    title_above(fig, title)
-    fig.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    quarter = round(0.25 * (POINTS + 1))
-    fig.alt = (
-        "Weights of the two terms over the probability of the true class; they add up to 1 and cross at 0.5. At 0.25 "
-        f"the cross-entropy term weighs {alt.number(1 - p[quarter])} in CEFL and "
-        f"{alt.number(square[quarter])} in CEFL2."
-    )
-    fig.data = dict(rows)
-    return fig
 
 
 @styled

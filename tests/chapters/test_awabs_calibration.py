@@ -23,6 +23,7 @@ from ltlib.pages import canonical, declared
 from ltlib.pages.page import Page
 from ltlib.plots import averages, calibration_errors, oversampling
 from ltlib.runs import Run
+from ltlib.sections import class_counts
 from ltlib.sections.claims import judge
 from ltlib.sections.words import listed, printable
 
@@ -76,44 +77,12 @@ def test_group_means_are_ordered_and_said() -> None:
     assert "b 30 (2 species), down to a 10 (4); all 6 species: 17" in chart.alt
 
 
-def test_samplers_leave_out_and_repeat() -> None:
-    targets = np.repeat([0, 1], [9, 3])
-    under = awabs_long_tails.uses(targets, "random_undersampling")
-    over = awabs_long_tails.uses(targets, "random_oversampling")
-    assert [int(under[targets == c].sum()) for c in (0, 1)] == [3, 3]
-    assert under.max() == 1
-    assert over[targets == 0].tolist() == [1] * 9
-    assert over[targets == 1].tolist() == [3] * 3
-
-
-def test_between_finds_the_parents() -> None:
-    draw = np.random.default_rng(2)
-    x, rows = draw.normal(size=(7, 5)), np.array([1, 3, 4, 6])
-    pairs = list(combinations(rows.tolist(), 2))
-    made = np.array([x[a] + draw.uniform(0.1, 0.9) * (x[b] - x[a]) for a, b in pairs])
-    parents, away = awabs_long_tails.between(made, x, rows)
-    assert [tuple(sorted(pair)) for pair in parents.tolist()] == pairs
-    assert away.max() < 1e-9
-
-
-def test_smote_draws_points_on_lines_of_the_small_class() -> None:
-    pytest.importorskip("imblearn")
-    chart = awabs_long_tails.smote(awabs_long_tails.two_digits())
-    frame = chart.frame()
-    made = frame[frame["kind"] == "made"]
-    assert len(made) == awabs_long_tails.SIZES[0] - awabs_long_tails.SIZES[1]
-    for row in made.to_dict("records"):
-        ends = frame.loc[[int(row["parent"]), int(row["other parent"])], ["x", "y"]].to_numpy()
-        assert set(frame.loc[[int(row["parent"]), int(row["other parent"])], "kind"]) == {"digit 1"}
-        line, own = ends[1] - ends[0], np.array([row["x"], row["y"]]) - ends[0]
-        assert abs(line[0] * own[1] - line[1] * own[0]) < 1e-6
-
-
 def test_groups_of_cifar100_hold_all_images() -> None:
-    frame = awabs_long_tails.group_table()
+    rules = {"tables": "cuts[sizes=36+35+29]", "text": "cuts[sizes=30+40+30]"}
+    frame = class_counts.group_shares("cifar100", (10, 50, 100, 200), rules)
     shares = frame[["head", "middle", "tail"]].map(lambda text: float(text.rstrip("%"))).sum(axis=1)
     assert shares.between(99.8, 100.2).all()
-    assert "29 tail classes have 286 of 10,847" in awabs_long_tails.group_sentence()
+    assert "29 tail classes have 286 of 10,847" in awabs_long_tails.group_sentence(rules)
 
 
 # --- the error -------------------------------------------------------------------------------------------------------

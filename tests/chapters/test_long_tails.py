@@ -1,32 +1,33 @@
-"""The helpers behind notebooks/01_long_tails: exact counts, nesting, groups, augmented views."""
+"""The helpers behind notebooks/01_long_tails: exact counts, nesting, groups."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from ltlib import datasets, published
+from ltlib.chapters.long_tails import clusters, field, groups, subsets
 from ltlib.chapters.long_tails import counts as long_tails
-from ltlib.chapters.long_tails import pictures
-from ltlib.errors import RunError
+from ltlib.pages.page import Page
+from ltlib.sections import images
+
+SETS, FACTORS = ("cifar10", "cifar100"), (2, 5, 10, 20, 50, 100, 200)
+RULES = {
+    "cuts by rank": "cuts[sizes=3+4+3]",
+    "thresholds 100 / 20": "thresholds[many=100;few=20]",
+    "thirds by rank": "thirds",
+}
 
 
 @pytest.fixture(scope="module")
-def story() -> long_tails.Story:
-    return long_tails.story("quick")
-
-
-def test_counts_are_those_of_the_field():
-    table = long_tails.counts_table().set_index(["set", "IF asked for"])
-    assert table.loc[("CIFAR-10", 100), "images"] == "12,406"
-    assert table.loc[("CIFAR-100", 100), "images"] == "10,847"
-    assert table.loc[("CIFAR-10", 10), "images"] == "20,431"
-    assert list(table.loc[("CIFAR-100", 200), ["smallest", "IF that came out"]]) == [2, "250"]
-    assert "CIFAR-100 asked for IF 200 has IF 250" in long_tails.uneven()
+def story() -> images.Images:
+    return images.of("cifar10", "convergent/features", "quick")
 
 
 def test_the_running_ratio_loses_an_image_and_the_usual_formula_does_not():
-    table = long_tails.truncation_table().set_index("written as")
+    table = long_tails.truncation_table(SETS, FACTORS).set_index("written as")
     assert table["differs"].iloc[0] == "0 of 14"
     example = table.loc["mu = (1/IF)**(1/(C-1)); int(n * mu**c)"]
     assert (example["gives"], example["exact"], example["images"], example["exactly"]) == (9, 10, 12_607, 12_608)
@@ -37,21 +38,13 @@ def test_explicit_counts_are_the_printed_ones():
 
 
 def test_places_lt_has_the_published_size():
-    counts = long_tails.places_lt()
+    counts = field.places_lt()
     assert (len(counts), sum(counts), max(counts), min(counts)) == (365, 62_500, 4_980, 5)
-    assert "5,089 species" in long_tails.field_sentence()
-
-
-def test_groups_of_cifar100_by_rule_follow_the_literature():
-    table = long_tails.group_sizes().set_index("IF")
-    by_threshold = table["thresholds 100 / 20: head / middle / tail"]
-    assert by_threshold[100] == "35 / 35 / 30"
-    assert by_threshold[10] == "69 / 31 / empty"
-    assert set(table["cuts by rank: head / middle / tail"]) == {"36 / 35 / 29"}
+    assert "5,089 species" in field.field_sentence()
 
 
 def test_the_printed_matrix_scores_by_rule_as_its_recalls_say():
-    table = long_tails.group_scores(None).set_index("rule")
+    table = groups.group_scores(None, RULES).set_index("rule")
     matrix = published.confusion("convergent", "19").to_numpy()
     recall = 100 * np.diag(matrix) / matrix.sum(axis=1)
     assert table.loc["cuts by rank", "tail % (classes)"] == f"{recall[7:].mean():.1f} (3)"
@@ -59,14 +52,8 @@ def test_the_printed_matrix_scores_by_rule_as_its_recalls_say():
     assert table.loc["thresholds 100 / 20", "tail % (classes)"] == "empty"
 
 
-def test_quick_stands_in_digits_and_says_so(story):
-    assert (story.dataset, story.sets) == ("digits", ("digits",))
-    assert "they stand in for CIFAR-10" in story.sentence()
-    assert f"{len(story.data.train):,} of 1,297" in story.sentence()
-
-
 def test_subsets_are_nested_and_rules_differ(story):
-    table = long_tails.nesting_table(story)
+    table = subsets.nesting(story.source.train, wide=10, steep=100)
     inside, shared = table.columns[3], table.columns[4]
     assert set(table[inside]) == {"100%"}
     assert table[shared].iloc[0] == "100%"
@@ -74,14 +61,14 @@ def test_subsets_are_nested_and_rules_differ(story):
 
 
 def test_fingerprints_are_those_of_load(story):
-    table = long_tails.fingerprint_table(story)
+    table = subsets.fingerprints(["digits"], (10, 100))
     assert table["fingerprint"].is_unique
     row = table[(table["IF"] == "100") & (table["images picked by"] == "ldam, seed 0")].iloc[0]
     assert datasets.load("digits", imbalance_factor=100, subset="ldam").fingerprint.startswith(row["fingerprint"])
 
 
 def test_validation_adds_up(story):
-    table = long_tails.validation_table(story)
+    table = subsets.validation(story.experiment)
     assert (table["trains"] + table["validates"] == table["long-tailed subset"]).all()
     assert (table["trains"] >= 1).all()
 
@@ -93,55 +80,34 @@ def test_two_lines_make_the_subset_of_load(story):
     def wrong(train, factor):
         return datasets.choose_subset(train.targets, datasets.subset_counts(train.class_counts, factor), "first")
 
-    assert "the same as from datasets.load" in long_tails.same_subset(story, right)
-    assert "not those of datasets.load" in long_tails.same_subset(story, wrong)
-
-
-def test_views_are_what_their_text_says(story):
-    images = story.data.train.images[:5]
-    assert (pictures.views("none", images, 2) == images[:, None]).all()
-    for text, mirrored in (("flip", images[:, :, ::-1]), ("vflip", images[:, ::-1])):
-        made = pictures.views(text, images, 20)
-        same = (made == images[:, None]).all(axis=(2, 3, 4))
-        other = (made == mirrored[:, None]).all(axis=(2, 3, 4))
-        assert (same | other).all()
-        assert same.any()
-        assert other.any()
-
-
-def test_chance_of_a_batch_without_the_tail(story):
-    counts = story.data.class_counts
-    generator = np.random.default_rng(0)
-    labels = np.repeat(np.arange(10), counts)
-    misses = [9 not in generator.permutation(labels)[:32] for _ in range(4000)]
-    said = float(pictures.batch_sentence(story).rsplit("%", 1)[0].rsplit(" ", 1)[1]) / 100
-    assert said == pytest.approx(np.mean(misses), abs=0.03)
-
-
-@pytest.mark.parametrize("draw", [pictures.augmentation_parts, pictures.two_views, pictures.samples, long_tails.rarest])
-def test_pictures_say_what_they_show(story, draw):
-    assert len(draw(story).alt) > 40
+    assert "the same as from datasets.load" in subsets.same_subset(story, right)
+    assert "not those of datasets.load" in subsets.same_subset(story, wrong)
 
 
 def test_clusters_of_another_set_answer_nothing():
     good, bad = ({"silhouette": value, "nearest_centroid": 0.5} for value in (0.3, 0.0))
-    assert pictures.clustered("digits", good)[0] is None
-    assert [pictures.clustered("cifar10", found)[0] for found in (good, bad)] == [True, False]
+    assert clusters.clustered("digits", good)[0] is None
+    assert [clusters.clustered("cifar10", found)[0] for found in (good, bad)] == [True, False]
 
 
-def test_a_dear_training_is_named_and_not_started(tmp_path, monkeypatch, story):
-    monkeypatch.setenv("LTLIB_REPORTS", str(tmp_path))
-    with pytest.raises(RunError, match="ltlib reproduce --profile quick --grid convergent/features"):
-        pictures.trained(story, patience=0.0)
-    run, reason = pictures.run_or_reason(long_tails.Story("laptop", story.experiment, ("cifar10",)))
-    assert run is None
-    assert "are not on disk" in reason
+def test_without_images_nothing_is_clustered_and_each_set_says_why(no_data):
+    assert clusters.clustered("cifar10", None) == (None, "The images are not on disk.")
+    assert set(subsets.fingerprints(SETS, (10, 100))["images"]) == {""}
 
 
-def test_without_images_counts_remain_and_the_rest_says_why(monkeypatch, tmp_path):
-    monkeypatch.setenv("LTLIB_DATA", str(tmp_path))
-    bare = long_tails.story("laptop")
-    assert bare.data is None
-    assert "they are not on disk" in bare.sentence()
-    assert [number for number, _, _ in long_tails.distributions(bare)] == ["3", "Counts of CIFAR-100"]
-    assert set(long_tails.fingerprint_table(bare)["images"]) == {""}
+def test_rarest_says_how_many_images_two_rules_share(story):
+    assert "the rarest, under 4 rules" in subsets.rarest(story.source.train, 20).alt
+
+
+def test_before_and_after_are_both_drawn(story):
+    assert "20,431" in long_tails.before_and_after("cifar10", 10).alt
+    assert f"{len(story.data.train):,}" in long_tails.of_this_page(story).alt
+
+
+def test_the_page_stands_without_images(no_data, executed_without_runs: Callable[[str, str], Page]) -> None:
+    """Counts, rules and claims are there; each figure that needs images says why it is not."""
+    record = executed_without_runs("01_long_tails", "laptop").record()
+    assert [item["number"] for item in record["missing"]] == ["2"]
+    assert {"1", "3", "Counts of CIFAR-100", "Algorithm 1", "Shapes"} <= set(record["figures"])
+    assert "Samples" not in record["figures"]
+    assert record["claims"][1]["evidence"] == "The images are not on disk."

@@ -2,74 +2,57 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from ltlib import losses, mixing
-from ltlib.batches import augment
-from ltlib.chapters.long_tails import counts as long_tails
-from ltlib.chapters.losses import curves as chapter
-from ltlib.chapters.losses import facts as loss_facts
-from ltlib.chapters.losses import gallery
-from ltlib.errors import SettingError
-from ltlib.registry import parse
+from ltlib.chapters.losses import batch as batches
+from ltlib.chapters.losses import catalogue, curves, gallery, limits, sentences
+from ltlib.datasets.images import LongTailed
+from ltlib.sections import images
+
+NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "02_losses.ipynb"
 
 
 @pytest.fixture(scope="module")
-def story() -> long_tails.Story:
-    return gallery.story("quick")
+def data() -> LongTailed:
+    return images.of("cifar10", "convergent/features", "quick").data
 
 
 @pytest.fixture(scope="module")
-def batch(story) -> chapter.MiniBatch:
-    return chapter.mini_batch(story, size=64)
+def batch(data) -> batches.MiniBatch:
+    return batches.mini_batch(data, size=64)
 
 
 # --- curves ----------------------------------------------------------------------------------------------------------
 
 
 def test_every_loss_that_reads_logits_is_drawn_and_no_other():
-    drawn = {parse(name)[0] for names in chapter.FAMILIES.values() for name in names}
-    assert drawn == set(chapter.classification())
+    """The cells of the page name each of them in a list of losses."""
+    cells = [c for c in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"] if c["cell_type"] == "code"]
+    figures = ["".join(c["source"]) for c in cells if "over_probability" in "".join(c["source"])]
+    named = {text.partition("[")[0] for text in re.findall(r'"([a-z_0-9]+(?:\[[^"]*)?)"', " ".join(figures))}
+    drawn = named & set(losses.names())
+    assert drawn == set(catalogue.classification())
     assert set(losses.names()) - drawn == {"supcon", "simclr", "bcl", "kcl", "tsc"}
 
 
-def test_panels_hold_the_formulas_at_head_and_tail():
-    figure = chapter.panels(["ce", "balanced_softmax"], ("loss",), (900, 90, 10)).frame()
-    counts = np.array([900, 90, 10])
-    for name, true, p, loss in figure.itertuples(index=False, name=None):
-        share = counts[true] * p
-        others = (counts.sum() - counts[true]) * (1 - p) / 2
-        wanted = -math.log(p) if name == "ce" else -math.log(share / (share + others))
-        assert loss == pytest.approx(wanted, rel=1e-6)
-
-
-def test_deferred_losses_are_drawn_after_their_switch():
-    plain, late = (chapter.curve(name, (500, 50), 1)["loss"] for name in ("ce", "deferred"))
-    weight = losses.class_weights((500, 50), "effective_number", beta=0.9999)[1].item()
-    assert late == pytest.approx([weight * value for value in plain], rel=1e-6)
-    assert weight > 1
-
-
-def test_a_figure_is_as_high_as_it_is_told_and_says_its_numbers():
-    figure = chapter.focal_by_gamma()
-    assert figure.axes[0].get_ylim() == (0, 5)
-    assert "Focal (gamma 2) 1.87 and 0.00105" in figure.alt  # (1 - p)^2 times -log p
-
-
-@pytest.mark.parametrize("name", chapter.classification())
+@pytest.mark.parametrize("name", catalogue.classification())
 def test_the_sliders_draw_every_loss(name):
     quantity = ("loss", "gradient", "factor")[len(name) % 3]
-    figure = chapter.explore(name, imbalance_factor=20, classes=3, quantity=quantity)
+    figure = curves.explore(name, imbalance_factor=20, classes=3, quantity=quantity)
     assert np.isfinite(figure.frame()[quantity]).all()
 
 
 def test_the_table_of_losses_has_all_of_them_with_their_settings():
-    table = chapter.loss_table().set_index("loss")
+    table = catalogue.loss_table().set_index("loss")
     assert list(table.index) == losses.names()
     assert table.loc["focal", "settings"] == "gamma 2, alpha none"
     assert table.loc["kcl", "reads"] == "features"
@@ -81,9 +64,9 @@ def test_the_table_of_losses_has_all_of_them_with_their_settings():
 
 def test_the_first_push_of_cross_entropy_is_the_prior_minus_its_even_share():
     counts = (60, 30, 10)
-    assert chapter.first_push("ce", counts) == pytest.approx([n / 100 - 1 / 3 for n in counts])
-    assert chapter.first_push("balanced_softmax", counts) == pytest.approx([0, 0, 0], abs=1e-12)
-    assert chapter.first_push("weighted_ce", counts) == pytest.approx([0, 0, 0], abs=1e-12)
+    assert curves.first_push("ce", counts) == pytest.approx([n / 100 - 1 / 3 for n in counts])
+    assert curves.first_push("balanced_softmax", counts) == pytest.approx([0, 0, 0], abs=1e-12)
+    assert curves.first_push("weighted_ce", counts) == pytest.approx([0, 0, 0], abs=1e-12)
 
 
 def test_shares_of_a_batch(batch):
@@ -98,15 +81,19 @@ def test_shares_of_a_batch(batch):
 def test_the_batch_is_drawn_as_the_data_and_the_sentence_counts_it(batch):
     images = batch.images()
     assert sum(images) == 64
-    assert f"Of 64 images {max(images)} are of class {images.index(max(images))}" in chapter.balance_sentence(batch)
-    assert len(chapter.all_shares(batch).frame()["loss name"].unique()) >= len(chapter.classification()) - 1
+    assert f"Of 64 images {max(images)} are of class {images.index(max(images))}" in batches.balance_sentence(batch)
+    bars = {name: (name, True) for name in catalogue.classification()}
+    drawn = set(batches.shares(batch, bars).frame()["loss name"]) - {"Images"}
+    negative = {name for name in bars if min(batch.shares(name)) < 0}
+    assert drawn == set(bars) - negative
+    assert negative <= {"lade"}
 
 
 # --- facts -----------------------------------------------------------------------------------------------------------
 
 
 def test_the_losses_meet_where_they_should():
-    table = loss_facts.limits().set_index("limit")
+    table = limits.limits().set_index("limit")
     apart = table.index[table["the same"] == "no"]
     assert list(apart) == ["loss equalisation of loss sums, balanced batch"]
     gaps = table["largest difference"].astype(float)
@@ -123,38 +110,26 @@ def test_the_losses_meet_where_they_should():
 
 
 def test_the_printed_twins_are_the_documents_numbers():
-    assert "0.7978, 0.7978, 0.7978 and 0.8034" in loss_facts.printed_twins()
-
-
-def test_sentences_are_judged_by_the_formulas(batch):
-    found = {source: [] for _, source, *_ in loss_facts._claims(batch)}
-    for _, source, answer, _ in loss_facts._claims(batch):
-        found[source].append(answer)
-    assert found == {
-        "cefl, section III.C": [True, True, False],
-        "awabs, section 2.2.1": [False],
-        "awabs, section 2.2.2": [False],
-        "loss_balance, abstract": [None],
-    }
+    assert "0.7978, 0.7978, 0.7978 and 0.8034" in limits.printed_twins()
 
 
 def test_the_gradient_of_awabs_has_the_wrong_sign_at_odd_gamma_only():
     for p, gamma in ((0.3, 1.0), (0.6, 2.0), (0.8, 3.0)):
-        printed, found = loss_facts._focal_gradient(p, gamma)
+        printed, found = sentences.focal_gradient(p, gamma)
         right = (1 - p) ** gamma * (gamma * p * math.log(p) + p - 1)
         assert found == pytest.approx(right, rel=1e-9)
         assert printed == pytest.approx(right if gamma % 2 == 0 else -right, rel=1e-9)
 
 
 def test_every_disagreement_names_registered_losses():
-    table = loss_facts.differences()
+    table = catalogue.differences()
     for names in table["loss"]:
         assert all(name in losses.LOSSES for name in names.split(", "))
     assert not (table == "").any().any()
 
 
 def test_trials_leave_no_run_behind(reports):
-    table = loss_facts.trials(["ce"], "convergent[augmentation=shift1;epochs=1]")
+    table = catalogue.trials(["ce"], "convergent[augmentation=shift1;epochs=1]")
     assert list(table["method"]) == ["CE"]
     assert os.environ["LTLIB_REPORTS"] == str(reports)
     assert not reports.exists() or not any(reports.rglob("*"))
@@ -163,51 +138,44 @@ def test_trials_leave_no_run_behind(reports):
 # --- gallery ---------------------------------------------------------------------------------------------------------
 
 
-def test_every_figure_of_the_gallery_is_drawn_and_says_what_it_shows(story):
-    figures = {number: chart for number, chart, _ in gallery._gallery(story)}
-    assert set(figures) == {f"awabs/2.{n}" for n in range(4, 9)} | {"Remix", "Learnt policies"}
-    assert all(len(chart.alt) > 30 for chart in figures.values())
-    assert "share of 0 is 0.9, 0.7, 0.5, 0, 0" in figures["Remix"].alt  # the head's label goes where lambda < 0.5
-
-
-def test_mixup_is_the_weighted_mean_of_the_pixels(story):
-    images, _ = gallery._images(story, (0, 9))
-    made = gallery.mix(story, mixing.create("mixup"), images[:1], images[1:], {"lam": torch.tensor([0.25])})
-    wanted = 0.25 * images[:1].astype(float) + 0.75 * images[1:]
+def test_mixup_is_the_weighted_mean_of_the_pixels(data):
+    pair = gallery.images_of(data, (0, 9))
+    made = gallery.mix(data, mixing.create("mixup"), pair[:1], pair[1:], {"lam": torch.tensor([0.25])})
+    wanted = 0.25 * pair[:1].astype(float) + 0.75 * pair[1:]
     assert np.abs(made - wanted).max() <= 0.501
 
 
-def test_cutmix_keeps_the_share_of_pixels_it_says(story):
+def test_cutmix_keeps_the_share_of_pixels_it_says(data):
     kind = mixing.create("cutmix[per_sample=true]")
-    size = story.data.image_size
+    size = data.image_size
     black, white = np.zeros((8, size, size, 3), np.uint8), np.full((8, size, size, 3), 255, np.uint8)
-    draws = gallery._draws(kind, 8, (size, size), seed=3)
-    made = gallery.mix(story, kind, black, white, draws)
+    draws = gallery.draws_of(kind, 8, (size, size), seed=3)
+    made = gallery.mix(data, kind, black, white, draws)
     assert (made == 0).mean((1, 2, 3)) == pytest.approx(draws["lam"].numpy())
 
 
-def test_cutout_as_augmentation_is_a_black_square(story):
-    white = np.full((4, 8, 8, 3), 255, np.uint8)
-    made = gallery._augmented("cutout4", white)
-    draws = augment.create("cutout4").draw(torch.Generator().manual_seed(5), (4,))
-    wanted = augment.cutout(torch.from_numpy(white), draws["hole_y"], draws["hole_x"], draws["hole_side"])
-    assert (made == wanted.numpy()).all()
-    assert (made == 0).any()
-
-
-def test_cmo_pastes_the_rarest_class_as_often_as_any(story):
-    *_, draws, _ = gallery._cmo(story, 4000)
-    chosen = story.data.train.targets[draws["partner"].numpy()]
+def test_cmo_pastes_the_rarest_class_as_often_as_any(data):
+    *_, draws, _ = gallery.cmo_batch(data, 4000)
+    chosen = data.train.targets[draws["partner"].numpy()]
     assert (chosen == 9).mean() == pytest.approx(0.1, abs=0.02)
-    assert "the rarest" in gallery.cmo_sentence(story)
+    assert "the rarest" in gallery.cmo_sentence(data)
 
 
-def test_digits_stand_in_where_images_are_missing(no_data):
-    shown = gallery.story("laptop")
-    assert shown.dataset == "digits"
-    assert "They stand in here: the images of CIFAR-10 are not on disk" in gallery.sentence("laptop", shown)
+def test_every_figure_of_the_gallery_is_drawn_and_says_what_it_shows(data):
+    lambdas = (0.9, 0.7, 0.5, 0.3, 0.1)
+    pair = [gallery.mixup(data, lambdas), gallery.cutmix(data), gallery.remix(data, lambdas), gallery.cmo(data)]
+    single = ["cutout", "cutout4", "cut_thumbnail[per_sample=true;prob=1.0]", "autoaugment", "randaugment9"]
+    assert all(len(chart.alt) > 30 for chart in [*pair, gallery.single(data, single)])
+    assert "share of 0 is 0.9, 0.7, 0.5, 0, 0" in pair[2].alt  # the head's label goes where lambda < 0.5
 
 
-def test_a_contrastive_loss_has_no_curve():
-    with pytest.raises(SettingError, match="no curve"):
-        chapter.curve("supcon", (1, 1), 0)
+def test_sentences_are_judged_by_the_formulas(batch):
+    found: dict[str, list[bool | None]] = {}
+    for said in [*sentences.of_cefl(), *sentences.of_awabs(), sentences.of_loss_balance(batch)]:
+        found.setdefault(said.source, []).append(said.answer)
+    assert found == {
+        "cefl, section III.C": [True, True, False],
+        "awabs, section 2.2.1": [False],
+        "awabs, section 2.2.2": [False],
+        "loss_balance, abstract": [None],
+    }

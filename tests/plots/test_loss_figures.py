@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
 
+from ltlib import losses
 from ltlib.errors import SettingError, UnknownName
-from ltlib.plots import export
+from ltlib.plots import export, loss_curves
 from ltlib.plots import losses as drawn
 
 COUNTS = [5000, 500, 50]
@@ -33,7 +34,7 @@ def no_global_state() -> Iterator[None]:
 @pytest.mark.parametrize("classes", [2, 10])
 def test_curves_are_the_formulas(classes):
     counts = [1] * classes
-    ce, focal = (drawn.curve(name, counts, target=1) for name in ("ce", "focal[gamma=2]"))
+    ce, focal = (loss_curves.curve(name, counts, target=1) for name in ("ce", "focal[gamma=2]"))
     for p, a, b, slope in zip(ce["probability"], ce["loss"], focal["loss"], ce["gradient"], strict=True):
         assert a == pytest.approx(-math.log(p), rel=1e-9)
         assert b == pytest.approx(-((1 - p) ** 2) * math.log(p), rel=1e-8)
@@ -41,10 +42,35 @@ def test_curves_are_the_formulas(classes):
     assert focal["factor"] == pytest.approx([(1 - p) ** 2 for p in ce["probability"]], rel=1e-8)
 
 
+def test_deferred_losses_are_drawn_after_their_switch():
+    plain, late = (loss_curves.curve(name, (500, 50), 1)["loss"] for name in ("ce", "deferred"))
+    weight = losses.class_weights((500, 50), "effective_number", beta=0.9999)[1].item()
+    assert late == pytest.approx([weight * value for value in plain], rel=1e-6)
+    assert weight > 1
+
+
+def test_panels_hold_the_formulas_at_head_and_tail():
+    figure = loss_curves.over_probability(
+        ["ce", "balanced_softmax"], ["loss"], class_counts=(900, 90, 10), targets=(0, -1)
+    ).frame()
+    counts = np.array([900, 90, 10])
+    for name, true, p, loss in figure.itertuples(index=False, name=None):
+        share = counts[true] * p
+        others = (counts.sum() - counts[true]) * (1 - p) / 2
+        wanted = -math.log(p) if name == "ce" else -math.log(share / (share + others))
+        assert loss == pytest.approx(wanted, rel=1e-6)
+
+
+def test_a_figure_is_as_high_as_it_is_told_and_says_its_numbers():
+    figure = loss_curves.over_probability(["ce", "focal[gamma=2]"], ["loss"], most={"loss": 5})
+    assert figure.axes[0].get_ylim() == (0, 5)
+    assert "Focal (gamma 2) 1.87 and 0.00105" in figure.alt  # (1 - p)^2 times -log p
+
+
 def test_batch_losses_see_one_image_a_probability():
-    plain = drawn.curve("ce", COUNTS)["loss"]
+    plain = loss_curves.curve("ce", COUNTS)["loss"]
     for name in ("loss_equalised", "ohem", "equalization", "weighted_ce"):
-        assert drawn.curve(name, COUNTS)["loss"] == pytest.approx(plain), name
+        assert loss_curves.curve(name, COUNTS)["loss"] == pytest.approx(plain), name
 
 
 def test_weights_are_the_losss():
@@ -66,8 +92,30 @@ def test_shares_add_up_and_loss_equalisation_evens_them():
         drawn.shares("ce", sure, targets, COUNTS)
 
 
+@pytest.mark.parametrize(("quantity", "value"), [("loss", 2.3), ("gradient", 0.9), ("factor", 1)])
+def test_over_probability_draws_a_line_for_each_loss(quantity, value):
+    names = ["ce", "focal[gamma=2]", "cefl[gamma=2]", "cefl2[gamma=2]"]
+    fig = loss_curves.over_probability(names, [quantity], most={quantity: 5}, title="Losses")
+    (axes,) = fig.axes
+    assert len(axes.lines) == 4
+    assert axes.get_ylim() == (0, 5)
+    for name, line in zip(names, axes.lines, strict=True):
+        assert list(line.get_ydata()) == loss_curves.curve(name, points=99)[quantity]
+    assert len({(line.get_color(), line.get_linestyle()) for line in axes.lines}) == 4
+    assert f"CE {value:g}" in fig.alt
+    assert len(fig.frame()) == 4 * 99
+    assert "<svg" in export.svg(fig)
+
+
+def test_over_classes_says_the_ends_and_keeps_every_number():
+    values = {"ce": [0.3, 0.0, -0.3], "vs": [0.1, 0.1, 0.1]}
+    figure = loss_curves.over_classes(values, COUNTS, what="Push", ylabel="Push")
+    assert "Push of the largest and of the smallest class: CE 0.3 and -0.3; VS 0.1 and 0.1." in figure.alt
+    assert figure.frame()["value"].tolist() == [*values["ce"], *values["vs"]]
+
+
 def test_term_weights_are_those_of_the_document():
-    fig = drawn.term_weights()
+    fig = loss_curves.term_weights()
     frame = fig.frame()
     assert (frame["cross_entropy"] + frame["focal"]).tolist() == pytest.approx([1] * len(frame))
     row = frame[(frame["loss name"] == "cefl2") & np.isclose(frame["probability"], 0.25)].iloc[0]
@@ -110,10 +158,12 @@ def test_batch_shares_are_stacked_to_a_hundred():
 @pytest.mark.parametrize(
     ("call", "error", "sentence"),
     [
-        (lambda: drawn.curve("cee"), UnknownName, "ce"),
-        (lambda: drawn.curve("supcon"), SettingError, "features"),
-        (lambda: drawn.curve("ce", [5]), SettingError, "two classes"),
-        (lambda: drawn.curve("ce", [5, 3], target=2), SettingError, "class 2"),
+        (lambda: loss_curves.over_probability([]), SettingError, "at least one"),
+        (lambda: loss_curves.over_probability(["ce"], ["slope"]), SettingError, "slope"),
+        (lambda: loss_curves.over_probability(["cee"]), UnknownName, "ce"),
+        (lambda: loss_curves.curve("supcon"), SettingError, "features"),
+        (lambda: loss_curves.curve("ce", [5]), SettingError, "two classes"),
+        (lambda: loss_curves.curve("ce", [5, 3], target=2), SettingError, "class 2"),
         (lambda: drawn.weight_over_counts([], COUNTS), SettingError, "at least one"),
         (lambda: drawn.batch_shares({}), SettingError, "at least one"),
         (lambda: drawn.batch_shares({"a": [0.5, 0.5], "b": [1.0]}), SettingError, "one share per class"),

@@ -110,8 +110,8 @@ def algorithm(profile: str) -> Chart:
     return diagrams.algorithm(lines, title="Algorithms 1-3: proposed methods 1, 2 and 3")
 
 
-def left_open(profile: str) -> pd.DataFrame:
-    """What the document does not state and what is taken here: its settings marked so, and what its methods need."""
+def not_stated(profile: str) -> pd.DataFrame:
+    """Settings that the document marks as not stated, and what is taken here."""
     import pandas as pd
 
     rows = published.protocols(AWABS.id)
@@ -127,7 +127,7 @@ def left_open(profile: str) -> pd.DataFrame:
         setting = row["key"].replace("_stage1", " of stage 1").replace("_stage2", " of stage 2").replace("_", " ")
         setting = setting.replace("stage1 augmentation", "patches").replace("epsilon 1, epsilon K", "epsilons")
         found.append({"setting": setting + of, "here": here, "from": source, "the document": says})
-    return pd.DataFrame(found + _contradicted(profile))
+    return pd.DataFrame(found)
 
 
 def _chosen(profile: str) -> dict[tuple[str, str], tuple[str, str]]:
@@ -157,8 +157,10 @@ def _said(key: str, value: Any) -> str:
     return f"{ {'prob': 'probability', 'scale': 'side'}.get(key, key) } {value:g}"
 
 
-def _contradicted(profile: str) -> list[dict[str, str]]:
+def contradicted(profile: str) -> pd.DataFrame:
     """What a reader needs to know of stage 2, and no line of the document says, or two say differently."""
+    import pandas as pd
+
     second = _parts(profile, "awabs_cutmix").stages[1]
     rates = sorted(
         {grid.settings(dataset, factor)["lr"] for dataset in ("cifar10", "cifar100") for factor in (10, 50, 100)}
@@ -171,4 +173,4 @@ def _contradicted(profile: str) -> list[dict[str, str]]:
         ("augmentation in stage 2", _mixing(second), "Algorithms 1-3", "section 3.2 has it there"),
         ("test-time prediction", "softmax without the class prior", "balanced softmax", "not stated"),
     )
-    return [{"setting": a, "here": b, "from": c, "the document": d} for a, b, c, d in rows]
+    return pd.DataFrame(rows, columns=["setting", "here", "from", "the document"])

@@ -16,40 +16,34 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ltlib import datasets, losses, published
+from ltlib import losses, published
 from ltlib.chapters.awabs import AWABS
 from ltlib.grids import awabs as grid
 from ltlib.losses import smoothing
-from ltlib.plots import Chart
+from ltlib.plots import Chart, panels
 from ltlib.plots.style import label
+from ltlib.sections.class_counts import counts
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SETS = {"cifar10": (5000, 10), "cifar100": (500, 100)}
-"""Images of the largest class, and classes."""
+SETS = ("cifar10", "cifar100")
 
 
-def counts(dataset: str, imbalance_factor: float) -> list[int]:
-    """Training images per class of a long-tailed set."""
-    largest, classes = SETS[dataset]
-    return datasets.long_tailed_counts(largest, classes, imbalance_factor)
+def epsilons(dataset: str, imbalance_factor: float, form: str = "concave") -> list[float]:
+    """The epsilon of each class, with the settings taken for that set and factor, [K]."""
+    used = grid.settings(dataset, imbalance_factor)
+    ends = {key: used[key] for key in ("epsilon_head", "epsilon_tail")}
+    return smoothing.smoothing_factors(counts(dataset, imbalance_factor), form, **ends).tolist()
 
 
-def forms() -> Chart:
-    """The three forms of f(N), Eqs. 3.11 to 3.13, on the documents' class counts at imbalance factor 100."""
-    from ltlib.plots import panels
-
+def forms(imbalance_factor: float, sets: Sequence[str] = SETS) -> Chart:
+    """The three forms of f(N), Eqs. 3.11 to 3.13, on the documents' class counts."""
     lines: dict[str, dict[str, Sequence[float]]] = {}
-    for dataset in SETS:
-        used = grid.settings(dataset, grid.STAND_IN_FACTOR)
-        head, tail = used["epsilon_head"], used["epsilon_tail"]
-        own = counts(dataset, grid.STAND_IN_FACTOR)
-        heading = f"{label(dataset)}-LT, epsilon {head:g} to {tail:g}"
-        lines[heading] = {
-            form: smoothing.smoothing_factors(own, form, epsilon_head=head, epsilon_tail=tail).tolist()
-            for form in grid.FORMS
-        }
+    for dataset in sets:
+        used = grid.settings(dataset, imbalance_factor)
+        heading = f"{label(dataset)}-LT, epsilon {used['epsilon_head']:g} to {used['epsilon_tail']:g}"
+        lines[heading] = {form: epsilons(dataset, imbalance_factor, form) for form in grid.FORMS}
     return panels.class_lines(lines, ylabel="Smoothing factor (%)", what="Smoothing factor f(N)")
 
 
@@ -114,46 +108,29 @@ def _module(class_counts: Sequence[int], epsilon: float) -> Any:
     return losses.create("awabs", class_counts, epsilon_head=epsilon, epsilon_tail=epsilon)
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities, float64."""
-    powers = np.exp(logits - logits.max())
-    return powers / powers.sum()
-
-
 # --- tables and sentences --------------------------------------------------------------------------------------------
 
 
-def check(imbalance_factor: float = grid.STAND_IN_FACTOR) -> pd.DataFrame:
-    """The three optima for the largest, a middle and the smallest class that is smoothed, of both sets.
+def check(imbalance_factor: float, sets: Sequence[str] = SETS) -> pd.DataFrame:
+    """The three optima for the largest, a middle and the smallest class that is smoothed, of each set.
 
     Logits are differences from the image's class to the smallest class (to the largest for the smallest class itself).
     """
     import pandas as pd
 
     rows = []
-    for dataset in SETS:
-        own, used = counts(dataset, imbalance_factor), grid.settings(dataset, imbalance_factor)
-        epsilons = smoothing.smoothing_factors(
-            own, epsilon_head=used["epsilon_head"], epsilon_tail=used["epsilon_tail"]
-        ).tolist()
-        last = max(c for c, epsilon in enumerate(epsilons) if epsilon > 0)
+    for dataset in sets:
+        own, smoothed_by = counts(dataset, imbalance_factor), epsilons(dataset, imbalance_factor)
+        last = max(c for c, epsilon in enumerate(smoothed_by) if epsilon > 0)
         for target in (0, len(own) // 2, last):
-            epsilon, other = epsilons[target], 0 if target == len(own) - 1 else len(own) - 1
-            exact, printed = closed_form(own, target, epsilon), as_printed(own, target, epsilon)
-            found = descended(own, target, epsilon)
-            rows.append(
-                {
-                    "set": label(dataset),
-                    "class": f"{target} to {other}",
-                    "images": own[target],
-                    "epsilon": round(epsilon, 4),
-                    "descent": found[target] - found[other],
-                    "closed form": exact[target] - exact[other],
-                    "Eq. 3.4": printed[target] - printed[other],
-                    "smallest loss": loss(found, own, target, epsilon),
-                    "loss at Eq. 3.4": loss(printed, own, target, epsilon),
-                }
-            )
+            epsilon, other = smoothed_by[target], 0 if target == len(own) - 1 else len(own) - 1
+            ways = {"descent": descended, "closed form": closed_form, "Eq. 3.4": as_printed}
+            found = {name: way(own, target, epsilon) for name, way in ways.items()}
+            row = {"set": label(dataset), "class": f"{target} to {other}", "images": own[target]}
+            row |= {"epsilon": round(epsilon, 4)} | {name: z[target] - z[other] for name, z in found.items()}
+            row["smallest loss"] = loss(found["descent"], own, target, epsilon)
+            row["loss at Eq. 3.4"] = loss(found["Eq. 3.4"], own, target, epsilon)
+            rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -175,12 +152,9 @@ def check_sentence(frame: pd.DataFrame) -> str:
 def at_test_time(dataset: str, imbalance_factor: float) -> dict[str, list[float]]:
     """For an image of each class, at the smallest loss: probability in training and at test of its class, and of the
     smallest class at test (NaN for that class itself), [K] each."""
-    own, used = counts(dataset, imbalance_factor), grid.settings(dataset, imbalance_factor)
-    factors = smoothing.smoothing_factors(
-        own, epsilon_head=used["epsilon_head"], epsilon_tail=used["epsilon_tail"]
-    ).tolist()
+    own = counts(dataset, imbalance_factor)
     found: dict[str, list[float]] = {"own class, training": [], "own class, test": [], "smallest class, test": []}
-    for target, epsilon in enumerate(factors):
+    for target, epsilon in enumerate(epsilons(dataset, imbalance_factor)):
         p = smoothed(target, epsilon, len(own)) / np.asarray(own, dtype=np.float64)
         p /= p.sum()
         other = p[-1] if target < len(own) - 1 else math.nan
@@ -189,13 +163,11 @@ def at_test_time(dataset: str, imbalance_factor: float) -> dict[str, list[float]
     return found
 
 
-def predictions() -> Chart:
-    """`at_test_time` for both sets at imbalance factor 100."""
-    from ltlib.plots import panels
-
+def predictions(imbalance_factor: float, sets: Sequence[str] = SETS) -> Chart:
+    """`at_test_time` for each set."""
     lines: dict[str, Mapping[str, Sequence[float]]] = {
-        f"{label(dataset)}-LT, imbalance factor {grid.STAND_IN_FACTOR}": at_test_time(dataset, grid.STAND_IN_FACTOR)
-        for dataset in SETS
+        f"{label(dataset)}-LT, imbalance factor {imbalance_factor:g}": at_test_time(dataset, imbalance_factor)
+        for dataset in sets
     }
     return panels.class_lines(
         lines, ylabel="Probability at the optimum (%)", what="Probability at the smallest AWABS loss"
