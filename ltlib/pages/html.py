@@ -172,6 +172,23 @@ def missing(items: Sequence[tuple[str, str]], reason: str, command: str | None) 
     )
 
 
+def left_out(grid: str, profile: str, reasons: Sequence[str]) -> Shown:
+    """How much of a grid a profile does not train, and why."""
+    different = list(dict.fromkeys(reasons))
+    more = f"; and {len(different) - 3} other reasons" if len(different) > 3 else ""
+    return note(f"{len(reasons)} of {grid} not in {profile}: {'; '.join(different[:3])}{more}.")
+
+
+def failures(grid: str, reasons: Mapping[str, str]) -> list[Shown]:
+    """The runs of a grid that are not here, by id with the reason: a remark for each reason."""
+    remarks = []
+    for reason in dict.fromkeys(reasons.values()):
+        failed = [run_id for run_id, own in reasons.items() if own == reason]
+        name = "Run" if len(failed) == 1 else "Runs"
+        remarks.append(note(f"{name} {', '.join(failed[:3])}{_more(failed, 3)} of {grid} not here: {reason}"))
+    return remarks
+
+
 # --- words -----------------------------------------------------------------------------------------------------------
 
 

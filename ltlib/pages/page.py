@@ -93,15 +93,10 @@ class Page:
         runs = sweep.run_all(experiments, label=grid, train=self._trains) if experiments else sweep.RunList()
         self._use(runs)
         if impossible and not quiet:
-            reasons = list(dict.fromkeys(item.reason for item in impossible.values()))
-            more = f"; and {len(reasons) - 3} other reasons" if len(reasons) > 3 else ""
-            self.note(f"{len(impossible)} of {grid} not in {self.profile}: {'; '.join(reasons[:3])}{more}.")
+            self.show(html.left_out(grid, self.profile, [item.reason for item in impossible.values()]))
         self._failures |= runs.failures
-        for reason in dict.fromkeys(runs.failures.values()):
-            failed = [run_id for run_id, own in runs.failures.items() if own == reason]
-            name = "Run" if len(failed) == 1 else "Runs"
-            more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
-            self.note(f"{name} {', '.join(failed[:3])}{more} of {grid} not here: {reason}")
+        for shown in html.failures(grid, runs.failures):
+            self.show(shown)
         return runs
 
     @property

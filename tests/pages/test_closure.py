@@ -178,6 +178,12 @@ def test_a_module_that_is_not_python_is_named(toy):
         modules(CELL, (), toy(words="def ("))
 
 
+def test_what_the_rules_name_exists():
+    named = (*closure.COMPONENTS, *closure.DESCRIBES, *closure.STOPS, *closure.SILENT)
+    known = {path.relative_to(closure.PACKAGE).with_suffix("").as_posix() for path in closure.PACKAGE.rglob("*.py")}
+    assert [name for name in named if not {name.replace(".", "/"), f"{name}/__init__"} & known] == []
+
+
 def cells(name: str) -> list[str]:
     path = declared.find(name).path
     assert path is not None
