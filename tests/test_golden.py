@@ -18,6 +18,7 @@ from ltlib import datasets, losses, models, runs
 from ltlib.batches import augment
 from ltlib.batches.draws import SAMPLERS, epoch_draws, generator
 from ltlib.experiment import VERSIONS, Experiment
+from ltlib.recipes import OPTIMIZERS
 from ltlib.runs import Run
 
 PLACE = Path(__file__).parent / "golden" / "values.json"
@@ -72,6 +73,16 @@ def loss(name: str) -> list[float]:
     return made.per_sample(logits(), targets, **noise).double().tolist()
 
 
+def optimizer(name: str) -> list[float]:
+    """Weights after three steps at given gradients."""
+    weight = torch.nn.Parameter(torch.linspace(-1, 1, 5))
+    made = OPTIMIZERS.create(name).make([{"params": [weight]}], 0.1, 0.01, False)
+    for row in logits()[:3]:
+        weight.grad = row.clone()
+        made.step()
+    return weight.detach().double().tolist()
+
+
 def subset(dataset: str, rule: str) -> dict[str, Any]:
     data = datasets.load(dataset, imbalance_factor=20, subset=rule, subset_seed=1)
     return {"counts": list(data.class_counts), "fingerprint": data.fingerprint}
@@ -90,6 +101,10 @@ def components() -> dict[str, tuple[str, Callable[[], Any]]]:
     found |= {
         f"sampler {name}": (f"version of {name} in ltlib/batches/draws.py", lambda name=name: epoch(name))  # type: ignore[misc]
         for name in SAMPLERS.names()
+    }
+    found |= {
+        f"optimizer {text}": (f"version of {text} in ltlib/recipes/optimizers.py", lambda text=text: optimizer(text))  # type: ignore[misc]
+        for text in (*OPTIMIZERS.names(), "sgd[nesterov=true]")
     }
     found |= {
         f"subset {rule}": ('experiment.VERSIONS["subset"]', lambda rule=rule: subset("digits", rule))  # type: ignore[misc]
