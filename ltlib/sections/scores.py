@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 CLOSE = {metric: verdicts.TOLERANCES[metric] for metric in ("accuracy", "ece")}
 """Values nearer than this are not told apart with fewer than three runs: the tolerances of the verdicts."""
 WORDS = {"accuracy": "accuracy", "ece": "ECE"}
+LOWER_IS_BETTER = ("ece", "loss")
 
 
 def mean(runs: Iterable[Run], metric: str, group: str = "", which: str = "selected") -> float:
@@ -67,6 +68,30 @@ def moves(found: Sequence[Run], base: Mapping[str, float]) -> str:
         sure = told_apart(value, base[metric], len(found), metric)
         parts.append(f"{100 * (value - base[metric]):+.1f} points of {word}" + ("" if sure else " (too close to tell)"))
     return " and ".join(parts)
+
+
+def seconds(runs: Sequence[Run]) -> float:
+    """Mean training time in seconds."""
+    return float(np.mean([run.seconds for run in runs]))
+
+
+def sign(metric: str) -> int:
+    """-1 for a metric of which less is better, else 1."""
+    return -1 if metric in LOWER_IS_BETTER else 1
+
+
+def both(runs: Iterable[Run]) -> dict[str, float]:
+    """Mean accuracy and ECE of runs, as fractions."""
+    found = list(runs)
+    return {metric: mean(found, metric) for metric in WORDS}
+
+
+def by_setting(runs: Iterable[Run], key: str, default: Any) -> dict[Any, list[Run]]:
+    """Runs by a setting in the text of their method, in ascending order of seed."""
+    found: dict[Any, list[Run]] = {}
+    for run in sorted(runs, key=lambda run: (run.experiment.subset_seed, run.experiment.seed)):
+        found.setdefault(setting_of(run, key, default), []).append(run)
+    return found
 
 
 def setting_of(run: Run, key: str, default: Any) -> Any:
