@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltlib import profiles
 from ltlib.plots.style import label
-from ltlib.sections.scores import CLOSE, WORDS, points, sign, told_apart
+from ltlib.sections.scores import CLOSE, points, sign, told_apart
 from ltlib.sections.study import Study, caution, named
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _leaders(study: Study, frame: pd.DataFrame, side: str, by: str, metrics: Seq
             rows = frame[(frame[by] == column) & (frame["metric"] == metric) & frame[side].notna()].to_dict("records")
             if rows:
                 rows.sort(key=lambda row: -sign(metric) * row[side])
-                word = f"{WORDS[metric]} " if len(metrics) > 1 else ""
+                word = f"{label(metric)} " if len(metrics) > 1 else ""
                 said.append(f"{word}{_first(study, rows, side, metric)}")
         if said:
             name = f"factor {column:g}," if by == "imbalance" else str(column)
@@ -154,4 +154,4 @@ def _gaps(frame: pd.DataFrame, first: str, second: str, metric: str, column: str
         value = rows[rows["imbalance"] == factor].set_index("method")[column]
         if {first, second} <= set(value.index):
             parts.append(f"{100 * (value[first] - value[second]):+.1f} (factor {factor:g})")
-    return f"{WORDS[metric]} {', '.join(parts)}" if parts else ""
+    return f"{label(metric)} {', '.join(parts)}" if parts else ""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ltlib.runs import Run
 
-CLOSE = {metric: verdicts.TOLERANCES[metric] for metric in ("accuracy", "ece")}
+CLOSE = {metric: verdicts.TOLERANCES[metric] for metric in ("accuracy", "ece", "precision", "recall", "f1")}
 """Values nearer than this are not told apart with fewer than three runs: the tolerances of the verdicts."""
 WORDS = {"accuracy": "accuracy", "ece": "ECE"}
 LOWER_IS_BETTER = ("ece", "loss")
@@ -60,19 +60,14 @@ def told_apart(first: float, second: float, n: int, metric: str = "accuracy") ->
     return n >= 3 or abs(first - second) > CLOSE[metric]
 
 
-def moves(found: Sequence[Run], base: Mapping[str, float]) -> str:
-    """How far runs lie from a base in accuracy and ECE, in points, and where that is too close to tell."""
-    parts = []
+def moves(found: Sequence[Run], beside: Iterable[Run]) -> str:
+    """How far runs lie from others in accuracy and ECE, in points, and where that is too close to tell."""
+    parts, base = [], both(beside)
     for metric, word in WORDS.items():
         value = mean(found, metric)
         sure = told_apart(value, base[metric], len(found), metric)
         parts.append(f"{100 * (value - base[metric]):+.1f} points of {word}" + ("" if sure else " (too close to tell)"))
     return " and ".join(parts)
-
-
-def seconds(runs: Sequence[Run]) -> float:
-    """Mean training time in seconds."""
-    return float(np.mean([run.seconds for run in runs]))
 
 
 def sign(metric: str) -> int:
