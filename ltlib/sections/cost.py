@@ -1,4 +1,4 @@
-"""What methods cost: parameters, multiply-accumulates, seconds, the part of a second stage; how far they have fitted."""
+"""What methods cost: parameters, multiply-accumulates, seconds, the part of stage 2; how far they have fitted."""
 
 from __future__ import annotations
 

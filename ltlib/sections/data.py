@@ -58,4 +58,6 @@ def show_counts(page: Page, experiment: Experiment, number: str = "Counts") -> N
     page.figure(number, chart, caption=f"Training images per class of {name}.", runs=[found.run] if found.run else [])
     print_ = found.fingerprint
     said = f" SHA-256 of the chosen images' indices and classes: {print_[:16]}…" if print_ else ""
-    page.say(f"{sum(found.counts):,} training images in {len(found.counts)} classes, {most:,} to {least:,} a class.{said}")
+    page.say(
+        f"{sum(found.counts):,} training images in {len(found.counts)} classes, {most:,} to {least:,} a class.{said}"
+    )

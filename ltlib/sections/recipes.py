@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ltlib import recipes
-from ltlib.sections import printed
+from ltlib.sections import in_print
 from ltlib.sections.scores import mean, points, used
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def scores(study: Study, table: str, sides: Sides) -> pd.DataFrame:
     import pandas as pd
 
     rows = []
-    for method, value in printed.column(study.id, table)["accuracy"].items():
+    for method, value in in_print.column(study.id, table)["accuracy"].items():
         own = {side: runs.get(method, ()) for side, runs in sides.items()}
         row = {"method": study.name(method), "printed": f"{value:.3f}"}
         row |= {side: mean(runs, "accuracy") for side, runs in own.items()}

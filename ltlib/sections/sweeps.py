@@ -14,6 +14,7 @@ import numpy as np
 from ltlib.sections.scores import CLOSE, WORDS, mean, points, setting_of
 
 if TYPE_CHECKING:
+    from ltlib.notebook import Page
     from ltlib.plots import Chart
     from ltlib.runs import Run
 
@@ -80,6 +81,44 @@ def heat_maps(runs: Sequence[Run], grid: Grid, metric: str, group: str = "", onl
         column_name=grid.names[1] or grid.columns[0].replace("_", " "),
         lower_is_better=metric == "ece",
     )
+
+
+def show(page: Page, name: str, runs: Sequence[Run], grid: Grid, what: str, panels: str) -> None:
+    """Accuracy and ECE over the settings, and what they say.
+
+    Args:
+        page: The page.
+        name: Of the figures, which add the metric.
+        runs: Runs of one method with different settings.
+        grid: Which settings.
+        what: What is varied and where, for the captions.
+        panels: What a panel is, in words: ``form``.
+    """
+    for metric, word in WORDS.items():
+        caption = f"{quantity(metric)} of {what}; best framed."
+        page.figure(f"{name}, {word}", heat_maps(runs, grid, metric), caption=caption, runs=runs)
+    page.say(sentence(runs, grid, panels))
+
+
+def explore(page: Page, runs: Sequence[Run], grid: Grid, fixed: Iterable[Mapping[str, Any]]) -> None:
+    """The maps with a choice of panel and score; where nobody can choose, a few fixed ones.
+
+    Args:
+        page: The page.
+        runs: Runs of one method with different settings.
+        grid: Which settings.
+        fixed: A panel's value by its setting's name, and ``metric``: accuracy, ece or a class group.
+    """
+    if not runs:
+        return
+    choices: dict[str, list[Any]] = {"metric": [*WORDS, *runs[0].groups]}
+    choices[grid.panels[0]] = list(grid.order) or axis([_place(run, grid) for run in runs], 2)
+
+    def shown(metric: str, **panel: Any) -> Chart:
+        score = (metric,) if metric in WORDS else ("accuracy", metric)
+        return heat_maps(runs, grid, *score, only=panel[grid.panels[0]])
+
+    page.explore(shown, fixed, **choices)
 
 
 def quantity(metric: str, group: str = "") -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ltlib import published
 from ltlib.plots.style import label
-from ltlib.sections.scores import mean, percent
+from ltlib.sections.scores import percent, side_by_side
 from ltlib.tables.verdicts import as_fraction
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def totals_line(frame: pd.DataFrame) -> str:
     return f"Printed total minus the mean of the groups, {name[5:-1]} classes, in points: {said}."
 
 
-def beside(own: Mapping[str, Iterable[Run]], printed: Mapping[str, float], name: str) -> pd.DataFrame:
+def beside(own: Mapping[str, Sequence[Run]], printed: Mapping[str, float], name: str) -> pd.DataFrame:
     """Rows of runs under a printed `cell`, in percent.
 
     Args:
@@ -109,15 +109,7 @@ def beside(own: Mapping[str, Iterable[Run]], printed: Mapping[str, float], name:
     """
     import pandas as pd
 
-    groups = [key for key in printed if key not in ("accuracy", "ece")]
-    rows = [_row(name, None, {key: printed[key] for key in ("accuracy", "ece", *groups)})]
-    for key, runs in own.items():
-        found = list(runs)
-        values = {"accuracy": mean(found, "accuracy"), "ece": mean(found, "ece")}
-        rows.append(_row(key, len(found), values | {group: mean(found, "accuracy", group) for group in groups}))
-    return pd.DataFrame(rows)
-
-
-def _row(name: str, runs: int | None, values: Mapping[str, float]) -> dict[str, Any]:
-    columns = {"accuracy": "accuracy (%)", "ece": "ECE (%)"}
-    return {"": name, "runs": runs} | {columns.get(key, f"{key} (%)"): percent(v) for key, v in values.items()}
+    frame = side_by_side(own, str)
+    words = {"accuracy": "accuracy (%)", "ece": "ECE (%)"}
+    first = {"method": name} | {words.get(key, f"{key} (%)"): percent(value) for key, value in printed.items()}
+    return pd.concat([pd.DataFrame([first]), frame], ignore_index=True)[list(frame.columns)]
