@@ -52,4 +52,5 @@ def sentence(study: Study, found: Values, metric: str = "accuracy") -> str:
         return "Runs at two imbalance factors are needed to say what a longer tail costs."
     order = sorted(lost.items(), key=lambda item: item[1])
     said = ", ".join(f"{study.name(method)} {100 * loss:.1f}" for method, loss in order)
-    return f"From imbalance factor {ends[0]:g} to {ends[-1]:g} the {label(metric)} falls by, in points, least first: {said}."
+    span = f"From imbalance factor {ends[0]:g} to {ends[-1]:g}"
+    return f"{span} the {label(metric)} falls by, in points, least first: {said}."

@@ -54,7 +54,7 @@ def _rows(document: str, table: str, where: Mapping[str, Any]) -> list[dict[Any,
 
 
 def totals(study: Study, numbers: Iterable[str], sizes: Mapping[str, Sizes]) -> pd.DataFrame:
-    """Printed accuracy of all images beside the mean of its group columns, in percent; the last stage's where it has two.
+    """Printed accuracy of all images (after the last stage) beside the mean of its group columns, in percent.
 
     Args:
         study: The document.
@@ -63,18 +63,20 @@ def totals(study: Study, numbers: Iterable[str], sizes: Mapping[str, Sizes]) -> 
     """
     import pandas as pd
 
-    found = []
+    values: dict[tuple[str, str, float, str], dict[str, float]] = {}
     for number in numbers:
-        rows = pd.DataFrame(_rows(study.id, number, {"metric": "accuracy"}))
-        for (dataset, factor, method), own in rows.groupby(["dataset", "imbalance", "method"], sort=False):
-            value = dict(zip(own["split"], own["value"], strict=True))
-            row = {"table": number, "set": f"{label(dataset)}, {factor:g}", "method": study.short(method)}
-            row["printed"] = value["all"]
-            for title, reading in sizes.items():
-                classes = reading[dataset]
-                average = sum(n * value[group] for group, n in classes.items()) / sum(classes.values())
-                row |= {f"mean ({title})": round(average, 2), f"off ({title})": round(value["all"] - average, 3) + 0.0}
-            found.append(row)
+        for printed in _rows(study.id, number, {"metric": "accuracy"}):
+            place = (number, printed["dataset"], printed["imbalance"], printed["method"])
+            values.setdefault(place, {})[printed["split"]] = printed["value"]
+    found = []
+    for (number, dataset, factor, method), value in values.items():
+        row: dict[str, Any] = {"table": number, "set": f"{label(dataset)}, {factor:g}", "method": study.short(method)}
+        row["printed"] = value["all"]
+        for title, reading in sizes.items():
+            classes = reading[dataset]
+            average = sum(n * value[group] for group, n in classes.items()) / sum(classes.values())
+            row |= {f"mean ({title})": round(average, 2), f"off ({title})": round(value["all"] - average, 3) + 0.0}
+        found.append(row)
     return pd.DataFrame(found)
 
 
@@ -84,10 +86,10 @@ def totals_sentence(frame: pd.DataFrame) -> str:
     first, *others = [f"in {(gap <= FITS).sum()} {{}}with groups of {title}" for title, gap in off.items()]
     text = "The mean of the group columns is the printed total "
     text += "; ".join([first.format(f"of {len(frame)} rows "), *(other.format("") for other in others)]) + "."
-    gap = next(iter(off.values()))
-    if (gap > FITS).any():
-        worst = frame.loc[gap.idxmax()]
-        text += f" The largest difference by the first reading is {gap.max():.1f} points "
+    gaps = [float(gap) for gap in next(iter(off.values()))]
+    if max(gaps) > FITS:
+        worst = frame.iloc[gaps.index(max(gaps))]
+        text += f" The largest difference by the first reading is {max(gaps):.1f} points "
         text += f"(Table {worst['table']}, {worst['set']})."
     return f"{text} A balanced test set makes them equal by definition."
 

@@ -120,9 +120,9 @@ def sentence(printed: Columns, ours: Columns, profile: str) -> str:
         tau, p = kendall([values[m] for m in known], [ours[metric][m] for m in known])
         yes, no = sum(pair.holds is True for pair in mine), sum(pair.holds is False for pair in mine)
         text.append(
-            f"{word}: Kendall's tau of the printed and our order of {len(known)} methods is {tau:.2f} (p = {p:.2g}); of "
-            f"{len(mine)} pairs that print tells apart {yes} hold, {no} turn round and {len(mine) - yes - no} come out "
-            "too close."
+            f"{word}: Kendall's tau of the printed and our order of {len(known)} methods is {tau:.2f} (p = {p:.2g}); "
+            f"of {len(mine)} pairs that print tells apart {yes} hold, {no} turn round and {len(mine) - yes - no} come "
+            "out too close."
         )
     if stand_in(profile):
         text.append(f"On {stand_in(profile)} none of this speaks of the document.")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ltlib import recipes
+from ltlib.plots.style import label
 from ltlib.sections import in_print
 from ltlib.sections.scores import mean, points, used
 
@@ -63,14 +64,9 @@ def show(page: Page, study: Study, table: str, sides: Sides) -> None:
         return
     frame = scores(study, table, sides)
     where = study.trained(table, page.profile)
-    page.frame("Two recipes", frame, f"test accuracy and calibration error, {_where(where)}", runs)
+    what = f"{label(where.model)} on {label(where.dataset)}"
+    page.frame("Two recipes", frame, f"test accuracy and calibration error, {what}", runs)
     page.say(sentence(frame, page.profile))
-
-
-def _where(experiment: Experiment) -> str:
-    from ltlib.plots.style import label
-
-    return f"{label(experiment.model)} on {label(experiment.dataset)}"
 
 
 def scores(study: Study, table: str, sides: Sides) -> pd.DataFrame:
@@ -80,7 +76,7 @@ def scores(study: Study, table: str, sides: Sides) -> pd.DataFrame:
     rows = []
     for method, value in in_print.column(study.id, table)["accuracy"].items():
         own = {side: runs.get(method, ()) for side, runs in sides.items()}
-        row = {"method": study.name(method), "printed": f"{value:.3f}"}
+        row: dict[str, Any] = {"method": study.name(method), "printed": f"{value:.3f}"}
         row |= {side: mean(runs, "accuracy") for side, runs in own.items()}
         rows.append(row | {f"{side}, ECE": mean(runs, "ece") for side, runs in own.items()})
     return pd.DataFrame(rows)

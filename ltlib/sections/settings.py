@@ -108,7 +108,7 @@ def closest(own: Own, printed: Mapping[str, float], wanted: int, profile: str) -
         wanted: How many variants there are.
         profile: The page's; only ``paper`` trains what is printed.
     """
-    question = f"Which of the {wanted} made the printed numbers stays open"
+    question = "Which of them made the printed numbers stays open"
     if profile != "paper":
         return f"{question} in {profile}."
     if len(own) < wanted:

@@ -131,6 +131,6 @@ def stand_in(profile: str) -> str:
 
 
 def caution(profile: str, what: str = "An order") -> str:
-    """What a stand-in's numbers do not say, as a sentence to follow another; empty where the sets are the documents'."""
+    """What a stand-in's numbers do not say, to follow another sentence; empty where the sets are the documents'."""
     standing_in = stand_in(profile)
     return f" {what} on {standing_in} says nothing about the document's." if standing_in else ""

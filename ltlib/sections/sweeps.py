@@ -115,8 +115,8 @@ def explore(page: Page, runs: Sequence[Run], grid: Grid, fixed: Iterable[Mapping
     choices[grid.panels[0]] = list(grid.order) or axis([_place(run, grid) for run in runs], 2)
 
     def shown(metric: str, **panel: Any) -> Chart:
-        score = (metric,) if metric in WORDS else ("accuracy", metric)
-        return heat_maps(runs, grid, *score, only=panel[grid.panels[0]])
+        name, group = (metric, "") if metric in WORDS else ("accuracy", metric)
+        return heat_maps(runs, grid, name, group, only=panel[grid.panels[0]])
 
     page.explore(shown, fixed, **choices)
 
@@ -145,8 +145,8 @@ def sentence(runs: Sequence[Run], grid: Grid, panels: str, metrics: Iterable[str
         best = float(known.min() if metric == "ece" else known.max())
         near = int((np.abs(known - best) <= CLOSE[metric]).sum())
         said = (
-            f"{quantity(metric)}: {100 * known.min():.1f}% to {100 * known.max():.1f}%, {near} of {len(known)} settings "
-            f"within {_tolerance(metric)} of the best"
+            f"{quantity(metric)}: {100 * known.min():.1f}% to {100 * known.max():.1f}%, {near} of {len(known)} "
+            f"settings within {_tolerance(metric)} of the best"
         )
         counted = np.isfinite(every).all(axis=0)
         if counted.any():
@@ -159,11 +159,3 @@ def sentence(runs: Sequence[Run], grid: Grid, panels: str, metrics: Iterable[str
 def _tolerance(metric: str) -> str:
     size = 100 * CLOSE[metric]
     return f"{size:g} point{'s' * (size != 1)}"
-
-
-def by_columns(runs: Iterable[Run], grid: Grid) -> Mapping[Any, list[Run]]:
-    """Runs by their value across, ascending."""
-    found: dict[Any, list[Run]] = {}
-    for run in sorted(runs, key=lambda run: _place(run, grid)[1]):
-        found.setdefault(_place(run, grid)[1], []).append(run)
-    return found
