@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ltlib import grids, metrics, published
 from ltlib.errors import UnknownName
 from ltlib.plots.style import label
+from ltlib.sections.study import named
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -148,7 +149,6 @@ def bars(page: Page, number: str, frame: pd.DataFrame, runs: list[Run]) -> None:
         runs: Runs to name in the stamp, where the frame rests on them.
     """
     from ltlib.plots import bars as draw
-    from ltlib.sections.study import named
 
     rows = frame[frame["metric"] == "accuracy"]
     dataset, model = str(rows["dataset"].iloc[0]), str(rows["model"].iloc[0])
