@@ -36,9 +36,7 @@ class Change(NamedTuple):
     group: str = ""
 
 
-def show(
-    page: Page, number: str, rows: Own, caption: str, found: Sequence[Change], command: str, remark: str = ""
-) -> None:
+def show(page: Page, number: str, rows: Own, caption: str, found: Sequence[Change], command: str) -> None:
     """A table of scores side by side, and what each change moves.
 
     Args:
@@ -48,13 +46,12 @@ def show(
         caption: Its caption.
         found: The changes to put in words.
         command: What trains the runs, said where no change was run.
-        remark: A sentence of the document's own to end with.
     """
     if not any(change.after for change in found):
         page.say(f"None was run; {command} trains them.")
         return
     page.frame(number, side_by_side(rows, str), caption, used(rows))
-    page.say(f"{told(found)}. {remark}".rstrip())
+    page.say(f"{told(found)}.")
 
 
 def labelled(parts: Mapping[str, Own], methods: Iterable[str], name: Callable[[str], str]) -> dict[str, Sequence[Run]]:
