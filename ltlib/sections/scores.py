@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
     from ltlib.runs import Run
 
-CLOSE = {metric: verdicts.TOLERANCES[metric] for metric in ("accuracy", "ece")}
+CLOSE = {metric: verdicts.TOLERANCES[metric] for metric in ("accuracy", "ece", "precision", "recall", "f1")}
 """Values nearer than this are not told apart with fewer than three runs: the tolerances of the verdicts."""
 WORDS = {"accuracy": "accuracy", "ece": "ECE"}
+LOWER_IS_BETTER = ("ece", "loss")
 
 
 def mean(runs: Iterable[Run], metric: str, group: str = "", which: str = "selected") -> float:
@@ -59,14 +60,33 @@ def told_apart(first: float, second: float, n: int, metric: str = "accuracy") ->
     return n >= 3 or abs(first - second) > CLOSE[metric]
 
 
-def moves(found: Sequence[Run], base: Mapping[str, float]) -> str:
-    """How far runs lie from a base in accuracy and ECE, in points, and where that is too close to tell."""
-    parts = []
+def moves(found: Sequence[Run], beside: Iterable[Run]) -> str:
+    """How far runs lie from others in accuracy and ECE, in points, and where that is too close to tell."""
+    parts, base = [], both(beside)
     for metric, word in WORDS.items():
         value = mean(found, metric)
         sure = told_apart(value, base[metric], len(found), metric)
         parts.append(f"{100 * (value - base[metric]):+.1f} points of {word}" + ("" if sure else " (too close to tell)"))
     return " and ".join(parts)
+
+
+def sign(metric: str) -> int:
+    """-1 for a metric of which less is better, else 1."""
+    return -1 if metric in LOWER_IS_BETTER else 1
+
+
+def both(runs: Iterable[Run]) -> dict[str, float]:
+    """Mean accuracy and ECE of runs, as fractions."""
+    found = list(runs)
+    return {metric: mean(found, metric) for metric in WORDS}
+
+
+def by_setting(runs: Iterable[Run], key: str, default: Any) -> dict[Any, list[Run]]:
+    """Runs by a setting in the text of their method, in ascending order of seed."""
+    found: dict[Any, list[Run]] = {}
+    for run in sorted(runs, key=lambda run: (run.experiment.subset_seed, run.experiment.seed)):
+        found.setdefault(setting_of(run, key, default), []).append(run)
+    return found
 
 
 def setting_of(run: Run, key: str, default: Any) -> Any:

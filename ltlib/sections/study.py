@@ -8,7 +8,7 @@ AWABS.where("laptop")                  # "CIFAR-10-LT, imbalance factor 100, Res
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from ltlib.registry import parse
 if TYPE_CHECKING:
     from ltlib.experiment import Experiment
     from ltlib.grids.base import Document
+    from ltlib.pages.page import Page
     from ltlib.runs import Run
 
 
@@ -64,10 +65,30 @@ class Study:
         """The first run of each method, in the order of the tables."""
         return {method: own[0] for method, own in self.by_method(runs).items()}
 
+    def first_stages(self, own: Mapping[str, Sequence[Run]]) -> dict[str, Sequence[Run]]:
+        """The runs of the first stage alone, by the proposed method it belongs to."""
+        return {method: own[first] for method, first in self.document.first_stages.items() if first in own}
+
+    def by_network(self, runs: Iterable[Run]) -> dict[tuple[str, str], list[Run]]:
+        """Runs by network and row, each once, all seeds together, in the order they come."""
+        found: dict[tuple[str, str], dict[str, Run]] = {}
+        for run in runs:
+            found.setdefault((run.experiment.model, self.row(run)), {})[run.id] = run
+        return {key: list(own.values()) for key, own in found.items()}
+
+    def runs(self, page: Page, tables: Iterable[str]) -> list[Run]:
+        """The runs of several tables, each once."""
+        found = {run.id: run for table in tables for run in page.runs(f"{self.id}/{table}", quiet=True)}
+        return list(found.values())
+
+    def trained(self, grid: str, profile: str) -> Experiment:
+        """What a profile trains first for a grid; where it cannot, what the document has."""
+        found, left_out = grids.experiments(f"{self.id}/{grid}", profile)
+        return found[0] if found else next(iter(left_out))
+
     def where(self, profile: str) -> str:
         """The set, imbalance and network of the page's own comparisons in a profile."""
-        experiments, _ = grids.experiments(f"{self.id}/{self.document.home}", profile)
-        return setting(experiments[0])
+        return setting(self.trained(self.document.home, profile))
 
     def command(self, grid: str, profile: str) -> str:
         """The command that trains a grid of the document."""
@@ -92,6 +113,12 @@ def setting(experiment: Experiment) -> str:
     return f"{data}, {label(experiment.model)}"
 
 
+def named(profile: str, dataset: str, network: str) -> tuple[str, str]:
+    """How the data and the network are called that a profile trains for a column."""
+    size = profiles.get(profile)
+    return label(dict(size.stand_ins).get(dataset, dataset)), label(size.network or network)
+
+
 def prose(dataset: str) -> str:
     """A data set's name inside a sentence."""
     return {"butterfly": "the butterfly set"}.get(dataset, label(dataset).replace("Digits", "digits"))
@@ -101,3 +128,9 @@ def stand_in(profile: str) -> str:
     """What a profile trains on in place of the documents' sets, in words; empty where it is those sets."""
     names = [prose(name) for _, name in profiles.get(profile).stand_ins]
     return names[0] if names else ""
+
+
+def caution(profile: str, what: str = "An order") -> str:
+    """What a stand-in's numbers do not say, to follow another sentence; empty where the sets are the documents'."""
+    standing_in = stand_in(profile)
+    return f" {what} on {standing_in} says nothing about the document's." if standing_in else ""

@@ -17,9 +17,8 @@ from ltlib.chapters.awabs import AWABS
 from ltlib.chapters.awabs import claims as awabs_claims
 from ltlib.chapters.awabs import comparison as awabs_comparison
 from ltlib.chapters.awabs import judges as awabs_judges
-from ltlib.chapters.awabs import orderings as awabs_orderings
 from ltlib.pages.page import Page
-from ltlib.sections import claims, scores, study
+from ltlib.sections import claims, comparison, cost, in_print, orderings, readings, scores, study
 from ltlib.sections import tables as document_tables
 
 
@@ -115,21 +114,23 @@ def test_nothing_run_and_stand_ins(frame: pd.DataFrame, printed: awabs_judges.Wo
 
 def test_reading_of_tables_4_6_and_4_8(frame: pd.DataFrame) -> None:
     sixth, eighth = (frame[frame["table"] == number] for number in ("4.6", "4.8"))
-    text = awabs_comparison.reading(sixth, "paper")
+    reading, by_group = readings.leaders(AWABS, "imbalance", ("accuracy", "ece")), readings.leaders(AWABS, "split")
+    text = reading(sixth, "paper")
     assert "factor 100, accuracy Method 3 82.46, ECE Method 2 2.55" in text
     assert "factor 10, accuracy Method 2 90.59, ECE MiSLAS 1.20" in text
     assert "nothing was run for this table in paper" in text
     ran = sixth.assign(reproduced=1 - sixth["published"], n=1)
-    assert "accuracy CE 29.60 (too close to" not in awabs_comparison.reading(ran, "laptop")
-    assert "accuracy CE 29.60" in awabs_comparison.reading(ran, "laptop")
-    near = awabs_comparison.reading(sixth.assign(reproduced=sixth["published"], n=1), "laptop")
+    assert "accuracy CE 29.60 (too close to" not in reading(ran, "laptop")
+    assert "accuracy CE 29.60" in reading(ran, "laptop")
+    near = reading(sixth.assign(reproduced=sixth["published"], n=1), "laptop")
     assert "accuracy Method 3 82.46 (too close to Method 2, MiSLAS, Method 1 to tell)" in near
-    assert "too close" not in awabs_comparison.reading(sixth.assign(reproduced=sixth["published"], n=3), "paper")
-    assert "says nothing" in awabs_comparison.reading(ran, "quick")
-    text = awabs_comparison.reading_table_4_8(eighth, "paper")
+    assert "too close" not in reading(sixth.assign(reproduced=sixth["published"], n=3), "paper")
+    assert "says nothing" in reading(ran, "quick")
+    text = by_group(eighth, "paper")
     assert "head cRT 65.91, middle Method 1 49.69, tail Method 2 27.72, all Method 1 48.13" in text
     mislas = 47.0 - (36 * 63.3 + 35 * 46.7 + 29 * 22.7) / 100
-    assert f"MiSLAS {mislas:+.2f}" in text
+    totals = in_print.totals(AWABS, ["4.8"], {"36/35/29": AWABS.document.group_sizes})
+    assert f"MiSLAS {mislas:+.2f}" in in_print.totals_line(totals)
 
 
 # --- orderings -------------------------------------------------------------------------------------------------------
@@ -140,13 +141,16 @@ def test_kendall_counts_pairs() -> None:
     for _ in range(5):
         one, two = draw.normal(size=7), draw.normal(size=7)
         signs = [np.sign((one[i] - one[j]) * (two[i] - two[j])) for i, j in itertools.combinations(range(7), 2)]
-        assert awabs_orderings.kendall(one, two)[0] == pytest.approx(sum(signs) / 21)
+        assert orderings.kendall(one, two)[0] == pytest.approx(sum(signs) / 21)
 
 
 def test_printed_column_follows_the_profile() -> None:
-    assert awabs_orderings.printed_column("laptop")["accuracy"]["ce"] == pytest.approx(0.704)
-    assert awabs_orderings.printed_column("paper")["accuracy"]["ce"] == pytest.approx(0.384)
-    assert "ce" not in awabs_orderings.printed_column("paper")["ece"]
+    def printed_column(profile: str) -> dict[str, dict[str, float]]:
+        return in_print.column("awabs", awabs_comparison.own_table(profile), imbalance=100)
+
+    assert printed_column("laptop")["accuracy"]["ce"] == pytest.approx(0.704)
+    assert printed_column("paper")["accuracy"]["ce"] == pytest.approx(0.384)
+    assert "ce" not in printed_column("paper")["ece"]
 
 
 def test_pairs_and_what_became_of_them() -> None:
@@ -155,7 +159,7 @@ def test_pairs_and_what_became_of_them() -> None:
         "accuracy": {"ce": 0.60, "mixup": 0.55, "bbn": 0.605, "lade": math.nan},
         "ece": {"crt": 0.05, "lws": 0.15},
     }
-    found = awabs_orderings.pairs(printed, ours)
+    found = orderings.pairs(printed, ours)
     said = {(p.metric, p.better, p.worse): p.holds for p in found}
     assert said == {
         ("accuracy", "mixup", "ce"): False,
@@ -163,12 +167,12 @@ def test_pairs_and_what_became_of_them() -> None:
         ("accuracy", "bbn", "mixup"): True,
         ("ece", "crt", "lws"): True,
     }
-    text = awabs_orderings.orderings_sentence(printed, ours, found, "laptop")
+    text = orderings.sentence(printed, ours, "laptop")
     assert "of 3 methods is 0.33" in text
     assert "of 3 pairs that print tells apart 1 hold, 1 turn round and 1 come out too close" in text
     assert "ECE: too few methods were run" in text
-    assert "none of this speaks of the document" in awabs_orderings.orderings_sentence(printed, ours, found, "quick")
-    rows = awabs_orderings.pairs_frame(found).set_index("better in print")
+    assert "none of this speaks of the document" in orderings.sentence(printed, ours, "quick")
+    rows = orderings.pairs_frame(AWABS, found).set_index("better in print")
     assert rows.loc["Mixup", "most (points)"] == "CE -5.0"
     assert rows.loc["BBN", ["than", "holds", "turned round", "too close"]].tolist() == [2, 1, 0, 1]
 
@@ -188,24 +192,24 @@ def test_methods_and_cost() -> None:
     table = scores.side_by_side(own, AWABS.name).set_index("method")
     assert table.loc["Method 2 (CutMix)", "accuracy (%)"] == 51.0
     assert table.loc["CE", "tail (%)"] == 60.0
-    text = awabs_comparison.methods_sentence(own)
+    text = comparison.sentence(AWABS, own)
     assert "CBCE is the most accurate, 70.5%, and Method 2 (CutMix) the best calibrated, 2.0%" in text
     assert "not told apart from it: CE" in text
     assert "Method 2 3 and 1" in text
-    cost = awabs_comparison.cost_frame(own).set_index("method")
-    assert cost.loc["Method 2 (CutMix)", "stage 2 (% of the time)"] == 20.0
-    assert cost.loc["CE", "stage 2 (% of the time)"] == 0.0
-    assert "Method 2 1.50. Stage 2 takes 20% of a proposed method's time" in awabs_comparison.cost_sentence(own)
-    assert "nothing to hold the cost against" in awabs_comparison.cost_sentence({"lws": runs[:1]})
+    table = cost.cost(AWABS, own).set_index("method")
+    assert table.loc["Method 2 (CutMix)", "stage 2 (% of the time)"] == 20.0
+    assert table.loc["CE", "stage 2 (% of the time)"] == 0.0
+    assert "Method 2 1.50. Stage 2 takes 20% of a proposed method's time" in cost.sentence(AWABS, own, "ce")
+    assert "nothing to hold the cost against" in cost.sentence(AWABS, {"lws": runs[:1]}, "ce")
 
 
 def test_fitting_says_why_only_where_a_small_network_stands_in() -> None:
-    frame = awabs_orderings.fitting_frame({"ce": [fake("ce", 0.75, 0.1)]})
+    frame = cost.fitting(AWABS, {"ce": fake("ce", 0.75, 0.1)})
     assert frame.loc[0, ["training (%)", "test (%)", "confidence (%)"]].tolist() == [90.0, 75.0, 90.0]
-    assert "15.0 points above its accuracy" in awabs_orderings.fitting_sentence(frame, "paper")
-    assert "short training stops before that" in awabs_orderings.fitting_sentence(frame, "laptop")
-    assert "the set is so easy" in awabs_orderings.fitting_sentence(frame.assign(**{"training (%)": 99.0}), "quick")
-    assert "Guo" not in awabs_orderings.fitting_sentence(frame, "paper")
+    assert "15.0 points above its accuracy" in cost.fitting_sentence(frame, "CE")
+    assert "short training stops before that" in awabs_comparison.short_training(frame, "laptop")
+    assert "the set is so easy" in awabs_comparison.short_training(frame.assign(**{"training (%)": 99.0}), "quick")
+    assert awabs_comparison.short_training(frame, "paper") == ""
 
 
 # --- the page --------------------------------------------------------------------------------------------------------

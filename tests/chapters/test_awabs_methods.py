@@ -12,17 +12,17 @@ import pandas as pd
 import pytest
 
 from ltlib import published
+from ltlib.chapters.awabs import AWABS
 from ltlib.chapters.awabs import beyond as awabs_beyond
 from ltlib.chapters.awabs import claims as awabs_claims
 from ltlib.chapters.awabs import epsilons as awabs_epsilons
 from ltlib.chapters.awabs import methods as awabs_methods
 from ltlib.chapters.awabs import optimum as awabs_optimum
-from ltlib.chapters.awabs import spread as awabs_spread
 from ltlib.chapters.awabs import stage2 as awabs_stage2
 from ltlib.chapters.awabs import tables as awabs_tables
 from ltlib.grids import awabs as grid
 from ltlib.pages.page import Page
-from ltlib.sections import class_counts
+from ltlib.sections import class_counts, in_print, readings, settings, sweeps
 from ltlib.sections import tables as document_tables
 
 COUNTS = [500, 120, 30, 5]
@@ -158,20 +158,21 @@ def test_groups_average_as_a_loop_says() -> None:
             for name, sizes in (("numbers", numbers), ("text", text)):
                 mean = sum(n * g for n, g in zip(sizes, groups, strict=True)) / sum(sizes)
                 agree[name] += abs(mean - value["all", "2"]) < 0.006
-    said = awabs_tables.group_sentence(awabs_tables.group_check())
+    sizes = {"36/35/29": AWABS.document.group_sizes, "30/40/30": awabs_tables.STATED}
+    said = in_print.totals_sentence(in_print.totals(AWABS, ["4.3", "4.4", "4.5"], sizes))
     assert agree == {"numbers": 14, "text": 7}
-    assert "total in 14 of 21 rows" in said
-    assert "on CIFAR-100 in 7" in said
+    assert "total in 14 of 21 rows with groups of 36/35/29; in 7 with groups of 30/40/30" in said
 
 
 def test_reading_of_table_4_2() -> None:
     frame = document_tables.results([], "awabs", ["4.2"], "paper")
-    text = awabs_tables.reading_table_4_2(frame, "paper")
+    reading = readings.gap(AWABS, "awabs_cutmix", "cbce")
+    text = reading(frame, "paper")
     assert "accuracy +3.7 (factor 100), +0.9 (factor 50), -0.1 (factor 10)" in text
     assert "not enough was run" in text
     same = frame.assign(reproduced=frame["published"], n=3)
-    assert "Ours, Method 2 minus" in awabs_tables.reading_table_4_2(same, "paper")
-    assert "says nothing" in awabs_tables.reading_table_4_2(same, "quick")
+    assert "Ours, Method 2 minus" in reading(same, "paper")
+    assert "says nothing" in reading(same, "quick")
 
 
 def test_where_the_heads_images_go() -> None:
@@ -197,10 +198,13 @@ def variant(name: str, accuracy: float, ece: float) -> Any:
 
 
 def test_closest_variant_only_in_paper() -> None:
-    printed = awabs_stage2.printed_cell("paper")
+    def printed_cell(profile: str) -> dict[str, float]:
+        return in_print.cell("awabs", "4.4", dataset=grid.dataset(profile), imbalance=100)
+
+    printed = printed_cell("paper")
     assert (printed["accuracy"], printed["ece"], printed["tail"]) == pytest.approx((0.4803, 0.01961, 0.27724))
-    assert awabs_stage2.printed_cell("laptop")["accuracy"] == pytest.approx(0.8122)
-    assert awabs_stage2.distance(0.4903, 0.04961, printed) == pytest.approx(1 + 2)
+    assert printed_cell("laptop")["accuracy"] == pytest.approx(0.8122)
+    assert settings.distance([variant("continue", 0.4903, 0.04961)], printed) == pytest.approx(1 + 2)
     own = {
         "continue": [variant("continue", 0.4603, 0.02)],
         "decoupled": [variant("decoupled", 0.48, 0.02)],
@@ -231,20 +235,20 @@ def epsilon(form: str, head: float, tail: float, accuracy: float) -> Any:
 
 def test_epsilons_lie_where_they_belong() -> None:
     runs = [epsilon("linear", 0.3, 0.1, 0.8), epsilon("concave", 0.5, 0.3, 0.6), epsilon("concave", 0.1, 0.0, 0.9)]
-    values = awabs_epsilons.epsilon_values(runs, "accuracy")
+    values = sweeps.values(runs, awabs_epsilons.GRID, "accuracy")
     assert list(values) == list(grid.FORMS)
-    heads, tails = list(grid.EPSILONS), sorted({tail for own in grid.EPSILONS.values() for tail in own})
+    heads, tails = [0.1, 0.3, 0.5], [0.0, 0.1, 0.3]
     assert values["linear"][tails.index(0.1), heads.index(0.3)] == 0.8
     assert values["concave"][tails.index(0.3), heads.index(0.5)] == 0.6
     assert np.isnan(values["convex"]).all()
-    chart = awabs_epsilons.epsilon_map(runs, "accuracy")
+    chart = sweeps.heat_maps(runs, awabs_epsilons.GRID, "accuracy")
     assert "Best, 90.0%: concave" in chart.alt
-    text = awabs_epsilons.epsilons_sentence(runs)
+    text = sweeps.sentence(runs, awabs_epsilons.GRID, "form")
     assert "60.0% to 90.0%, 1 of 3 settings within 1 point of the best" in text
-    # four classes, imbalance 100: the limit is 3 / 103
+    assert sweeps.sentence(runs[:1], awabs_epsilons.GRID, "form") == "Only one setting was run."
+    text = awabs_epsilons.limit_sentence(runs)  # four classes, imbalance 100: the limit is 3 / 103
     assert "lies above the limit of this set, 0.03" in text
     assert "90.0% with 0.1, 80.0% with 0.3, 60.0% with 0.5" in text
-    assert awabs_epsilons.epsilons_sentence(runs[:1]).startswith("Only one setting was run.")
 
 
 def test_limit_between_the_epsilons() -> None:
@@ -258,15 +262,19 @@ def test_limit_between_the_epsilons() -> None:
 
 
 def test_what_each_part_adds() -> None:
-    shown = {
+    known = {
         "ce": [fake("ce", 0.50, 0.20)],
         "cutmix": [fake("cutmix[loss=balanced_softmax]", 0.60, 0.05)],
         "awabs_cutmix": [fake("awabs_cutmix", 0.595, 0.02)],
     }
-    text = awabs_stage2.parts_sentence(shown)
-    assert "plain training by: Method 2 +10.0 points of accuracy and -15.0 points of ECE." in text
-    assert "changes stage 1 by: Method 2 -0.5 points of accuracy (too close to tell) and -3.0 points of ECE." in text
-    assert "No first stage" in awabs_stage2.parts_sentence({"ce": shown["ce"]})
+    one, two = {"cutmix": known["cutmix"]}, {"awabs_cutmix": known["awabs_cutmix"]}
+    found = settings.changes(one, {"plain training": dict.fromkeys(one, known["ce"])}, AWABS.short)
+    text = settings.told([*found, *settings.changes(two, {"its stage 1": AWABS.first_stages(known)}, AWABS.short)])
+    assert text == (
+        "Method 2, stage 1 against plain training: +10.0 points of accuracy and -15.0 points of ECE; Method 2 against "
+        "its stage 1: -0.5 points of accuracy (too close to tell) and -3.0 points of ECE"
+    )
+    assert settings.told(settings.changes({}, {"its stage 1": known}, AWABS.short)).startswith("nothing to compare")
 
 
 # --- sections 4.5 and 5.2 --------------------------------------------------------------------------------------------
@@ -299,28 +307,32 @@ def test_shift_by_hand() -> None:
     assert awabs_claims.judge_shift(None, "paper")[0].ours.answer is None
 
 
-def test_future_pairs() -> None:
+def test_ideas_of_section_5_2() -> None:
     base = [fake("awabs_cutthumbnail", 0.80, 0.05), fake("awabs_cutout", 0.82, 0.05), fake("awabs_cutmix", 0.81, 0.05)]
-    ideas = [fake("awabs_mixed_thumbnail", 0.85, 0.09), fake("awabs_cutout", 0.80, 0.05)]
-    text = awabs_beyond.future_sentence(awabs_beyond.future_pairs(base, ideas))
-    assert "Mixed Cut-Thumbnail instead of Cut-Thumbnail: +5.0 points of accuracy and +4.0 points of ECE" in text
+    tried = [fake("awabs_mixed_thumbnail", 0.85, 0.09), fake("awabs_cutout", 0.80, 0.05)]
+    found = awabs_beyond.ideas(AWABS.by_method(base), AWABS.by_method(tried))
+    text = settings.told(change for _, _, change in found)
+    assert (
+        "Mixed Cut-Thumbnail instead of Cut-Thumbnail: +5.0 points of accuracy and +4.0 points of ECE, +5.0 in" in text
+    )
     assert "CutOut without the crop instead of CutOut with the crop: -2.0 points" in text
-    assert "reversed sampler in stage 2: not run" in text
+    assert text.endswith("CutMix, reversed sampler in stage 2 instead of CutMix, instance-balanced stage 2: not run")
 
 
 def test_spread_by_class_size_is_set_beside_both_stages() -> None:
     printed = {"head": 0.10, "middle": 0.5, "tail": 0.9}
     base = [fake("cutmix[loss=balanced_softmax]", 0.60, 0.06), fake("awabs_cutmix", 0.50, 0.02, printed)]
     ours = [fake("awabs_cutmix[spread=prior]", 0.62, 0.03, {"head": 0.7, "middle": 0.6, "tail": 0.5})]
-    found = awabs_spread.trios(base, ours)
-    assert [len(runs) for runs in found["awabs_cutmix"].values()] == [1, 1, 1]
-    text = awabs_spread.spread_sentence(found)
+    known, by_size = AWABS.by_method(base), AWABS.by_method(ours)
+    stage_1 = AWABS.first_stages(known)
+    rows = settings.labelled({"stage 1": stage_1, "by size": by_size}, ["awabs_cutmix"], AWABS.short)
+    assert {name: len(runs) for name, runs in rows.items()} == {"Method 2, stage 1": 1, "Method 2, by size": 1}
+    before = {"the printed spread": known, "its stage 1": stage_1}
+    text = settings.told(settings.changes(by_size, before, AWABS.short, group="head"))
     assert "Method 2 against the printed spread: +12.0 points of accuracy and +1.0 points of ECE (too close" in text
-    assert (
-        "Method 2 against its stage 1: +2.0 points of accuracy and -3.0 points of ECE; its head 10.0 to 70.0%" in text
-    )
+    assert ", +60.0 in the head" in text
+    assert text.endswith("its stage 1: +2.0 points of accuracy and -3.0 points of ECE, +10.0 in the head")
     assert "Method 1" not in text
-    assert awabs_spread.spread_sentence(awabs_spread.trios(base, [])).startswith("Nothing to compare")
 
 
 # --- the page --------------------------------------------------------------------------------------------------------

@@ -10,16 +10,16 @@ import pandas as pd
 import pytest
 
 from ltlib import grids, places, published
+from ltlib.chapters.convergent import CONVERGENT
 from ltlib.chapters.convergent import beyond as convergent_beyond
-from ltlib.chapters.convergent import discussion as convergent_discussion
 from ltlib.chapters.convergent import judges as convergent_judges
-from ltlib.chapters.convergent import tables as convergent
 from ltlib.chapters.convergent.claims import FINDINGS, HYPOTHESES
 from ltlib.pages import canonical, declared
-from ltlib.sections import claims
+from ltlib.sections import claims, comparison, factors, figures, readings, recipes, study
 from ltlib.sections.claims import Compared, Numbers, Value, conclude, denied, every, some
 
 KINDS = (True, False, None)
+READING = readings.ranking(CONVERGENT)
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_one_network_leaves_claims_about_depth_open_but_refutes_those_about_all(
 
 def test_a_stand_in_cannot_tell(frame: pd.DataFrame, printed) -> None:
     ours = convergent_judges.our_world(frame.assign(reproduced=frame["published"], n=1), "quick")
-    judged = claims.judge((*HYPOTHESES, *FINDINGS), printed, ours, convergent.stand_in("quick"))
+    judged = claims.judge((*HYPOTHESES, *FINDINGS), printed, ours, study.stand_in("quick"))
     assert {item.claim.name for item in judged if item.ours.answer is not None} == {"Deeper networks cost more"}
     assert len(claims.summary(judged)) == len(HYPOTHESES) + len(FINDINGS)
     assert claims.tally(judged).startswith(f"Of {len(judged)} claims")
@@ -130,48 +130,52 @@ def test_a_stand_in_cannot_tell(frame: pd.DataFrame, printed) -> None:
 def test_reading_of_a_single_method(frame: pd.DataFrame) -> None:
     alone = frame["method"].eq("ce") & frame["table"].eq("1")
     ours = frame.assign(reproduced=frame["published"].where(alone), n=alone.astype(int))
-    text = convergent.reading(ours[ours["table"] == "1"], "laptop")
+    text = READING(ours[ours["table"] == "1"], "laptop")
     assert text.endswith("Ours (CIFAR-10, ResNet-8, 1 run each): CE 0.722; the other methods were not run.")
 
 
 def test_reading_of_table_three(frame: pd.DataFrame) -> None:
     third = frame[frame["table"] == "3"]
-    text = convergent.reading(third, "paper")
+    text = READING(third, "paper")
     assert "SupCon + CE has the best accuracy, 0.771, before Focal 0.711 (6.0 points behind) and CE 0.665" in text
     assert "4 of 4 scores" in text
     assert "nothing was run" in text
     ran = third.assign(reproduced=third["published"][::-1].to_numpy(), n=3)
-    assert "not the printed one" in convergent.reading(ran, "paper")
+    assert "not the printed one" in READING(ran, "paper")
     close = third.assign(reproduced=0.7, n=1)
-    assert "too little for 1 run each" in convergent.reading(close, "laptop")
-    assert "says nothing about the document's" in convergent.reading(close, "quick")
+    assert "too little for 1 run each" in READING(close, "laptop")
+    assert "says nothing about the document's" in READING(close, "quick")
 
 
 @pytest.mark.parametrize(("figure", "table"), [("19", "2"), ("28", "3")])
 def test_printed_matrices_give_their_tables(figure: str, table: str) -> None:
-    text = convergent.matrix_check(figure, table)
-    assert "reproduce the focal row" in text
+    text = figures.matrix_check("convergent", figure)
+    assert f"reproduce the focal row of Table {table}" in text
     assert "do not" not in text
     assert "truck, the rarest" in text
 
 
 def test_recipe_differences_follow_the_profile() -> None:
-    paper = convergent_beyond.recipe_differences("butterfly", "paper").set_index("setting")
+    def differences(table: str, text: str, profile: str) -> pd.DataFrame:
+        grids_of = {"code": table, "text": text}
+        return recipes.differences({side: CONVERGENT.trained(grid, profile) for side, grid in grids_of.items()})
+
+    paper = differences("7", "text_butterfly", "paper").set_index("setting")
     assert paper.loc["batch size"].tolist() == ["32", "64"]
     assert paper.loc["classifier input"].tolist() == ["projection", "features"]
     assert "augmentation" in paper.index
-    assert "augmentation" not in set(convergent_beyond.recipe_differences("cifar10", "quick")["setting"])
+    assert "augmentation" not in set(differences("1", "text_cifar10", "quick")["setting"])
 
 
 def test_recipe_sentence_names_the_nearer_one() -> None:
     rows = pd.DataFrame({"method": ["CE"], "printed": ["0.722"], "code": [0.72], "text": [0.80]})
-    assert "the code's comes closer" in convergent_beyond.recipe_sentence(rows, "paper")
-    assert "cannot be told in laptop" in convergent_beyond.recipe_sentence(rows, "laptop")
-    assert "nothing can be said" in convergent_beyond.recipe_sentence(rows.assign(text=math.nan), "paper")
+    assert "the code's comes closer" in recipes.sentence(rows, "paper")
+    assert "cannot be told in laptop" in recipes.sentence(rows, "laptop")
+    assert "nothing can be said" in recipes.sentence(rows.assign(text=math.nan), "paper")
 
 
 def test_robustness_sentence() -> None:
-    text = convergent_discussion.robust({"ce": {2.0: [0.9, 0.8], 50.0: [0.7]}, "focal": {2.0: [0.9], 50.0: [0.85]}})
+    text = factors.sentence(CONVERGENT, {"ce": {2.0: [0.9, 0.8], 50.0: [0.7]}, "focal": {2.0: [0.9], 50.0: [0.85]}})
     assert text.endswith("least first: Focal 5.0, CE 15.0.")
     assert "From imbalance factor 2 to 50" in text
 
@@ -183,7 +187,8 @@ def test_bars_of_three_runs_have_their_interval(frame: pd.DataFrame) -> None:
     ours["ci_high"] = frame["published"] + 0.01
     drawn: dict[str, object] = {}
     page = SimpleNamespace(profile="paper", figure=lambda number, chart, **_: drawn.update({number: chart}))
-    convergent_discussion.bars(page, ours, [])
+    for number, dataset in (("68", "cifar10"), ("69", "cifar100"), ("70", "butterfly")):
+        figures.bars(page, number, ours[ours["dataset"] == dataset], [])
     assert sorted(drawn) == ["68", "69", "70"]
     for chart in drawn.values():
         bars = sum(isinstance(c, ErrorbarContainer) for c in chart.axes[0].containers)
@@ -193,9 +198,11 @@ def test_bars_of_three_runs_have_their_interval(frame: pd.DataFrame) -> None:
 def test_closing_sentence_and_calibration_frame() -> None:
     rows = [{"network": "N", "method": m, "selected": s, "last epoch": e, "head": 0.9, "tail": t}
             for m, s, e, t in (("A", 0.8, 0.75, 0.5), ("B", 0.7, 0.72, 0.8))]  # fmt: skip
-    text = convergent_beyond.closing_sentence(pd.DataFrame(rows))
+    text = comparison.closing_sentence(pd.DataFrame(rows), "lowest test loss")
     assert "best here is A with N, 0.800" in text
+    assert "the epoch of the lowest test loss, as the document does" in text
     assert "-2.0 to +5.0 points" in text
+    assert "by +5.0 points" in comparison.closing_sentence(pd.DataFrame(rows[:1]), "lowest test loss")
     assert "10.0 points (B, N) to 40.0 points (A, N)" in text
     said = SimpleNamespace(
         targets=np.array([0, 0, 1, 1]), predicted=np.array([0, 0, 1, 0]), confidence=np.array([1.0, 1.0, 0.5, 0.9])

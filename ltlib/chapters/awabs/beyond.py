@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ltlib import grids
 from ltlib.chapters.awabs import AWABS
-from ltlib.sections import scores
-from ltlib.sections.scores import mean, percent
+from ltlib.sections import scores, settings
+from ltlib.sections.scores import percent
+from ltlib.sections.settings import Change
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +30,7 @@ def shift(page: Page, runs: Iterable[Run]) -> pd.DataFrame | None:
     first = {method: run for method, run in AWABS.first_runs(runs).items() if method in SHIFT}
     if len(first) < len(SHIFT):
         gone = " and ".join(AWABS.name(method) for method in SHIFT if method not in first)
-        page.missing(f"figure {number}", f"{gone} not run.", grids.command(AWABS.id, "methods", page.profile))
+        page.missing(f"figure {number}", f"{gone} not run.", AWABS.command("methods", page.profile))
         return None
     said = {base.partition("_")[0]: first[base].predictions["selected"] for base in SHIFT}  # the look of both
     chart = calibration.group_confidence(said, first[SHIFT[0]].groups)
@@ -79,47 +79,29 @@ def shift_sentence(frame: pd.DataFrame) -> str:
 # --- section 5.2 -----------------------------------------------------------------------------------------------------
 
 
-def future(page: Page, base: Iterable[Run], runs: Iterable[Run]) -> None:
-    """Section 5.2: each idea beside the proposed method it changes."""
-    pairs = future_pairs(base, runs)
-    if not any(changed for _, _, changed in pairs):
-        page.say(f"None was run; {grids.command(AWABS.id, 'future', page.profile)} trains them.")
-        return
-    used = [run for _, one, two in pairs for run in (*one, *two)]
-    sides = {f"{i}{side}": own for i, (_, *both) in enumerate(pairs) for side, own in zip("ab", both, strict=True)}
-    names = {f"{i}{side}": name for i, (both, _, _) in enumerate(pairs) for side, name in zip("ab", both, strict=True)}
-    frame = scores.side_by_side(sides, names.__getitem__)
-    page.frame("Future work", frame, f"of section 5.2, {AWABS.where(page.profile)}", used)
-    page.say(future_sentence(pairs))
+def ideas(known: Mapping[str, Sequence[Run]], tried: Mapping[str, Sequence[Run]]) -> list[tuple[str, str, Change]]:
+    """What section 5.2 makes of the proposed methods: how the old and the new one are called, and the change.
 
-
-Pair = tuple[tuple[str, str], list["Run"], list["Run"]]
-
-
-def future_pairs(base: Iterable[Run], runs: Iterable[Run]) -> list[Pair]:
-    """Names, runs of the proposed method and runs of what section 5.2 makes of it."""
-    known, ideas = AWABS.by_method(base), AWABS.by_method(runs)
+    Args:
+        known: Runs of the proposed methods.
+        tried: Runs of the ideas.
+    """
     augmented = [run.experiment.resolve().recipe.augmentation for run in known.get("awabs_cutout", ())]
     moves = "shift" if any("shift" in part for parts in augmented for part in parts) else "crop"
-    names = {
-        "awabs_cutthumbnail": (("Cut-Thumbnail", "Mixed Cut-Thumbnail"), "awabs_mixed_thumbnail"),
-        "awabs_cutout": ((f"CutOut with the {moves}", f"CutOut without the {moves}"), "awabs_cutout"),
-        "awabs_cutmix": (("CutMix, instance-balanced stage 2", "CutMix, reversed sampler in stage 2"), "awabs_cutmix"),
-    }
-    return [(said, known.get(method, []), ideas.get(idea, [])) for method, (said, idea) in names.items()]
-
-
-def future_sentence(pairs: Sequence[Pair]) -> str:
-    """What each idea changes."""
-    parts = []
-    for (old, new), before, after in pairs:
-        if before and after:
-            base = {metric: mean(before, metric) for metric in ("accuracy", "ece")}
-            tail = mean(after, "accuracy", "tail") - mean(before, "accuracy", "tail")
-            parts.append(f"{new} instead of {old}: {scores.moves(after, base)}, {100 * tail:+.1f} in the tail")
-        else:
-            parts.append(f"{new}: not run")
-    return (
-        f"{'; '.join(parts)}. The loss has the class prior in it, so a sampler that prefers rare classes balances a "
-        "second time. The document's other idea, a dynamic balanced softmax (section 5.2.2), has no definition."
+    found = (
+        ("awabs_cutthumbnail", "awabs_mixed_thumbnail", "Cut-Thumbnail", "Mixed Cut-Thumbnail"),
+        ("awabs_cutout", "awabs_cutout", f"CutOut with the {moves}", f"CutOut without the {moves}"),
+        ("awabs_cutmix", "awabs_cutmix", "CutMix, instance-balanced stage 2", "CutMix, reversed sampler in stage 2"),
     )
+    return [
+        (old, new, Change(f"{new} instead of {old}", known.get(method, ()), tried.get(idea, ()), "tail"))
+        for method, idea, old, new in found
+    ]
+
+
+def future(page: Page, known: Mapping[str, Sequence[Run]], tried: Mapping[str, Sequence[Run]]) -> None:
+    """Section 5.2: each idea beside the proposed method it changes."""
+    found = ideas(known, tried)
+    rows = {name: own for old, new, change in found for name, own in ((old, change.before), (new, change.after))}
+    caption, command = f"of section 5.2, {AWABS.where(page.profile)}", AWABS.command("future", page.profile)
+    settings.show(page, "Future work", rows, caption, [change for _, _, change in found], command)

@@ -1,4 +1,4 @@
-"""The page `awabs/methods`: Tables 4.2 to 4.5, what stage 2 changes in them, and whether their groups add up."""
+"""The page `awabs/methods`: what stage 2 changes in Tables 4.3 to 4.5, and where it puts the head's images."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ltlib import grids, published
 from ltlib.chapters.awabs import AWABS
 from ltlib.grids import awabs as grid
 from ltlib.grids.awabs import STAGE_1
 from ltlib.plots.style import label
-from ltlib.sections.scores import percent, points
-from ltlib.sections.study import stand_in
+from ltlib.sections.scores import percent
+from ltlib.sections.study import caution, stand_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,34 +22,8 @@ if TYPE_CHECKING:
 
 TABLES = {"4.3": "awabs_cutout", "4.4": "awabs_cutmix", "4.5": "awabs_cutthumbnail"}
 """The table of each proposed method."""
-SIZES = {"cifar10": {"head": 3, "middle": 4, "tail": 3}, "cifar100": {"head": 36, "middle": 35, "tail": 29}}
-"""Classes a group that the printed numbers fit."""
-SAID = {"cifar10": {"head": 3, "middle": 4, "tail": 3}, "cifar100": {"head": 30, "middle": 40, "tail": 30}}
-"""Classes a group by section 4.1.1."""
-FITTED, STATED = "mean (36/35/29)", "mean (30/40/30)"
-
-
-def reading_table_4_2(frame: pd.DataFrame, profile: str) -> str:
-    """Table 4.2: the smoothing against re-weighting in stage 2, printed and ours."""
-    sides = [("Printed", "published")] + ([("Ours", "reproduced")] if frame["n"].gt(0).any() else [])
-    text = []
-    for side, column in sides:
-        said = []
-        for metric, word in (("accuracy", "accuracy"), ("ece", "ECE")):
-            rows = frame[(frame["metric"] == metric) & frame[column].notna()]
-            gaps = []
-            for factor in dict.fromkeys(rows["imbalance"]):
-                value = rows[rows["imbalance"] == factor].set_index("method")[column]
-                if {"awabs_cutmix", "cbce"} <= set(value.index):
-                    gaps.append(f"{100 * (value['awabs_cutmix'] - value['cbce']):+.1f} (factor {factor:g})")
-            said.append(f"{word} {', '.join(gaps)}" if gaps else "")
-        if all(said):
-            text.append(f"{side}, Method 2 minus re-weighting (CBCE), in points: {'; '.join(said)}.")
-    if len(text) < 2:
-        text.append(f"Ours: not enough was run for this table in {profile}.")
-    elif stand_in(profile):
-        text.append(f"On {stand_in(profile)} this says nothing about the document's.")
-    return " ".join(text)
+STATED = {"cifar10": {"head": 3, "middle": 4, "tail": 3}, "cifar100": {"head": 30, "middle": 40, "tail": 30}}
+"""Classes a group by section 4.1.1, which the printed numbers do not fit."""
 
 
 def stage_changes(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -82,10 +55,10 @@ def stage_2(page: Page, frame: pd.DataFrame, runs: Sequence[Run]) -> None:
     if stand_in(page.profile):
         caption += f" Ours are of {stand_in(page.profile)}."
     page.figure("Stage 2", chart, caption=caption, runs=runs)
-    page.say(changes_sentence(rows, page.profile, stand_in(page.profile)))
+    page.say(changes_sentence(rows, page.profile))
 
 
-def changes_sentence(rows: Sequence[dict[str, Any]], profile: str, stand_in: str = "") -> str:
+def changes_sentence(rows: Sequence[dict[str, Any]], profile: str) -> str:
     """What stage 2 does to accuracy and ECE, printed and ours."""
     text = []
     for side in ("printed", "ours"):
@@ -103,8 +76,8 @@ def changes_sentence(rows: Sequence[dict[str, Any]], profile: str, stand_in: str
         if side == "printed":
             worse = [row["name"] for row in own if row["ece after"] > row["ece before"]]
             text.append(f"The ECE rises with Method {', '.join(worse)}." if worse else "")
-        elif stand_in:
-            text.append(f"On {stand_in} this says nothing about the document's.")
+        else:
+            text.append(caution(profile, "A change").strip())
     return " ".join(part for part in text if part)
 
 
@@ -113,17 +86,14 @@ def _span(moves: Sequence[float]) -> str:
     return f"{' to '.join(ends)} points"
 
 
-def where_images_go(page: Page, runs: Sequence[Run]) -> None:
-    """Which group the test images of each group are put into, before and after stage 2."""
-    first = AWABS.first_runs(runs)
-    shown = {m: first[m] for method in grid.PROPOSED for m in (STAGE_1[method], method) if m in first}
+def where_images_go(page: Page, shown: Mapping[str, Run]) -> None:
+    """Which group the test images of the head are put into, with each of some methods."""
     if not shown:
-        page.say(f"No proposed method was run; {grids.command(AWABS.id, 'methods', page.profile)} trains them.")
+        page.say(f"No proposed method was run; {AWABS.command('methods', page.profile)} trains them.")
         return
     frame = groups_frame(shown)
-    page.frame(
-        "Groups predicted", frame, f"of the head's test images, in percent, {AWABS.where(page.profile)}", shown.values()
-    )
+    caption = f"of the head's test images, in percent, {AWABS.where(page.profile)}"
+    page.frame("Groups predicted", frame, caption, shown.values())
     page.say(groups_sentence(frame))
 
 
@@ -134,12 +104,12 @@ def groups_frame(shown: Mapping[str, Run]) -> pd.DataFrame:
     rows = []
     for method, run in shown.items():
         said = run.predictions["selected"]
-        mine = said.predicted[np.isin(said.targets, run.groups["head"])]
+        head = np.isin(said.targets, run.groups["head"])
+        mine = said.predicted[head]
         row: dict[str, Any] = {"method": AWABS.name(method)}
         row |= {f"into {group}": percent(float(np.isin(mine, own).mean())) for group, own in run.groups.items()}
-        smallest = int(np.argmin(run.class_counts))
-        row |= {"into the smallest class": percent(float((mine == smallest).mean())), "right": percent(
-            float((said.predicted == said.targets)[np.isin(said.targets, run.groups["head"])].mean()))}  # fmt: skip
+        row["into the smallest class"] = percent(float((mine == int(np.argmin(run.class_counts))).mean()))
+        row["right"] = percent(float((said.predicted == said.targets)[head].mean()))
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -157,44 +127,3 @@ def groups_sentence(frame: pd.DataFrame) -> str:
             )
     said = f"Of the head's test images, put into the tail: {'; '.join(parts)}." if parts else ""
     return said or "No method has both stages here, so what stage 2 moves cannot be said."
-
-
-def group_check() -> pd.DataFrame:
-    """Printed stage-2 accuracy of Tables 4.3 to 4.5 beside the mean of its group columns, in percent."""
-    import pandas as pd
-
-    rows = []
-    for number in TABLES:
-        printed = published.table(AWABS.id, number)
-        printed = printed[printed["metric"] == "accuracy"]
-        for (dataset, factor), own in printed.groupby(["dataset", "imbalance"], sort=False):
-            value = {(row["split"], row["stage"]): row["value"] for row in own.to_dict("records")}
-            groups = {split: number_ for (split, _), number_ in value.items() if split != "all"}
-            overall = value["all", "2"]
-            row = {"table": number, "set": f"{label(str(dataset))}, {factor:g}", "stage 2": overall}
-            for title, sizes in ((FITTED, SIZES), (STATED, SAID)):
-                classes = sizes[str(dataset)]
-                mean = sum(classes[group] * groups[group] for group in classes) / sum(classes.values())
-                row |= {title: round(mean, 2), f"off {title[5:]}": round(overall - mean, 3) + 0.0}
-            rows.append(row)
-    return pd.DataFrame(rows)
-
-
-FITS = 0.006
-"""Percentage points that rounding to the printed digits can part a group mean from its total."""
-
-
-def group_sentence(frame: pd.DataFrame) -> str:
-    """How often the group columns average to the total."""
-    good = frame[f"off {FITTED[5:]}"].abs() <= FITS
-    said = frame[f"off {STATED[5:]}"].abs() <= FITS
-    text = (
-        f"With groups of 36, 35 and 29 (3, 4 and 3) classes the mean of the group columns is the printed total in "
-        f"{good.sum()} of {len(frame)} rows; with the text's 30, 40 and 30 on CIFAR-100 in {said.sum()}."
-    )
-    far = [row for row, fits in zip(frame.to_dict("records"), good, strict=True) if not fits]
-    if far:
-        worst = max(far, key=lambda row: abs(row[f"off {FITTED[5:]}"]))
-        off = points(abs(worst[f"off {FITTED[5:]}"]) / 100)
-        text += f" The largest remaining difference is {off} (Table {worst['table']}, {worst['set']})."
-    return text + " A balanced test set makes them equal by definition."

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ltlib import models, tables
-from ltlib.chapters.convergent.tables import CLOSE, DATASETS, DOCUMENT, METHODS, NETWORKS, TABLES, by_cell, named
+from ltlib.chapters.convergent.tables import DATASETS, DOCUMENT, METHODS, NETWORKS, TABLES
 from ltlib.plots.style import label
+from ltlib.sections import scores
 from ltlib.sections.claims import Answer, Compared, Judgement, Key, Numbers, Value, conclude, denied, every
+from ltlib.sections.study import named
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from ltlib.sections.separation import Space
 
 SCORES = ("precision", "recall", "f1", "accuracy")
+CLOSE = scores.CLOSE["accuracy"]
 COMPARABLE = 0.02
 """What "comparable" and "competes closely" are read as: at most two points behind."""
 ADEQUATE = 0.05
@@ -121,10 +124,9 @@ def _value(values: Sequence[float]) -> Value:
 def _gaps(frame: pd.DataFrame, runs: Iterable[Run]) -> dict[Key, Value]:
     """Training minus test accuracy at the selected epoch, by the cells that the runs fill."""
     own: dict[str, float] = {}
-    for cell in by_cell(runs).values():
-        for run in cell:
-            row = run.history[run.history["epoch"] == run.metrics["selected"]["epoch"]].iloc[-1]
-            own[run.id] = float(row["train_accuracy"] - row["test_accuracy"])
+    for run in runs:
+        row = run.history[run.history["epoch"] == run.metrics["selected"]["epoch"]].iloc[-1]
+        own[run.id] = float(row["train_accuracy"] - row["test_accuracy"])
     found = {}
     for key, row in _rows(frame):
         values = [own[run_id] for run_id in row["run_ids"] if run_id in own]
