@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -176,23 +175,13 @@ def test_robustness_sentence() -> None:
     assert "From imbalance factor 2 to 50" in text
 
 
-def test_closing_sentence_and_calibration_frame() -> None:
+def test_closing_sentence() -> None:
     rows = [{"network": "N", "method": m, "selected": s, "last epoch": e, "head": 0.9, "tail": t}
             for m, s, e, t in (("A", 0.8, 0.75, 0.5), ("B", 0.7, 0.72, 0.8))]  # fmt: skip
     text = convergent_beyond.closing_sentence(pd.DataFrame(rows))
     assert "best here is A with N, 0.800" in text
     assert "-2.0 to +5.0 points" in text
     assert "10.0 points (B, N) to 40.0 points (A, N)" in text
-    said = SimpleNamespace(
-        targets=np.array([0, 0, 1, 1]), predicted=np.array([0, 0, 1, 0]), confidence=np.array([1.0, 1.0, 0.5, 0.9])
-    )
-    run = SimpleNamespace(predictions={"selected": said}, groups={"head": [0], "tail": [1]})
-    frame = convergent_beyond.calibration_frame({"ce": run})
-    assert frame.loc[0, "accuracy"] == 0.75
-    assert frame.loc[0, "confidence"] == pytest.approx(0.85)
-    assert frame.loc[0, "ECE, head"] == 0
-    assert frame.loc[0, "ECE, tail"] == pytest.approx((0.5 + 0.9) / 2)
-    assert "CE +10.0" in convergent_beyond.calibration_sentence(frame)
 
 
 def test_every_table_and_figure_of_the_chapter_is_declared_once() -> None:
