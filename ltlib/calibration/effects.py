@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -62,6 +63,16 @@ def before_and_after(
             **_summary(rows, targets, groups),
         }
     return found
+
+
+def reliability_table(change: Mapping[str, Any]) -> dict[str, list[float]]:
+    """One post-hoc method's ``bins`` as a reliability table: `calibration.reliability`'s columns, NaN where empty."""
+    bins = change["bins"]
+    edges = [i / len(bins["count"]) for i in range(len(bins["count"]) + 1)]
+    means = {
+        name: [math.nan if value is None else value for value in bins[name]] for name in ("confidence", "accuracy")
+    }
+    return {"lower": edges[:-1], "upper": edges[1:], "count": bins["count"], **means}
 
 
 def scores(probabilities: npt.ArrayLike, targets: npt.ArrayLike) -> dict[str, float]:

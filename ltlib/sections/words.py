@@ -1,21 +1,12 @@
-"""Small things that the calibration pages of `awabs` share: answers of a run, lists in sentences, printed numbers."""
+"""Words and numbers as a page prints them: lists in sentences, frames with fixed decimals."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from ltlib.runs import Predictions
-
-
-def answered(said: Predictions) -> tuple[np.ndarray, np.ndarray]:
-    """Confidence [N] and whether the prediction is right [N]."""
-    return said.confidence, said.predicted == said.targets
 
 
 def printable(frame: pd.DataFrame, digits: Mapping[str, int], otherwise: int = 1) -> pd.DataFrame:
@@ -28,7 +19,10 @@ def printable(frame: pd.DataFrame, digits: Mapping[str, int], otherwise: int = 1
     return shown
 
 
-def listed(parts: Sequence[str]) -> str:
+def listed(parts: Iterable[str]) -> str:
     """A list in a sentence; parts that hold commas are set apart by semicolons."""
-    comma = "; " if any(", " in part for part in parts) else ", "
-    return parts[0] if len(parts) == 1 else f"{comma.join(parts[:-1])}{';' if comma == '; ' else ''} and {parts[-1]}"
+    *rest, last = parts
+    if not rest:
+        return last
+    comma = "; " if any(", " in part for part in (*rest, last)) else ", "
+    return f"{comma.join(rest)}{';' if comma == '; ' else ''} and {last}"

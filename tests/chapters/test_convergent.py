@@ -11,7 +11,6 @@ import pytest
 
 from ltlib import grids, places, published
 from ltlib.chapters.convergent import CONVERGENT
-from ltlib.chapters.convergent import beyond as convergent_beyond
 from ltlib.chapters.convergent import judges as convergent_judges
 from ltlib.chapters.convergent.claims import FINDINGS, HYPOTHESES
 from ltlib.pages import canonical, declared
@@ -195,7 +194,7 @@ def test_bars_of_three_runs_have_their_interval(frame: pd.DataFrame) -> None:
         assert bars == len(chart.frame()) > 0
 
 
-def test_closing_sentence_and_calibration_frame() -> None:
+def test_closing_sentence() -> None:
     rows = [{"network": "N", "method": m, "selected": s, "last epoch": e, "head": 0.9, "tail": t}
             for m, s, e, t in (("A", 0.8, 0.75, 0.5), ("B", 0.7, 0.72, 0.8))]  # fmt: skip
     text = comparison.closing_sentence(pd.DataFrame(rows), "lowest test loss")
@@ -204,16 +203,6 @@ def test_closing_sentence_and_calibration_frame() -> None:
     assert "-2.0 to +5.0 points" in text
     assert "by +5.0 points" in comparison.closing_sentence(pd.DataFrame(rows[:1]), "lowest test loss")
     assert "10.0 points (B, N) to 40.0 points (A, N)" in text
-    said = SimpleNamespace(
-        targets=np.array([0, 0, 1, 1]), predicted=np.array([0, 0, 1, 0]), confidence=np.array([1.0, 1.0, 0.5, 0.9])
-    )
-    run = SimpleNamespace(predictions={"selected": said}, groups={"head": [0], "tail": [1]})
-    frame = convergent_beyond.calibration_frame({"ce": run})
-    assert frame.loc[0, "accuracy"] == 0.75
-    assert frame.loc[0, "confidence"] == pytest.approx(0.85)
-    assert frame.loc[0, "ECE, head"] == 0
-    assert frame.loc[0, "ECE, tail"] == pytest.approx((0.5 + 0.9) / 2)
-    assert "CE +10.0" in convergent_beyond.calibration_sentence(frame)
 
 
 def test_every_table_and_figure_of_the_chapter_is_declared_once() -> None:

@@ -10,10 +10,10 @@ import numpy as np
 
 from ltlib import published
 from ltlib.chapters.awabs import AWABS
-from ltlib.chapters.awabs import groups as awabs_groups
-from ltlib.chapters.awabs import posthoc as awabs_posthoc
 from ltlib.chapters.awabs.calibration import ROWS
 from ltlib.grids.awabs import PROPOSED, STAGE_1
+from ltlib.sections import groups as class_groups
+from ltlib.sections import posthoc as after_training
 from ltlib.sections import scores
 from ltlib.sections.claims import Claim, Compared, Judgement, Numbers, Value, conclude, every
 
@@ -44,7 +44,7 @@ class World:
         accuracy: The same.
         gap: Confidence minus accuracy by ``(method,)`` and by ``(kind, method, group)``; empty in print.
         hidden: What the ECE leaves out, by ``(method,)``; empty in print.
-        posthoc: What post-hoc methods change, as `awabs_posthoc.means`; empty in print.
+        posthoc: What post-hoc methods change, as `after_training.means`; empty in print.
         ours: Whether these are our numbers.
     """
 
@@ -110,8 +110,8 @@ def our_world(
             gaps.setdefault((method,), []).append(
                 float(said.confidence.mean() - (said.predicted == said.targets).mean())
             )
-            hidden.setdefault(method, []).append(awabs_groups.hidden(said, run.groups))
-            for kind, methods in awabs_groups.group_gaps({method: run}).items():
+            hidden.setdefault(method, []).append(class_groups.hidden(run))
+            for kind, methods in class_groups.group_gaps(AWABS, {method: run}).items():
                 for group, gap in next(iter(methods.values())).items():
                     if np.isfinite(gap):
                         gaps.setdefault((kind, method, group), []).append(gap)
@@ -120,7 +120,7 @@ def our_world(
         Numbers(right, scores.CLOSE["accuracy"]),
         Numbers({key: _value(values) for key, values in gaps.items()}, scores.CLOSE["ece"]),
         {method: float(np.mean(values)) for method, values in hidden.items()},
-        awabs_posthoc.means(posthoc) if posthoc else {},
+        after_training.means(posthoc) if posthoc else {},
         ours=True,
     )
 
@@ -217,12 +217,12 @@ def improves_accuracy(world: World) -> Judgement:
         return Judgement(False, f"{fixed}.")
     answers, lines = [], []
     for method, changes in world.posthoc.items():
-        for post in (awabs_posthoc.SCALED, "isotonic"):
+        for post in (after_training.SCALED, "isotonic"):
             before, after = changes["none"], changes[post]
             answers.append(after["accuracy"] > before["accuracy"] and after["ece"] < before["ece"])
             right, error = (100 * (after[key] - before[key]) for key in ("accuracy", "ece"))
             lines.append(
-                f"{AWABS.name(method)}, {awabs_posthoc.WORDS[post]}: accuracy {right:+.1f}, error {error:+.1f}"
+                f"{AWABS.name(method)}, {after_training.WORDS[post]}: accuracy {right:+.1f}, error {error:+.1f}"
             )
     return Judgement(every(answers), f"{fixed}. In points: {'; '.join(lines)}.")
 
