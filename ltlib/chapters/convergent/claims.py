@@ -6,32 +6,28 @@ from ltlib.chapters.convergent.judges import (
     ADEQUATE,
     COMPARABLE,
     SCORES,
-    Judge,
+    TRAIN_GAP,
+    above,
     always_close,
-    beats,
     best_of,
+    columns,
     costs,
     deeper_is_better,
-    equal,
-    generalises,
-    last,
-    loss_matters,
     network_above,
-    no_size_fits_all,
-    over_factors,
-    overfits_more,
-    separates,
     supcon_on_cifar100,
 )
-from ltlib.chapters.convergent.tables import DATASETS, DOCUMENT, NETWORKS
-from ltlib.sections.claims import Claim, some
+from ltlib.chapters.convergent.tables import CLOSE, DATASETS, DOCUMENT, METHODS, NETWORKS
+from ltlib.plots.style import label
+from ltlib.sections import claims
+from ltlib.sections.judges import across, against, apart, equal, lead_grows, leaders_differ, needs
 
 _H, _P, _R, _E = "section 5.5", "section 6.4.1", "section 6.4.2", "section 7"
-
-
-def _claim(name: str, source: str, text: str, judge: Judge, reading: str = "", of_data: bool = True) -> Claim:
-    return Claim(name, text, f"{DOCUMENT}, {source}", judge, reading, of_data)
-
+_TABLES = columns(DATASETS)
+_SUPCON = against("supcon_ce", METHODS)
+"""SupCon + CE above both others."""
+_SPACES = ("ce", "supcon", "supcon_ce", "simclr", "simclr_ce")
+_TRAINING = "accuracy on the training images"
+_claim = claims.of(DOCUMENT)
 
 HYPOTHESES = (
     _claim(
@@ -47,7 +43,9 @@ HYPOTHESES = (
     ),
     _claim(
         "ResNet-50 overfits more", _H,
-        "… and overfitting risks, especially for ResNet50", overfits_more,
+        "… and overfitting risks, especially for ResNet50",
+        needs("gap", _TRAINING, across({f"{TRAIN_GAP}, {label(name)}": [(name, "resnet18"), (name, "resnet50")]
+                                        for name in DATASETS}, [(1, 0)], METHODS, "gap")),
         "training minus test accuracy is larger for ResNet-50 than for ResNet-18; the training images are "
         "long-tailed and "
         "augmented, the test images neither",
@@ -74,19 +72,20 @@ HYPOTHESES = (
         "Focal is better under severe imbalance", _H,
         "we hypothesize that focal loss might perform better on datasets with severe class imbalance by "
         "emphasizing the "
-        "learning of underrepresented classes", over_factors("focal"),
+        "learning of underrepresented classes", lead_grows("focal", "ce", "factor"),
         "above CE at the largest imbalance factor, and by more than at the smallest",
     ),
     _claim(
         "SupCon separates classes better", _H,
-        "SupCon is expected to enhance the separability of classes in the feature space", separates,
+        "SupCon is expected to enhance the separability of classes in the feature space",
+        needs("silhouette", "feature space", above([("supcon", "ce")], [("all",), ("tail",)], ["silhouette"], shown=_SPACES)),
         "a larger silhouette of the test features than CE's, over all classes and among the tail classes",
     ),
     _claim(
         "SupCon + CE is best across scenarios", _H,
         "The hybrid approach of SupCon + CE could potentially combine the strengths of both, offering improved "
         "performance "
-        "across various scenarios", beats("supcon_ce", ("ce", "focal"), DATASETS), "above CE and focal in every "
+        "across various scenarios", above(_SUPCON, _TABLES), "above CE and focal in every "
         "table",
     ),
 )  # fmt: skip
@@ -113,19 +112,19 @@ FINDINGS = (
         "SupCon + CE is best on CIFAR-10", f"{_P}.1",
         "The SupCon+CE method consistently outperforms the standard CE and Focal methods across all ResNet "
         "architectures",
-        beats("supcon_ce", ("ce", "focal"), ["cifar10"]),
+        above(_SUPCON, columns(["cifar10"])),
     ),
     _claim(
         "Focal does not beat the others on CIFAR-10", f"{_P}.1",
         "The Focal loss method, designed to address class imbalance by focusing on harder-to-classify examples, "
         "does not "
-        "outperform the other methods", beats("ce", ("focal",), ["cifar10"]), "CE above focal with every network",
+        "outperform the other methods", above([("ce", "focal")], columns(["cifar10"])), "CE above focal with every network",
     ),
     _claim(
         "CE is weakest on CIFAR-10", f"{_P}.1",
         "Cross-Entropy loss, a standard loss function for classification problems, shows the least effective "
         "results when "
-        "used alone", beats("focal", ("ce",), ["cifar10"]), "CE below focal (and so last) with every network",
+        "used alone", above([("focal", "ce")], columns(["cifar10"])), "CE below focal (and so last) with every network",
     ),
     _claim(
         "ResNet-34 + focal is best on CIFAR-100", f"{_P}.2",
@@ -135,8 +134,8 @@ FINDINGS = (
     _claim(
         "ResNet-50 + focal matches ResNet-34", f"{_P}.2", "ResNet50 with the Focal method matches the accuracy "
         "of ResNet34",
-        equal(("cifar100", "resnet50", "focal"), ("cifar100", "resnet34", "focal"),
-              "in print all twelve numbers of Table 6 repeat Table 5, so the match may be a copy"),
+        equal(("cifar100", "resnet50", "focal"), ("cifar100", "resnet34", "focal"), CLOSE,
+              remark="in print all twelve numbers of Table 6 repeat Table 5, so the match may be a copy"),
         "within a point",
     ),
     _claim(
@@ -148,23 +147,23 @@ FINDINGS = (
     _claim(
         "Focal helps on CIFAR-100", f"{_P}.2",
         "the Focal loss method, designed to address difficulties with hard-to-classify examples, can significantly "
-        "improve performance on such complex datasets", beats("focal", ("ce",), ["cifar100"], rule=some),
+        "improve performance on such complex datasets", above([("focal", "ce")], columns(["cifar100"]), rule=claims.some),
         "above CE with some network",
     ),
     _claim(
         "Focal is best on butterflies with 18 and 34", f"{_P}.3",
         "For both ResNet18 and ResNet34, the Focal method achieves the highest accuracy",
-        beats("focal", ("ce", "supcon_ce"), ["butterfly"], NETWORKS[:2]),
+        above(against("focal", METHODS), columns(["butterfly"], NETWORKS[:2])),
     ),
     _claim(
         "CE is best on butterflies with ResNet-50", f"{_P}.3",
         "the CE method paired with ResNet50 outperforms other combinations for this specific model",
-        beats("ce", ("focal", "supcon_ce"), ["butterfly"], NETWORKS[2:]),
+        above(against("ce", METHODS), columns(["butterfly"], NETWORKS[2:])),
     ),
     _claim(
         "SupCon + CE is last on butterflies", f"{_P}.3",
         "Across all three models, SupCon+CE consistently shows lower accuracy compared to the other methods",
-        last("supcon_ce", ["butterfly"]),
+        above([("ce", "supcon_ce"), ("focal", "supcon_ce")], columns(["butterfly"])),
     ),
     _claim(
         "ResNet-34 + focal for butterflies", _R,
@@ -182,30 +181,31 @@ FINDINGS = (
         "SupCon + CE leads in all scores, ResNet-34", _R,
         "For CIFAR10, the SupCon+CE method showed superior performance in precision, recall, F1 score, and "
         "accuracy metrics "
-        "when using ResNet34", beats("supcon_ce", ("ce", "focal"), ["cifar10"], ["resnet34"], SCORES),
+        "when using ResNet34", above(_SUPCON, columns(["cifar10"], ["resnet34"]), SCORES),
     ),
     _claim(
         "SupCon + CE generalises well", _R,
         "The method’s ability to generalize well to unseen data, as indicated by its validation performance, "
         "suggests its "
-        "potential as a robust solution", generalises,
+        "potential as a robust solution",
+        needs("gap", _TRAINING, above([(loser, winner) for winner, loser in _SUPCON], _TABLES, ["gap"])),
         "a smaller distance between training and test accuracy than CE and focal, in every table",
     ),
     _claim(
         "The gain grows with imbalance", "abstract",
         "significant improvements in model performance, particularly in environments characterized by "
         "pronounced class "
-        "imbalances", over_factors("supcon_ce"),
+        "imbalances", lead_grows("supcon_ce", "ce", "factor"),
         "SupCon+CE above CE at the largest imbalance factor, and by more than at the smallest",
     ),
     _claim(
         "No method is best everywhere", _E, "Our findings suggest that there is no one-size-fits-all solution",
-        no_size_fits_all, "the best method differs between tables",
+        leaders_differ(_TABLES, METHODS), "the best method differs between tables",
     ),
     _claim(
         "The loss matters", _E,
         "One of the key takeaways from our work is the critical importance of selecting the appropriate loss "
         "function",
-        loss_matters, "in every table the best method is more than a point above the worst",
+        apart(_TABLES, METHODS, CLOSE), "in every table the best method is more than a point above the worst",
     ),
 )  # fmt: skip
