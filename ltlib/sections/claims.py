@@ -7,9 +7,10 @@ networks is refuted by one that contradicts it, and cannot be told while one is 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec
 
 from ltlib.sections.world import Answer, Compared, World
 
@@ -28,6 +29,7 @@ class Judgement(NamedTuple):
     evidence: str
 
 
+P = ParamSpec("P")
 Judge = Callable[[World], Judgement]
 
 
@@ -128,6 +130,16 @@ def conclude(groups: Sequence[Group], rule: Callable[[Iterable[Answer]], Answer]
         said.insert(0, head)
     text = "; ".join(said)
     return Judgement(answer, f"{text[:1].upper()}{text[1:]}.")
+
+
+def judging(groups: Callable[Concatenate[World, P], Iterable[Group]]) -> Callable[P, Judge]:
+    """Makes judges of a function that yields the groups of `conclude` in a world: called with all but the world."""
+
+    @functools.wraps(groups)
+    def maker(*args: P.args, **settings: P.kwargs) -> Judge:
+        return lambda world: conclude(list(groups(world, *args, **settings)))
+
+    return maker
 
 
 def judge(claims: Iterable[Claim], printed: World, ours: World, stand_in: str = "") -> list[Judged]:

@@ -168,11 +168,15 @@ class World:
         keys = self.cells.get(quantity, self.numbers(quantity).values)
         return list(dict.fromkeys(key[-1] for key in keys if key[:-1] == column))
 
-    def ranked(self, quantity: str, keys: Iterable[Key]) -> list[Key]:
+    def sorted(self, quantity: str, keys: Iterable[Key]) -> list[Key]:
         """Those that are measured, the best first."""
         own = self.numbers(quantity)
         known = [key for key in keys if key in own]
         return sorted(known, key=lambda key: own[key], reverse=quantity not in LOWER_IS_BETTER)
+
+    def ranked(self, quantity: str, column: Column, rows: Iterable[str]) -> list[str]:
+        """The rows of a column that are measured, the best first."""
+        return [key[-1] for key in self.sorted(quantity, [(*column, row) for row in rows])]
 
     def said(self, quantity: str, key: Key) -> str:
         """A number in words."""
@@ -180,8 +184,8 @@ class World:
 
     def line(self, quantity: str, column: Column, rows: Iterable[str]) -> str:
         """The numbers of a column, best first: ``Table 4.6 at 100, ECE: Method 2 2.55, MiSLAS 3.70``."""
-        own = self.ranked(quantity, ((*column, row) for row in rows))
-        text = ", ".join(f"{self.words.row(key[-1])} {self.said(quantity, key)}" for key in own) or "not run"
+        own = self.ranked(quantity, column, dict.fromkeys(rows))
+        text = ", ".join(f"{self.words.row(row)} {self.said(quantity, (*column, row))}" for row in own) or "not run"
         head = self.words.head(column, quantity)
         return f"{head}: {text}" if head else text
 

@@ -150,7 +150,7 @@ def by_group(kind: str) -> Judge:
 def sufficient(world: World) -> Judgement:
     """No method's groups cancel by more than a point inside the ECE of all images."""
     hidden = world.numbers("hidden")
-    worst = [key[-1] for key in world.ranked("hidden", hidden.values)]
+    worst = world.ranked("hidden", (), world.rows("hidden", ()))
     answer = every(hidden[method,] <= 0.01 for method in worst)
     said = ", ".join(
         f"{_called(method)} {world.said('hidden', (method,))} of {world.said('ece', (method,))}" for method in worst[:3]
@@ -184,18 +184,20 @@ _claim = claims.of(AWABS.id)
 CLAIMS = (
     _claim(
         "The long tail makes over-confident", "section 4.2",
-        "Training networks on unbalanced datasets leads to extreme over-confidence", unbalanced_is_worse,
+        "Training networks on unbalanced datasets leads to extreme over-confidence",
+        unbalanced_is_worse,
         "plain training has a larger calibration error on the long tail than on the balanced set, and (where "
         "confidence is known) at least five points more confidence than accuracy",
     ),
     _claim(
         "Everything is severely over-confident", "chapter 3",
-        "one-stage models and two-stage models also suffer from severe over-confidence", severe,
-        "confidence at least five points above accuracy for CE, LDAM-DRW, LADE, cRT, LWS and MiSLAS",
+        "one-stage models and two-stage models also suffer from severe over-confidence",
+        severe, "confidence at least five points above accuracy for CE, LDAM-DRW, LADE, cRT, LWS and MiSLAS",
     ),
     _claim(
         "Method 2 is the best calibrated", "section 4.2",
-        "Our suggested methods greatly improve network calibration", above(against(SECOND, ROWS), _ONE, ["ece"], shown=ROWS),
+        "Our suggested methods greatly improve network calibration",
+        above(against(SECOND, ROWS), _ONE, ["ece"], shown=ROWS),
         "Method 2 has the lowest error of all rows of Table 4.1",
     ),
     _claim(
@@ -206,7 +208,8 @@ CLAIMS = (
     ),
     _claim(
         "Soft labels calibrate", "section 4.2",
-        "training with rigid labels could potentially exacerbate network overconfidence", above(SOFT, _ONE, ["ece"]),
+        "training with rigid labels could potentially exacerbate network overconfidence",
+        above(SOFT, _ONE, ["ece"]),
         "Mixup below CE, cRT and LWS with Mixup below without, each proposed method below its own first stage",
     ),
     _claim(
@@ -229,7 +232,7 @@ CLAIMS = (
     _claim(
         "Calibrating makes more accurate", "section 1.1",
         "By employing calibration methods, we can refine our model’s predictions to more closely match the real "
-        "outcomes, resulting in greater accuracy and reliability", improves_accuracy,
-        "a temperature and isotonic regression each raise accuracy and lower the error", of_data=False,
+        "outcomes, resulting in greater accuracy and reliability",
+        improves_accuracy, "a temperature and isotonic regression each raise accuracy and lower the error", of_data=False,
     ),
 )  # fmt: skip

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ltlib.chapters.awabs import AWABS
 from ltlib.sections import world
-from ltlib.sections.claims import Group, Judge, Judgement, conclude
+from ltlib.sections.claims import Group, judging
 from ltlib.sections.scores import CLOSE, WORDS, signed
 from ltlib.sections.world import ROUNDING, Column, Compared, Key, Numbers, Value, Words, World
 
@@ -49,17 +49,16 @@ def ours(frame: pd.DataFrame) -> World:
     return world.ours(frame, COLUMNS, READ_AS)
 
 
-def section_4_8(found: World) -> Judgement:
+@judging
+def section_4_8(found: World) -> Iterator[Group]:
     """Method 2's group accuracies are those that section 4.8 gives, to a point."""
     numbers = found.numbers("accuracy")
-    groups: list[Group] = []
     for column, (split, said) in zip((HEAD, MIDDLE, TAIL), SECTION_4_8.items(), strict=True):
         key = (*column, SECOND)
         there = key in numbers
         close = abs(numbers[key] - said) <= CLOSE["accuracy"] + ROUNDING if there else None
         line = f"{split} {found.said('accuracy', key)}, section 4.8 has {100 * said:.2f}" if there else ""
-        groups.append(([Compared(close, there)], line))
-    return conclude(groups)
+        yield [Compared(close, there)], line
 
 
 # --- section 4.5 -----------------------------------------------------------------------------------------------------
@@ -84,33 +83,25 @@ def shift_worlds(frame: pd.DataFrame | None) -> tuple[World, World]:
     return World({}), World({name: Numbers(own, CLOSE["accuracy"]) for name, own in found.items()}, ours=True)
 
 
-def less_over_confident(groups: Sequence[str]) -> Judge:
+@judging
+def less_over_confident(found: World, groups: Sequence[str]) -> Iterator[Group]:
     """Confidence lies nearer to accuracy after than before, in each class group."""
-
-    def judge(found: World) -> Judgement:
-        own = found.numbers(OVER)
-        size = Numbers({key: Value(abs(value.mean)) for key, value in own.values.items()}, own.margin)
-        lines: list[Group] = []
-        for group in groups:
-            ends = [(group, "before"), (group, "after")]
-            said = " to ".join(signed(100 * own[end]) for end in ends if end in own)
-            lines.append(([size.compare(*ends)], f"{group}: {OVER} {said}"))
-        return conclude(lines)
-
-    return judge
-
-
-def rises(group: str, quantities: Sequence[str]) -> Judge:
-    """Each of the quantities is larger after than before in a class group."""
-
-    def judge(found: World) -> Judgement:
+    own = found.numbers(OVER)
+    size = Numbers({key: Value(abs(value.mean)) for key, value in own.values.items()}, own.margin)
+    for group in groups:
         before, after = (group, "before"), (group, "after")
-        compared = [found.numbers(quantity).compare(after, before) for quantity in quantities]
-        parts = [
-            f"{quantity} {100 * found.numbers(quantity)[before]:.1f} to {100 * found.numbers(quantity)[after]:.1f}"
-            for quantity, one in zip(quantities, compared, strict=True)
-            if one.measured
-        ]
-        return conclude([(compared, f"{group}: {', '.join(parts)}")])
+        said = " to ".join(signed(100 * own[end]) for end in (before, after) if end in own)
+        yield [size.compare(before, after)], f"{group}: {OVER} {said}"
 
-    return judge
+
+@judging
+def rises(found: World, group: str, quantities: Sequence[str]) -> Iterator[Group]:
+    """Each of the quantities is larger after than before in a class group."""
+    before, after = (group, "before"), (group, "after")
+    compared = [found.numbers(quantity).compare(after, before) for quantity in quantities]
+    parts = [
+        f"{quantity} {100 * own[before]:.1f} to {100 * own[after]:.1f}"
+        for quantity in quantities
+        if before in (own := found.numbers(quantity)) and after in own
+    ]
+    yield compared, f"{group}: {', '.join(parts)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from ltlib.chapters.convergent import CONVERGENT
 from ltlib.chapters.convergent.tables import CLOSE, METHODS, NETWORKS, TABLES, named
 from ltlib.plots.style import label
 from ltlib.sections import judges, world
-from ltlib.sections.claims import Group, Judge, Judgement, conclude, denied, every
+from ltlib.sections.claims import NOTHING, Group, Judge, Judgement, denied, every, judging
 from ltlib.sections.world import ROUNDING, Compared, Key, Numbers, Words, World
 
 if TYPE_CHECKING:
@@ -122,19 +122,16 @@ def _by_network(
     return judges.across({label(name): columns([name]) for name in datasets}, pairs, methods, within=within)
 
 
-def supcon_on_cifar100(found: World) -> Judgement:
+@judging
+def supcon_on_cifar100(found: World) -> Iterator[Group]:
     """Comparable to CE with ResNet-18 and ResNet-50, slightly behind with ResNet-34."""
-    groups: list[Group] = []
     for network in NETWORKS:
         own, other = ("cifar100", network, "supcon_ce"), ("cifar100", network, "ce")
+        near = [found.better("accuracy", *order, CLOSE) for order in ((own, other), (other, own))]
         if network == "resnet34":
-            near = [found.better("accuracy", other, own), found.better("accuracy", own, other, ADEQUATE)]
-            behind = found.better("accuracy", own, other, CLOSE)
-            near.append(Compared(denied(behind.answer), behind.measured))
-        else:
-            near = [found.better("accuracy", *order, CLOSE) for order in ((own, other), (other, own))]
-        groups.append((near, found.line("accuracy", own[:2], METHODS)))
-    return conclude(groups)
+            behind = Compared(denied(near[0].answer), near[0].measured)
+            near = [found.better("accuracy", other, own), found.better("accuracy", own, other, ADEQUATE), behind]
+        yield near, found.line("accuracy", own[:2], METHODS)
 
 
 def always_close(found: World) -> Judgement:
@@ -145,10 +142,10 @@ def always_close(found: World) -> Judgement:
             own, numbers = (*column, "supcon_ce"), found.numbers(score)
             answers += [numbers.within(own, (*column, method), COMPARABLE) for method in METHODS[:2]]
             if own in numbers:
-                best = found.ranked(score, [(*column, method) for method in METHODS])[0]
+                best = (*column, found.ranked(score, column, METHODS)[0])
                 behind.append((numbers[best] - numbers[own], score, column))
     if not behind:
-        return Judgement(None, "Nothing comparable was run.")
+        return Judgement(None, NOTHING)
     worst, score, column = max(behind)
     far = sum(gap > COMPARABLE + ROUNDING for gap, *_ in behind)
     said = f"{far} of {len(behind)} scores lie further behind"
