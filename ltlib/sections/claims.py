@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec
 
+from ltlib import published
+from ltlib.errors import UnknownName
 from ltlib.sections.world import Answer, Compared, World
 
 if TYPE_CHECKING:
@@ -55,10 +57,17 @@ class Claim:
 
 
 def of(document: str) -> Callable[..., Claim]:
-    """Makes a document's claims: name, place in the document, text, judge, and then as `Claim`."""
+    """Makes the claims of a document: a name in `published.claims`, its judge, and whether it is about data.
 
-    def claim(name: str, place: str, text: str, judge: Judge, reading: str = "", of_data: bool = True) -> Claim:
-        return Claim(name, text, f"{document}, {place}", judge, reading, of_data)
+    The maker raises `UnknownName` where the document has no such sentence.
+    """
+    rows = {row["name"]: row for row in published.claims(document).to_dict("records")}
+
+    def claim(name: str, judge: Judge, of_data: bool = True) -> Claim:
+        if name not in rows:
+            raise UnknownName(f"claim of {document}:", name, rows)
+        row = rows[name]
+        return Claim(name, row["text"], f"{document}, {row['place']}", judge, row["reading"], of_data)
 
     return claim
 

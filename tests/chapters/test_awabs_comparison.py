@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from ltlib import published
-from ltlib.chapters.awabs import AWABS
+from ltlib.chapters.awabs import AWABS, calibration_claims
 from ltlib.chapters.awabs import claims as awabs_claims
 from ltlib.chapters.awabs import comparison as awabs_comparison
 from ltlib.chapters.awabs import judges as awabs_judges
@@ -76,6 +76,11 @@ ANSWERS = {  # read by hand from Tables 4.2 and 4.6 to 4.8
     "The proposed methods are better calibrated": False,
     "MiSLAS for the head, method 2 for the tail": True,
 }
+
+
+def test_every_published_sentence_is_judged_once() -> None:
+    names = [claim.name for claim in (*calibration_claims.CLAIMS, *awabs_claims.CLAIMS, *awabs_claims.SHIFT)]
+    assert names == published.claims("awabs")["name"].tolist()
 
 
 @pytest.mark.parametrize("claim", awabs_claims.CLAIMS, ids=lambda claim: claim.name)

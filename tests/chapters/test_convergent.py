@@ -54,6 +54,11 @@ ANSWERS = {  # read by hand from Tables 1 to 9
 }
 
 
+def test_every_published_sentence_is_judged_once() -> None:
+    names = [claim.name for claim in (*HYPOTHESES, *FINDINGS)]
+    assert names == published.claims("convergent")["name"].tolist()
+
+
 @pytest.mark.parametrize("name", ANSWERS)
 def test_judges_on_the_printed_numbers(name: str, printed: World) -> None:
     claim = next(claim for claim in (*HYPOTHESES, *FINDINGS) if claim.name == name)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pandas as pd
 import pytest
 
+from ltlib import published
+from ltlib.errors import UnknownName
 from ltlib.sections import claims
-from ltlib.sections.claims import Group, Judgement, conclude, denied, every, judging, some
+from ltlib.sections.claims import Claim, Group, Judgement, conclude, denied, every, judging, some
 from ltlib.sections.world import Compared, World
 
 KINDS = (True, False, None)
@@ -50,8 +53,7 @@ def test_makers_of_judges_take_all_but_the_world() -> None:
     ("stand_in", "of_data", "answer"), [("", True, True), ("digits", True, None), ("digits", False, True)]
 )
 def test_claims_in_both_worlds(stand_in: str, of_data: bool, answer: bool | None) -> None:
-    claim = claims.of("toy")("Short", "section 2", "A sentence.", lambda w: Judgement(w.ours, "Said."), "so", of_data)
-    assert (claim.source, claim.reading) == ("toy, section 2", "so")
+    claim = Claim("Short", "A sentence.", "toy, section 2", lambda w: Judgement(w.ours, "Said."), "so", of_data)
     (judged,) = claims.judge([claim], World({}), World({}, ours=True), stand_in)
     assert judged.printed == (False, "Said.")
     assert judged.ours.answer is answer
@@ -62,6 +64,26 @@ def test_claims_in_both_worlds(stand_in: str, of_data: bool, answer: bool | None
     assert claims.tally([judged]) == f"Of 1 claims, by the printed numbers: 1 no; by ours: {said}."
 
 
+def test_a_document_s_claims_are_its_published_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {
+        "document": "toy",
+        "name": "New wins",
+        "place": "page 3",
+        "text": "Ours is best.",
+        "reading": "in each table",
+    }
+    monkeypatch.setattr(published, "claims", lambda document: pd.DataFrame([row] if document == "toy" else []))
+
+    def judge(world: World) -> Judgement:
+        return Judgement(True, "Said.")
+
+    found = claims.of("toy")("New wins", judge, of_data=False)
+    assert found == Claim("New wins", "Ours is best.", "toy, page 3", judge, "in each table", False)
+    assert claims.of("toy")("New wins", judge).of_data
+    with pytest.raises(UnknownName, match="did you mean New wins"):
+        claims.of("toy")("New win", judge)
+
+
 def test_a_stand_in_adds_nothing_where_nothing_was_run() -> None:
-    claim = claims.of("toy")("Short", "section 2", "A sentence.", lambda w: Judgement(None, claims.NOTHING))
+    claim = Claim("Short", "A sentence.", "toy, section 2", lambda w: Judgement(None, claims.NOTHING))
     assert claims.judge([claim], World({}), World({}, ours=True), "digits")[0].ours == (None, claims.NOTHING)
