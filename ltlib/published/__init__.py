@@ -158,6 +158,19 @@ def inconsistencies(document: str, table: str | None = None, figure: str | None 
     return frame
 
 
+def claims(document: str) -> pd.DataFrame:
+    """What a document says of its results, sentence by sentence, in its order.
+
+    Returns:
+        Columns ``document``, ``name`` (a few words of ours), ``place`` (where it stands), ``text`` (as printed) and
+        ``reading`` (how we read it where it is vague, else empty).
+
+    Raises:
+        UnknownName: No such document.
+    """
+    return _frame(_rows("claims", _known(document)), list(_rows("claims")[0]))
+
+
 def _figure(row: Mapping[str, str]) -> str:
     return f"Section {row['section']}" if row["figure"] == "(none)" else row["figure"]
 

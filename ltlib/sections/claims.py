@@ -1,47 +1,27 @@
 """Claims of a document, judged twice: do its own printed numbers support the sentence, and do ours?
 
-A judge is a function of a *world*: everything one side has measured. The same function is asked about the printed
-world and about ours. Answers are three-valued (Kleene, 1952): a sentence about all networks is refuted by one that
-contradicts it, and cannot be told while one is missing and none contradicts.
+A judge is a function of a `World`: everything one side has measured. The same function is asked about the printed
+world and about ours; `judges` makes such functions. Answers are three-valued (Kleene, 1952): a sentence about all
+networks is refuted by one that contradicts it, and cannot be told while one is missing and none contradicts.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Concatenate, NamedTuple, ParamSpec
 
-from ltlib.statistics import FEWEST_PAIRS
+from ltlib import published
+from ltlib.errors import UnknownName
+from ltlib.sections.world import Answer, Compared, World
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ltlib.pages.page import Page
 
-Answer = bool | None
-Key = tuple[Any, ...]
 WORDS = {True: "yes", False: "no", None: "cannot be told"}
-
-
-def points(difference: float) -> str:
-    """A difference of fractions as percentage points."""
-    return f"{100 * difference:.1f} points"
-
-
-class Value(NamedTuple):
-    """A measured number: mean, number of runs, their standard deviation (NaN for one run)."""
-
-    mean: float
-    n: int = 1
-    std: float = math.nan
-
-
-class Compared(NamedTuple):
-    """One comparison: its answer, and whether both sides were measured (else it is open for want of a run)."""
-
-    answer: Answer
-    measured: bool
 
 
 class Judgement(NamedTuple):
@@ -49,6 +29,10 @@ class Judgement(NamedTuple):
 
     answer: Answer
     evidence: str
+
+
+P = ParamSpec("P")
+Judge = Callable[[World], Judgement]
 
 
 @dataclass(frozen=True)
@@ -67,9 +51,25 @@ class Claim:
     name: str
     text: str
     source: str
-    judge: Callable[[Any], Judgement]
+    judge: Judge
     reading: str = ""
     of_data: bool = True
+
+
+def of(document: str) -> Callable[..., Claim]:
+    """Makes the claims of a document: a name in `published.claims`, its judge, and whether it is about data.
+
+    The maker raises `UnknownName` where the document has no such sentence.
+    """
+    rows = {row["name"]: row for row in published.claims(document).to_dict("records")}
+
+    def claim(name: str, judge: Judge, of_data: bool = True) -> Claim:
+        if name not in rows:
+            raise UnknownName(f"claim of {document}:", name, rows)
+        row = rows[name]
+        return Claim(name, row["text"], f"{document}, {row['place']}", judge, row["reading"], of_data)
+
+    return claim
 
 
 @dataclass(frozen=True)
@@ -79,69 +79,6 @@ class Judged:
     claim: Claim
     printed: Judgement
     ours: Judgement
-
-
-class Numbers:
-    """Numbers by key, and when one counts as larger than another.
-
-    Args:
-        values: Key to value; keys that were not measured are absent.
-        margin: With fewer than three runs on a side, differences up to this size are too close to tell. Printed numbers
-            are read literally: margin 0, and equal is not larger.
-    """
-
-    def __init__(self, values: Mapping[Key, Value], margin: float = 0.0):
-        self.values, self.margin = dict(values), margin
-
-    def __contains__(self, key: Key) -> bool:
-        return key in self.values
-
-    def __getitem__(self, key: Key) -> float:
-        return self.values[key].mean
-
-    def larger(self, first: Key, second: Key) -> Answer:
-        """Whether the first number is the larger one; None where one is missing or they are too close.
-
-        From three runs on each side, the 95% interval of the difference (Welch) must leave out 0.
-        """
-        if first not in self or second not in self:
-            return None
-        one, two = self.values[first], self.values[second]
-        gap = one.mean - two.mean
-        if min(one.n, two.n) >= FEWEST_PAIRS:
-            half = _welch(one, two)
-        elif self.margin == 0:
-            return bool(gap > 0)
-        else:
-            half = self.margin
-        return None if abs(gap) <= half else bool(gap > 0)
-
-    def within(self, first: Key, second: Key, points: float) -> Answer:
-        """Whether the first number is at most `points` (a fraction) below the second; None where one is missing."""
-        if first not in self or second not in self:
-            return None
-        return bool(self[second] - self[first] <= points + 1e-9)
-
-    def compare(self, first: Key, second: Key, within: float | None = None) -> Compared:
-        """`larger`, or with `within` points `within`, and whether both sides are there."""
-        answer = self.larger(first, second) if within is None else self.within(first, second, within)
-        return Compared(answer, first in self and second in self)
-
-    def largest(self, keys: Iterable[Key]) -> Key | None:
-        """The key of the largest number that is there."""
-        known = [key for key in keys if key in self]
-        return max(known, key=lambda key: self[key]) if known else None
-
-
-def _welch(one: Value, two: Value) -> float:
-    """Half width of the 95% interval of a difference of means (Welch, 1947)."""
-    from scipy.special import stdtrit
-
-    a, b = one.std**2 / one.n, two.std**2 / two.n
-    if a + b == 0:
-        return 0.0
-    freedom = (a + b) ** 2 / (a**2 / (one.n - 1) + b**2 / (two.n - 1))
-    return float(stdtrit(freedom, 0.975)) * math.sqrt(a + b)
 
 
 def every(answers: Iterable[Answer]) -> Answer:
@@ -162,13 +99,13 @@ def denied(answer: Answer) -> Answer:
     return None if answer is None else not answer
 
 
+Group = tuple[Sequence[Compared], str]
+"""Comparisons and the line of numbers they rest on."""
 _SHOWN = 3
 NOTHING = "Nothing comparable was run."
 
 
-def conclude(
-    groups: Sequence[tuple[Sequence[Compared], str]], rule: Callable[[Iterable[Answer]], Answer] = every
-) -> Judgement:
+def conclude(groups: Sequence[Group], rule: Callable[[Iterable[Answer]], Answer] = every) -> Judgement:
     """All comparisons together, with the numbers that decide.
 
     Args:
@@ -204,7 +141,17 @@ def conclude(
     return Judgement(answer, f"{text[:1].upper()}{text[1:]}.")
 
 
-def judge(claims: Sequence[Claim], printed: Any, ours: Any, stand_in: str = "") -> list[Judged]:
+def judging(groups: Callable[Concatenate[World, P], Iterable[Group]]) -> Callable[P, Judge]:
+    """Makes judges of a function that yields the groups of `conclude` in a world: called with all but the world."""
+
+    @functools.wraps(groups)
+    def maker(*args: P.args, **settings: P.kwargs) -> Judge:
+        return lambda world: conclude(list(groups(world, *args, **settings)))
+
+    return maker
+
+
+def judge(claims: Iterable[Claim], printed: World, ours: World, stand_in: str = "") -> list[Judged]:
     """Judge claims in both worlds.
 
     Args:

@@ -24,7 +24,7 @@ from ltlib.sections.words import listed, printable
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ltlib.notebook import Page
+    from ltlib.pages.page import Page
     from ltlib.runs import Run
     from ltlib.sections.study import Study
 

@@ -29,7 +29,7 @@ Key = tuple[str, ...]
 Record = dict[Hashable, Any]
 _ROWS = {("awabs", "4.1"): ("imbalance", "method"), ("cefl", "5"): ("split", "method")}
 _ACROSS = ("dataset", "model", "method", "imbalance", "train_set", "stage", "split", "metric")
-_LOWER_IS_BETTER = ("ece", "loss")
+LOWER_IS_BETTER = ("ece", "loss")
 _NUMBER = re.compile(r"[-+−–]?[\d.,]*\d(\s?[%x×]|\s(s|ms|min|MB|GB))?|[-–]|")
 """A number with its unit, a dash for none, or nothing: what stands right-aligned in a table."""
 _LONG = 40
@@ -296,7 +296,7 @@ def _ranks(groups: Iterable[Sequence[Record]]) -> dict[tuple[int, str], int]:
             continue
         for column in ("published", "reproduced"):
             values = sorted({record[column] for record in group if not math.isnan(record[column])})
-            if group[0]["metric"] not in _LOWER_IS_BETTER:
+            if group[0]["metric"] not in LOWER_IS_BETTER:
                 values.reverse()
             for record in group:
                 if len(values) > 1 and record[column] in values[:2]:

@@ -140,7 +140,7 @@ PRINTED = {  # read by hand from Tables 4.1 and 4.3 to 4.7, CIFAR-100 at factor 
 @pytest.mark.parametrize("name", PRINTED)
 def test_judges_on_the_printed_numbers(name: str) -> None:
     claim = next(claim for claim in awabs_calibration_claims.CLAIMS if claim.name == name)
-    assert claim.judge(awabs_calibration_claims.printed_world()).answer is PRINTED[name]
+    assert claim.judge(awabs_calibration_claims.printed()).answer is PRINTED[name]
 
 
 def test_every_sentence_stands_in_the_list_of_answers() -> None:
@@ -151,9 +151,10 @@ def test_our_world_takes_balanced_runs_of_the_same_set_only(said: Any) -> None:
     balanced, elsewhere = a_run(said, factor=1.0), a_run(said, factor=1.0)
     elsewhere.experiment.dataset = "cifar100"
     found = {"ce": [a_run(said)]}
+    assert awabs_calibration_claims.balanced([elsewhere, balanced, a_run(said)], found) == [balanced]
     key = (awabs_calibration_claims.BALANCED,)
-    assert key in awabs_calibration_claims.our_world(found, [balanced]).ece
-    assert key not in awabs_calibration_claims.our_world(found, [elsewhere, a_run(said)]).ece
+    assert key in awabs_calibration_claims.ours({**found, key[0]: [balanced]}).numbers("ece")
+    assert key not in awabs_calibration_claims.ours({**found, key[0]: []}).numbers("ece")
 
 
 def test_a_tail_that_is_called_head_refutes_one_reading_and_not_the_other() -> None:
@@ -164,17 +165,17 @@ def test_a_tail_that_is_called_head_refutes_one_reading_and_not_the_other() -> N
         run = a_run(part, method=method)
         run.groups = {"head": [0], "middle": [1], "tail": [2]}
         found[method] = [run]
-    world = awabs_calibration_claims.our_world(found)
+    world = awabs_calibration_claims.ours(found)
     assert awabs_calibration_claims.by_group("By actual class")(world).answer is False
     by_call = awabs_calibration_claims.by_group("By predicted class")(world)
     assert "4 agree" in by_call.evidence  # the head, called too often
-    judged = judge(awabs_calibration_claims.CLAIMS, awabs_calibration_claims.printed_world(), world, "digits")
+    judged = judge(awabs_calibration_claims.CLAIMS, awabs_calibration_claims.printed(), world, "digits")
     assert {item.claim.name for item in judged if item.ours.answer is not None} == {"Calibrating makes more accurate"}
 
 
 def test_a_temperature_never_makes_more_accurate(said: Any) -> None:
     found = {"ce": [a_run(said, changed(0.2, 0.04))]}
-    world = awabs_calibration_claims.our_world(found, posthoc=found)
+    world = awabs_calibration_claims.ours(found, found)
     judged = awabs_calibration_claims.improves_accuracy(world)
     assert judged.answer is False
     assert "isotonic: accuracy -2.0, error -16.0" in judged.evidence

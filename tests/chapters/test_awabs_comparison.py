@@ -13,13 +13,14 @@ import pandas as pd
 import pytest
 
 from ltlib import published
-from ltlib.chapters.awabs import AWABS
+from ltlib.chapters.awabs import AWABS, calibration_claims
 from ltlib.chapters.awabs import claims as awabs_claims
 from ltlib.chapters.awabs import comparison as awabs_comparison
 from ltlib.chapters.awabs import judges as awabs_judges
 from ltlib.pages.page import Page
 from ltlib.sections import claims, comparison, cost, in_print, orderings, readings, scores, study
 from ltlib.sections import tables as document_tables
+from ltlib.sections.world import World
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +29,8 @@ def frame() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def printed(frame: pd.DataFrame) -> awabs_judges.World:
-    return awabs_judges.printed_world(frame)
+def printed(frame: pd.DataFrame) -> World:
+    return awabs_judges.printed(frame)
 
 
 def fake(method: str, accuracy: float, ece: float, seconds: tuple[float, ...] = (10.0,), seed: int = 0) -> Any:
@@ -76,24 +77,29 @@ ANSWERS = {  # read by hand from Tables 4.2 and 4.6 to 4.8
 }
 
 
+def test_every_published_sentence_is_judged_once() -> None:
+    names = [claim.name for claim in (*calibration_claims.CLAIMS, *awabs_claims.CLAIMS, *awabs_claims.SHIFT)]
+    assert names == published.claims("awabs")["name"].tolist()
+
+
 @pytest.mark.parametrize("claim", awabs_claims.CLAIMS, ids=lambda claim: claim.name)
-def test_judges_on_the_printed_numbers(claim: claims.Claim, printed: awabs_judges.World) -> None:
+def test_judges_on_the_printed_numbers(claim: claims.Claim, printed: World) -> None:
     assert claim.judge(printed).answer is ANSWERS[claim.name]
 
 
-def test_ours_equal_to_print_never_contradict_it(frame: pd.DataFrame, printed: awabs_judges.World) -> None:
-    same = awabs_judges.our_world(frame.assign(reproduced=frame["published"], n=1))
+def test_ours_equal_to_print_never_contradict_it(frame: pd.DataFrame, printed: World) -> None:
+    same = awabs_judges.ours(frame.assign(reproduced=frame["published"], n=1))
     for claim in awabs_claims.CLAIMS:
         expected, got = claim.judge(printed).answer, claim.judge(same).answer
         assert got in (expected, None), claim.name
-    exact = awabs_judges.our_world(frame.assign(reproduced=frame["published"], n=3, std=1e-6))
+    exact = awabs_judges.ours(frame.assign(reproduced=frame["published"], n=3, std=1e-6))
     for claim in awabs_claims.CLAIMS:
         assert claim.judge(exact).answer is claim.judge(printed).answer, claim.name
 
 
 def test_one_column_leaves_the_rest_open(frame: pd.DataFrame) -> None:
     alone = frame["table"].eq("4.6") & frame["imbalance"].eq(100)
-    ours = awabs_judges.our_world(frame.assign(reproduced=frame["published"], n=alone.astype(int)))
+    ours = awabs_judges.ours(frame.assign(reproduced=frame["published"], n=alone.astype(int)))
     answers = {claim.name: claim.judge(ours) for claim in awabs_claims.CLAIMS}
     assert answers["Method 2 is best in the tail"] == (None, claims.NOTHING)
     assert answers["Method 2 outperforms or matches"].answer is None
@@ -101,10 +107,10 @@ def test_one_column_leaves_the_rest_open(frame: pd.DataFrame) -> None:
     assert "12 could not be made" in answers["Method 2 outperforms or matches"].evidence
 
 
-def test_nothing_run_and_stand_ins(frame: pd.DataFrame, printed: awabs_judges.World) -> None:
-    empty = awabs_judges.our_world(frame)
+def test_nothing_run_and_stand_ins(frame: pd.DataFrame, printed: World) -> None:
+    empty = awabs_judges.ours(frame)
     assert {claim.judge(empty).answer for claim in awabs_claims.CLAIMS} == {None}
-    same = awabs_judges.our_world(frame.assign(reproduced=frame["published"], n=1))
+    same = awabs_judges.ours(frame.assign(reproduced=frame["published"], n=1))
     judged = claims.judge(awabs_claims.CLAIMS, printed, same, study.stand_in("quick"))
     assert {item.ours.answer for item in judged} == {None}
 

@@ -16,13 +16,14 @@ from ltlib.chapters.awabs import AWABS
 from ltlib.chapters.awabs import beyond as awabs_beyond
 from ltlib.chapters.awabs import claims as awabs_claims
 from ltlib.chapters.awabs import epsilons as awabs_epsilons
+from ltlib.chapters.awabs import judges as awabs_judges
 from ltlib.chapters.awabs import methods as awabs_methods
 from ltlib.chapters.awabs import optimum as awabs_optimum
 from ltlib.chapters.awabs import stage2 as awabs_stage2
 from ltlib.chapters.awabs import tables as awabs_tables
 from ltlib.grids import awabs as grid
 from ltlib.pages.page import Page
-from ltlib.sections import class_counts, in_print, readings, settings, sweeps
+from ltlib.sections import claims, class_counts, in_print, readings, settings, study, sweeps
 from ltlib.sections import tables as document_tables
 
 COUNTS = [500, 120, 30, 5]
@@ -299,12 +300,38 @@ def test_shift_by_hand() -> None:
     )
     assert frame["over-confident by (points)"].tolist() == [-10.0, 80.0, 70.0, -5.0, 40.0, -10.0]
     assert "head: confidence +5.0, accuracy +0.0, over-confidence -10.0 to -5.0" in awabs_beyond.shift_sentence(frame)
-    less, right = awabs_claims.judge_shift(frame, "paper")
+    less, right = judged(frame, "paper")
     assert less.ours.answer is True
     assert right.ours.answer is True
     assert less.printed.answer is None
-    assert "would say “yes”" in awabs_claims.judge_shift(frame, "quick")[1].ours.evidence
-    assert awabs_claims.judge_shift(None, "paper")[0].ours.answer is None
+    assert "would say “yes”" in judged(frame, "quick")[1].ours.evidence
+    assert less.printed.evidence == "No confidence by class group is printed."
+    assert judged(None, "quick")[0].ours == (None, claims.NOTHING)
+
+
+def judged(frame: pd.DataFrame | None, profile: str) -> list[claims.Judged]:
+    return claims.judge(awabs_claims.SHIFT, *awabs_judges.shift_worlds(frame), study.stand_in(profile))
+
+
+@pytest.mark.parametrize(
+    ("over", "confidence", "right", "less", "shifts"),
+    [
+        ([20.0, 5.0], [50.0, 60.0], [40.0, 50.0], True, True),
+        ([5.0, 20.0], [60.0, 50.0], [50.0, 40.0], False, False),
+        ([20.0, -30.0], [50.0, 60.0], [50.0, 40.0], False, False),  # falls further below 0; surer and less accurate
+        ([-30.0, -5.0], [60.0, 50.0], [40.0, 50.0], True, False),
+        ([5.0, 5.9], [50.0, 50.5], [40.0, 41.0], None, None),  # up to a point is too close
+    ],
+)
+def test_answers_of_section_4_5(over: Any, confidence: Any, right: Any, less: Any, shifts: Any) -> None:
+    """Cross-entropy first, AWABS second, the same in every group."""
+    rows = [
+        {"method": method, "group": group, "confidence (%)": c, "accuracy (%)": r, "over-confident by (points)": o}
+        for method, o, c, r in zip(("CE", "Method 2"), over, confidence, right, strict=True)
+        for group in ("head", "middle", "tail")
+    ]
+    found = judged(pd.DataFrame(rows), "paper")
+    assert [item.ours.answer for item in found] == [less, shifts]
 
 
 def test_ideas_of_section_5_2() -> None:

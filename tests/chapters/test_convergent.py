@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from types import SimpleNamespace
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -13,61 +12,23 @@ from ltlib import grids, places, published
 from ltlib.chapters.convergent import CONVERGENT
 from ltlib.chapters.convergent import judges as convergent_judges
 from ltlib.chapters.convergent.claims import FINDINGS, HYPOTHESES
+from ltlib.chapters.convergent.tables import TABLES
 from ltlib.pages import canonical, declared
 from ltlib.sections import claims, comparison, factors, figures, readings, recipes, study
-from ltlib.sections.claims import Compared, Numbers, Value, conclude, denied, every, some
+from ltlib.sections import tables as document_tables
+from ltlib.sections.world import World
 
-KINDS = (True, False, None)
 READING = readings.ranking(CONVERGENT)
 
 
 @pytest.fixture(scope="module")
 def frame() -> pd.DataFrame:
-    return convergent_judges.results([], "paper")
+    return document_tables.results([], "convergent", list(TABLES), "paper")
 
 
 @pytest.fixture(scope="module")
-def printed(frame: pd.DataFrame) -> convergent_judges.World:
-    return convergent_judges.printed_world(frame)
-
-
-def test_three_valued_logic_is_kleenes() -> None:
-    order = {False: 0, None: 1, True: 2}  # "and" is the minimum, "or" the maximum of false < open < true
-    for a in KINDS:
-        for b in KINDS:
-            assert order[every([a, b])] == min(order[a], order[b])
-            assert order[some([a, b])] == max(order[a], order[b])
-            assert every([a, b]) == denied(some([denied(a), denied(b)]))
-    assert every([]) is None
-
-
-def test_larger_reads_print_literally_and_ours_with_a_margin() -> None:
-    values = {("a",): Value(0.434), ("b",): Value(0.434), ("c",): Value(0.4285)}
-    literal, ours = Numbers(values), Numbers(values, margin=0.01)
-    assert literal.larger(("a",), ("b",)) is False
-    assert literal.larger(("a",), ("c",)) is True
-    assert ours.larger(("a",), ("c",)) is None
-    assert ours.larger(("a",), ("missing",)) is None
-
-
-def test_larger_agrees_with_welchs_interval_of_scipy() -> None:
-    from scipy.stats import ttest_ind
-
-    draw = np.random.default_rng(3)
-    for shift in (0.0, 0.004, 0.01, 0.05):
-        one, two = draw.normal(0.7 + shift, 0.005, 3), draw.normal(0.7, 0.008, 4)
-        values = {name: Value(x.mean(), len(x), x.std(ddof=1)) for name, x in ((("x",), one), (("y",), two))}
-        interval = ttest_ind(one, two, equal_var=False).confidence_interval(0.95)
-        expected = None if interval.low <= 0 <= interval.high else bool(interval.low > 0)
-        assert Numbers(values, margin=0.5).larger(("x",), ("y",)) is expected
-
-
-def test_conclusion_shows_contradictions_first_and_counts_what_is_missing() -> None:
-    yes, no, absent = Compared(True, True), Compared(False, True), Compared(None, False)
-    found = conclude([([yes], "first"), ([absent], "never"), ([no], "second")])
-    assert found == (False, "Of 3 comparisons 1 agrees, 1 does not, 1 could not be made; second; first.")
-    assert conclude([([absent, absent], "never")]) == (None, claims.NOTHING)
-    assert conclude([([yes, absent], "only")]).answer is None
+def printed(frame: pd.DataFrame) -> World:
+    return convergent_judges.printed(frame)
 
 
 ANSWERS = {  # read by hand from Tables 1 to 9
@@ -93,8 +54,13 @@ ANSWERS = {  # read by hand from Tables 1 to 9
 }
 
 
+def test_every_published_sentence_is_judged_once() -> None:
+    names = [claim.name for claim in (*HYPOTHESES, *FINDINGS)]
+    assert names == published.claims("convergent")["name"].tolist()
+
+
 @pytest.mark.parametrize("name", ANSWERS)
-def test_judges_on_the_printed_numbers(name: str, printed: convergent_judges.World) -> None:
+def test_judges_on_the_printed_numbers(name: str, printed: World) -> None:
     claim = next(claim for claim in (*HYPOTHESES, *FINDINGS) if claim.name == name)
     assert claim.judge(printed).answer is ANSWERS[name]
 
@@ -102,7 +68,7 @@ def test_judges_on_the_printed_numbers(name: str, printed: convergent_judges.Wor
 def test_ours_equal_to_the_printed_numbers_never_contradict_them(frame: pd.DataFrame, printed) -> None:
     """Where our runs give exactly what is printed, only the margin may turn an answer into an open one."""
     same = frame.assign(reproduced=frame["published"], n=1)
-    ours = convergent_judges.our_world(same, "paper")
+    ours = convergent_judges.ours(same, "paper")
     for claim in (*HYPOTHESES, *FINDINGS):
         expected, got = claim.judge(printed).answer, claim.judge(ours).answer
         assert expected is None or got in (expected, None), claim.name
@@ -110,7 +76,7 @@ def test_ours_equal_to_the_printed_numbers_never_contradict_them(frame: pd.DataF
 
 def test_one_network_leaves_claims_about_depth_open_but_refutes_those_about_all(frame: pd.DataFrame) -> None:
     alone = frame["model"].eq("resnet18") & frame["dataset"].eq("cifar10")
-    ours = convergent_judges.our_world(frame.assign(reproduced=frame["published"], n=alone.astype(int)), "laptop")
+    ours = convergent_judges.ours(frame.assign(reproduced=frame["published"], n=alone.astype(int)), "laptop")
     answers = {claim.name: claim.judge(ours).answer for claim in (*HYPOTHESES, *FINDINGS)}
     assert answers["Deeper networks are more accurate"] is None
     assert answers["SupCon + CE is best on CIFAR-10"] is None
@@ -119,7 +85,7 @@ def test_one_network_leaves_claims_about_depth_open_but_refutes_those_about_all(
 
 
 def test_a_stand_in_cannot_tell(frame: pd.DataFrame, printed) -> None:
-    ours = convergent_judges.our_world(frame.assign(reproduced=frame["published"], n=1), "quick")
+    ours = convergent_judges.ours(frame.assign(reproduced=frame["published"], n=1), "quick")
     judged = claims.judge((*HYPOTHESES, *FINDINGS), printed, ours, study.stand_in("quick"))
     assert {item.claim.name for item in judged if item.ours.answer is not None} == {"Deeper networks cost more"}
     assert len(claims.summary(judged)) == len(HYPOTHESES) + len(FINDINGS)

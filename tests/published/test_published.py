@@ -112,6 +112,16 @@ def test_inconsistencies_of_a_table_or_figure():
         published.inconsistencies("convergent", figure="999")
 
 
+@pytest.mark.parametrize(("document", "count"), [("awabs", 30), ("convergent", 29), ("cefl", 0)])
+def test_claims_have_a_name_of_their_own_a_place_and_a_sentence(document, count):
+    frame = published.claims(document)
+    assert len(frame) == count
+    assert frame["name"].is_unique
+    assert set(frame["document"]) <= {document}
+    assert frame["place"].str.match(r"section \d|chapter \d|abstract$").all()
+    assert frame["text"].str.len().min() > 20 if count else frame.columns.tolist()[-2:] == ["text", "reading"]
+
+
 def test_unknown_names_list_the_nearest():
     with pytest.raises(UnknownName, match="did you mean convergent"):
         published.table("convergant", "1")

@@ -14,8 +14,8 @@ from ltlib import calibration as measures
 from ltlib import grids, plots, published
 from ltlib.experiment import Experiment
 from ltlib.grids.base import Document
-from ltlib.notebook import Page
 from ltlib.pages import declared
+from ltlib.pages.page import Page
 from ltlib.runs import Run
 from ltlib.sections import calibration, chance, ece, groups
 from ltlib.sections.study import Study

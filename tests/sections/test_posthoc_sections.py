@@ -10,8 +10,8 @@ from handmade import a_run, changed, two_hundred
 
 from ltlib.experiment import Experiment
 from ltlib.grids.base import Document
-from ltlib.notebook import Page
 from ltlib.pages import declared
+from ltlib.pages.page import Page
 from ltlib.sections import posthoc
 from ltlib.sections.study import Study
 
