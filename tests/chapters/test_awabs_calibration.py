@@ -416,7 +416,7 @@ def test_a_tail_that_is_called_head_refutes_one_reading_and_not_the_other() -> N
 
 def test_a_temperature_never_makes_more_accurate(said: Any) -> None:
     found = {"ce": [a_run(said, changed(0.2, 0.04))]}
-    world = awabs_calibration_claims.ours(found, found)
+    world = awabs_calibration_claims.ours(found, awabs_posthoc.means(found))
     judged = awabs_calibration_claims.improves_accuracy(world)
     assert judged.answer is False
     assert "isotonic: accuracy -2.0, error -16.0" in judged.evidence
