@@ -21,7 +21,7 @@ from ltlib.errors import SettingError
 from ltlib.pages.page import Page
 from ltlib.plots import averages, calibration_errors, oversampling
 from ltlib.runs import Run
-from ltlib.sections import chance, class_counts
+from ltlib.sections import chance, class_counts, posthoc
 from ltlib.sections.claims import judge
 
 
@@ -175,7 +175,7 @@ def test_a_tail_that_is_called_head_refutes_one_reading_and_not_the_other() -> N
 
 def test_a_temperature_never_makes_more_accurate(said: Any) -> None:
     found = {"ce": [a_run(said, changed(0.2, 0.04))]}
-    world = awabs_calibration_claims.ours(found, found)
+    world = awabs_calibration_claims.ours(found, posthoc.means(found))
     judged = awabs_calibration_claims.improves_accuracy(world)
     assert judged.answer is False
     assert "isotonic: accuracy -2.0, error -16.0" in judged.evidence

@@ -63,6 +63,13 @@ def test_welchs_interval_at_a_known_value(std: float, answer: bool | None) -> No
     assert numbers.larger(A, B) is answer
 
 
+def test_the_side_with_more_runs_does_not_lend_its_spread_to_the_other() -> None:
+    """Welch's half width is 0.07 here, about t(2) s / sqrt(3) of the first side; one common spread would give 0.01."""
+    numbers = Numbers({A: Value(0.73, 3, 0.03), B: Value(0.7, 30, 0.005), C: Value(0.65, 30, 0.005)}, 0.01)
+    assert numbers.larger(A, B) is None
+    assert numbers.larger(A, C) is True
+
+
 def test_two_runs_have_a_margin_and_three_an_interval() -> None:
     tight = {A: Value(0.705, 3, 1e-4), B: Value(0.7, 3, 1e-4), C: Value(0.7, 2, 1e-4)}
     assert Numbers(tight, 0.01).larger(A, B) is True

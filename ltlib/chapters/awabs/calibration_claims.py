@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ltlib import published
 from ltlib.chapters.awabs import AWABS
@@ -32,6 +32,7 @@ HARD = ("ce", "mixup", "crt", "lws")
 """Networks without the document's class-wise smoothing: what its stage 2 sets out to cure."""
 LEARNT = ("ce", "ldam_drw", "lade", "crt", "lws", "mislas")
 """The state of the art that chapter 3 speaks of: one and two stages."""
+Changes = Mapping[str, Mapping[str, Mapping[str, Any]]]
 _ONE: list[Column] = [()]
 """The only column: one set at one imbalance factor."""
 
@@ -43,7 +44,11 @@ def _called(method: str) -> str:
 
 
 def _number(quantity: str, value: float) -> str:
-    forms = {"gap": f"{100 * value:+.1f} points", "group gap": f"{100 * value:+.0f}", "hidden": f"{100 * value:.1f}"}
+    forms = {
+        "gap": f"{100 * value:+.1f} points",
+        "group gap": f"{100 * value:+.0f} points",
+        "hidden": f"{100 * value:.1f}",
+    }
     return forms.get(quantity, f"{100 * value:.1f}%")
 
 
@@ -78,7 +83,7 @@ def balanced(runs: Iterable[Run], found: Mapping[str, Sequence[Run]]) -> list[Ru
     ]
 
 
-def ours(found: Mapping[str, Sequence[Run]], held_out: Mapping[str, Sequence[Run]] | None = None) -> World:
+def ours(found: Mapping[str, Sequence[Run]], changes: Changes | None = None) -> World:
     """Our numbers.
 
     Besides `ece` and `accuracy`: ``gap``, confidence minus accuracy; ``group gap``, the same by kind of grouping and
@@ -86,7 +91,7 @@ def ours(found: Mapping[str, Sequence[Run]], held_out: Mapping[str, Sequence[Run
 
     Args:
         found: Runs of ``awabs/methods`` by method, and those of `balanced` as `BALANCED`.
-        held_out: Runs with held-out images by method.
+        changes: What post-hoc methods change, by method, of `posthoc.means`.
     """
     own = [(method, run, run.predictions["selected"]) for method, runs in found.items() for run in runs]
     selected = {
@@ -105,8 +110,8 @@ def ours(found: Mapping[str, Sequence[Run]], held_out: Mapping[str, Sequence[Run
     after = {
         f"{metric} after": gathered(
             ((post, method), row[metric])
-            for method, changes in (posthoc.means(held_out) if held_out else {}).items()
-            for post, row in changes.items()
+            for method, own_changes in (changes or {}).items()
+            for post, row in own_changes.items()
         )
         for metric in ("ece", "accuracy")
     }
@@ -142,7 +147,7 @@ def severe(world: World) -> Judgement:
 def by_group(kind: str) -> Judge:
     """Head and middle classes are more over-confident than tail classes, for every network in `HARD`."""
     groups = [(kind, group) for group in ("head", "middle", "tail")]
-    judge = across({"confidence minus accuracy in points": groups}, [(0, 2), (1, 2)], HARD, "group gap")
+    judge = across({"": groups}, [(0, 2), (1, 2)], HARD, "group gap")
     return needs("group gap", "confidence by class group", judge)
 
 
