@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ltlib import calibration, published
-from ltlib.plots.style import label
+from ltlib.labels import label
 from ltlib.sections.calibration import answers
 from ltlib.sections.words import listed, printable
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from ltlib.plots.style import label
+from ltlib.labels import label
 from ltlib.sections.scores import CLOSE, mean, sign, used
 from ltlib.sections.study import stand_in
 

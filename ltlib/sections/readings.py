@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ltlib import profiles
-from ltlib.plots.style import label
+from ltlib.labels import label
 from ltlib.sections.scores import CLOSE, points, sign, told_apart
 from ltlib.sections.study import Study, caution, named
 

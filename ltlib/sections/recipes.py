@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ltlib import recipes
-from ltlib.plots.style import label
+from ltlib.labels import label
 from ltlib.sections import in_print
 from ltlib.sections.scores import mean, points, used
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ltlib import grids, profiles
-from ltlib.plots.style import label
+from ltlib.labels import label
 from ltlib.registry import format_value, parse
 from ltlib.sections import scores
 

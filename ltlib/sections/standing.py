@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ltlib import profiles
-from ltlib.plots.style import label
+from ltlib.labels import label
 from ltlib.sections.scores import CLOSE
 from ltlib.sections.study import of, prose
 from ltlib.sections.words import listed

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ltlib import profiles
 from ltlib.chapters.awabs import AWABS
 from ltlib.grids import awabs as grid
-from ltlib.plots.style import label
+from ltlib.labels import label
 from ltlib.sections import scores, study
 from ltlib.sections.words import listed
 

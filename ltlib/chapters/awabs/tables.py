@@ -10,7 +10,7 @@ import numpy as np
 from ltlib.chapters.awabs import AWABS
 from ltlib.grids import awabs as grid
 from ltlib.grids.awabs import STAGE_1
-from ltlib.plots.style import label
+from ltlib.labels import label
 from ltlib.sections.scores import percent
 from ltlib.sections.study import caution, stand_in
 

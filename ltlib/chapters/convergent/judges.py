@@ -11,7 +11,7 @@ import numpy as np
 
 from ltlib import models, tables
 from ltlib.chapters.convergent.tables import DATASETS, DOCUMENT, METHODS, NETWORKS, TABLES
-from ltlib.plots.style import label
+from ltlib.labels import label
 from ltlib.sections import scores
 from ltlib.sections.claims import Answer, Compared, Judgement, Key, Numbers, Value, conclude, denied, every
 from ltlib.sections.study import named

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ltlib import metrics, published
+from ltlib.labels import label
 from ltlib.plots import loss_curves
-from ltlib.plots.style import label
 from ltlib.tables import verdicts
 
 if TYPE_CHECKING:
