@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltlib import published
 from ltlib.labels import label
-from ltlib.sections.scores import percent, side_by_side
+from ltlib.tables.scores import percent, side_by_side
 from ltlib.tables.verdicts import as_fraction
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from ltlib import profiles
 from ltlib.labels import label
-from ltlib.sections.scores import CLOSE
 from ltlib.sections.study import of, prose
 from ltlib.sections.words import listed
+from ltlib.tables.scores import CLOSE
 
 if TYPE_CHECKING:
     from ltlib.pages.page import Page

@@ -14,8 +14,8 @@ from ltlib.chapters.awabs.calibration import ROWS
 from ltlib.grids.awabs import PROPOSED, STAGE_1
 from ltlib.sections import groups as class_groups
 from ltlib.sections import posthoc as after_training
-from ltlib.sections import scores
 from ltlib.sections.claims import Claim, Compared, Judgement, Numbers, Value, conclude, every
+from ltlib.tables import scores
 
 if TYPE_CHECKING:
     from ltlib.runs import Run

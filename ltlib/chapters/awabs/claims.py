@@ -21,8 +21,8 @@ from ltlib.chapters.awabs.judges import (
 )
 from ltlib.grids.awabs import PROPOSED
 from ltlib.sections.claims import NOTHING, Claim, Compared, Judged, Judgement, conclude, judge
-from ltlib.sections.scores import CLOSE, signed
 from ltlib.sections.study import stand_in
+from ltlib.tables.scores import CLOSE, signed
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,7 @@ from ltlib import published
 from ltlib.chapters.awabs import AWABS
 from ltlib.grids.awabs import PROPOSED
 from ltlib.sections.claims import Compared, Judgement, Key, Numbers, Value, conclude
-from ltlib.sections.scores import CLOSE
+from ltlib.tables.scores import CLOSE
 
 if TYPE_CHECKING:
     import pandas as pd

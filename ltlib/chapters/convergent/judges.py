@@ -12,9 +12,9 @@ import numpy as np
 from ltlib import models, tables
 from ltlib.chapters.convergent.tables import DATASETS, DOCUMENT, METHODS, NETWORKS, TABLES
 from ltlib.labels import label
-from ltlib.sections import scores
 from ltlib.sections.claims import Answer, Compared, Judgement, Key, Numbers, Value, conclude, denied, every
 from ltlib.sections.study import named
+from ltlib.tables import scores
 
 if TYPE_CHECKING:
     import pandas as pd
