@@ -10,20 +10,22 @@ so a float32 0.2 lies on the edge 0.2. Probabilities and logits are never guesse
 refused. All values are fractions.
 
 Beside it: equal-mass bins (`adaptive_calibration_error`), every class's probability (`classwise_calibration_error`),
-Brier score and likelihood, which need no bins, and intervals (`ece_interval`).
+Brier score and likelihood, which need no bins, intervals (`ece_interval`), what chance alone gives
+(`errors_by_chance`), and class groups (`group_errors`, `group_gaps`, `hidden_error`).
 """
 
+from ltlib.calibration.chance import errors_by_chance, evenly_spread
 from ltlib.calibration.checks import BINS, confidence_and_correct, probabilities
 from ltlib.calibration.classwise import classwise_calibration_error, classwise_errors
 from ltlib.calibration.equal_mass import adaptive_calibration_error, adaptive_from_confidence
 from ltlib.calibration.equal_width import (
     expected_calibration_error,
     from_confidence,
-    group_errors,
     maximum_calibration_error,
     maximum_from_confidence,
     reliability,
 )
+from ltlib.calibration.groups import group_errors, group_gaps, hidden_error
 from ltlib.calibration.intervals import ece_interval
 from ltlib.calibration.scores import brier, negative_log_likelihood
 
@@ -36,9 +38,13 @@ __all__ = [
     "classwise_errors",
     "confidence_and_correct",
     "ece_interval",
+    "errors_by_chance",
+    "evenly_spread",
     "expected_calibration_error",
     "from_confidence",
     "group_errors",
+    "group_gaps",
+    "hidden_error",
     "maximum_calibration_error",
     "maximum_from_confidence",
     "negative_log_likelihood",

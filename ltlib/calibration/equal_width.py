@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from ltlib.calibration.checks import BINS, checked_bins, checked_confidences, confidence_and_correct
-from ltlib.errors import SettingError
-from ltlib.metrics import Groups
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,35 +49,6 @@ def maximum_from_confidence(confidence: npt.ArrayLike, correct: npt.ArrayLike, b
     """`maximum_calibration_error` from confidences and right or wrong."""
     table = _bins(confidence, correct, bins)
     return float(np.nanmax(np.abs(table["accuracy"] - table["confidence"])))
-
-
-def group_errors(
-    confidence: npt.ArrayLike,
-    correct: npt.ArrayLike,
-    targets: npt.ArrayLike,
-    groups: Groups,
-    bins: int = BINS,
-    error: Callable[[np.ndarray, np.ndarray, int], float] = from_confidence,
-) -> dict[str, float | None]:
-    """A calibration error per class group, over the images whose actual class is in it; None for one without images.
-
-    Args:
-        confidence: Probability of the predicted class, [N].
-        correct: Whether the prediction is right, [N].
-        targets: Actual classes, [N].
-        groups: Group name to its classes.
-        bins: Number of bins.
-        error: `from_confidence`, `maximum_from_confidence`, `adaptive_from_confidence`, or another function of
-            confidences, answers and bins. (Classwise errors are per class; a group's is the mean of its classes'.)
-    """
-    confidence, correct, actual = np.asarray(confidence), np.asarray(correct), np.asarray(targets)
-    if not len(confidence) == len(correct) == len(actual):
-        raise SettingError(f"{len(confidence)} confidences, {len(correct)} answers and {len(actual)} targets differ")
-    errors: dict[str, float | None] = {}
-    for name, members in groups.items():
-        inside = np.isin(actual, list(members))
-        errors[name] = error(confidence[inside], correct[inside], bins) if inside.any() else None
-    return errors
 
 
 def reliability(confidence: npt.ArrayLike, correct: npt.ArrayLike, bins: int = BINS) -> pd.DataFrame:

@@ -18,7 +18,19 @@ from ltlib.grids.base import Document
 from ltlib.grids.convergent import CONVERGENT, FACTORS
 from ltlib.profiles import Impossible
 
-__all__ = ["DOCUMENTS", "FACTORS", "Cell", "cells", "command", "described", "expand", "experiments", "names", "trained"]
+__all__ = [
+    "DOCUMENTS",
+    "FACTORS",
+    "Cell",
+    "cells",
+    "command",
+    "described",
+    "expand",
+    "experiments",
+    "names",
+    "profile_of_cells",
+    "trained",
+]
 
 ROW = ("dataset", "imbalance", "train_set", "model", "method", "stage", "split", "metric")
 DOCUMENTS: dict[str, Document] = {"convergent": CONVERGENT, "awabs": AWABS}
@@ -122,6 +134,16 @@ def _wanted(name: str, profile: str) -> list[tuple[Experiment, Experiment | Impo
             mapped = mapped.replace(imbalance_factor=experiment.imbalance_factor)
         pairs.append((experiment, mapped))
     return pairs
+
+
+def profile_of_cells() -> dict[str, str]:
+    """Which profile trains which run of any grid, by the identity without seeds; the smallest where several do."""
+    found: dict[str, str] = {}
+    for profile in profiles.PROFILES:
+        for name in names():
+            for experiment in experiments(name, profile)[0]:
+                found.setdefault(experiment.cell_id, profile)
+    return found
 
 
 def command(document: str, table: str, profile: str = "paper") -> str:

@@ -101,6 +101,28 @@ def table(
     )
 
 
+def sentences(name: str, caption: str, data: pd.DataFrame) -> Shown:
+    """A table of sentences: its cells wrap and read from the left, the first of a row names it.
+
+    Args:
+        name: What it is called.
+        caption: What it shows.
+        data: Its cells, each as text.
+    """
+    cell = 'style="white-space:normal;text-align:left;max-width:58ch;vertical-align:top"'
+    heads = "".join(f'<th scope="col" {cell}>{escape(str(column))}</th>' for column in data.columns)
+    rows = ""
+    for first, *rest in data.itertuples(index=False, name=None):
+        cells = "".join(f"<td {cell}>{escape(str(value))}</td>" for value in rest)
+        rows += f'<tr><th scope="row" style="vertical-align:top">{escape(str(first))}</th>{cells}</tr>'
+    return Shown(
+        f'<figure class="lt-table" id="{names.slug("table", name)}"><figcaption><b>{escape(name)}</b> '
+        f'{escape(caption)}</figcaption><div class="lt-scroll" tabindex="0" role="region" aria-label="{escape(name)}">'
+        f'<table class="ltlib plain"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div></figure>',
+        f"{name} {caption}\n{data.to_string(index=False)}",
+    )
+
+
 def _without_verdict(comparison: pd.DataFrame) -> str:
     """Why cells of a comparison are not comparable or not run, each reason once."""
     unjudged = comparison["verdict"].isin(["not comparable", "not run"])

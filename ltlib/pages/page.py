@@ -142,6 +142,10 @@ class Page:
         """Show any other frame under a declared table number; a frame of `tables.compare_cells` as a comparison."""
         self._show_table(str(number), frame, caption, [] if runs is None else list(runs))
 
+    def sentences(self, name: str, frame: pd.DataFrame, caption: str = "") -> None:
+        """Show a table of sentences, whose cells wrap; it is not declared and not saved."""
+        self.show(html.sentences(name, caption, frame))
+
     def _show_table(self, number: str, frame: pd.DataFrame, caption: str, runs: list[Any]) -> None:
         from ltlib.tables import exports
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ltlib.labels import label
 from ltlib.plots.series import Series
-from ltlib.plots.style import SPLIT_NAMES, label
+from ltlib.plots.style import SPLIT_NAMES
 
 
 def percent(value: float) -> str:

@@ -8,9 +8,10 @@ import numpy as np
 from matplotlib.patches import Patch
 
 from ltlib.errors import SettingError
+from ltlib.labels import label
 from ltlib.plots import alt
 from ltlib.plots.palette import INK, MUTED
-from ltlib.plots.style import DOUBLE, Chart, chart, label, light_grid, method_looks, styled
+from ltlib.plots.style import DOUBLE, Chart, chart, light_grid, method_looks, styled
 
 INTERVAL_FROM = 3
 """Runs from which an interval is drawn: two do not make one."""

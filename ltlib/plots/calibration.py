@@ -12,10 +12,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from ltlib.errors import SettingError
+from ltlib.labels import label
 from ltlib.plots import alt
 from ltlib.plots.palette import BLUE, INK, MUTED, SKY, VERMILLION
 from ltlib.plots.series import Series
-from ltlib.plots.style import DOUBLE, Chart, chart, label, light_grid, method_looks, styled, title_above
+from ltlib.plots.style import DOUBLE, Chart, chart, light_grid, method_looks, styled, title_above
 
 _COLUMNS = ("lower", "upper", "count", "confidence", "accuracy")
 _GAPS: dict[str, dict[str, Any]] = {

@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from ltlib.errors import SettingError
+from ltlib.labels import label
 from ltlib.plots import alt
 from ltlib.plots.palette import BLUE, INK, MUTED
 from ltlib.plots.style import (
@@ -18,7 +19,6 @@ from ltlib.plots.style import (
     Chart,
     chart,
     group_look,
-    label,
     light_grid,
     method_looks,
     styled,

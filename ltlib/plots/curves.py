@@ -11,11 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from ltlib.errors import SettingError
+from ltlib.labels import label
 from ltlib.plots import alt
 from ltlib.plots.palette import INK, MUTED
 from ltlib.plots.readings import Reading, parse_readings
 from ltlib.plots.series import Series
-from ltlib.plots.style import DOUBLE, ROUND, SPLIT_NAMES, SPLITS, Chart, chart, label, light_grid, method_looks, styled
+from ltlib.plots.style import DOUBLE, ROUND, SPLIT_NAMES, SPLITS, Chart, chart, light_grid, method_looks, styled
 
 _AXIS = {"accuracy": "Accuracy (%)", "loss": "Loss", "ece": "Expected calibration error (%)"}
 

@@ -11,9 +11,10 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ltlib.errors import SettingError
+from ltlib.labels import label
 from ltlib.plots import alt
 from ltlib.plots.palette import BLUE, INK, INKS, MUTED, SKY, VERMILLION
-from ltlib.plots.style import DASHES, DOUBLE, MARKERS, ROUND, Chart, chart, label, light_grid, styled
+from ltlib.plots.style import DASHES, DOUBLE, MARKERS, ROUND, Chart, chart, light_grid, styled
 
 THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 or value == 0 else f"{value:g}")
 

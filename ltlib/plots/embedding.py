@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from ltlib.errors import SettingError
+from ltlib.labels import label
 from ltlib.plots import alt
 from ltlib.plots.palette import INK
-from ltlib.plots.style import DOUBLE, Chart, Look, chart, class_look, group_look, label, styled, title_above
+from ltlib.plots.style import DOUBLE, Chart, Look, chart, class_look, group_look, styled, title_above
 
 CROWDED = 1200
 """Points from which they become one picture inside the SVG: as shapes they would weigh 180 bytes each."""

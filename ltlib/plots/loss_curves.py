@@ -9,9 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ltlib.errors import SettingError
+from ltlib.labels import label
 from ltlib.plots import alt
 from ltlib.plots.palette import MUTED
-from ltlib.plots.style import DOUBLE, Chart, Look, chart, label, light_grid, method_looks, styled
+from ltlib.plots.style import DOUBLE, Chart, Look, chart, light_grid, method_looks, styled
 from ltlib.registry import parse
 
 POINTS = 199

@@ -13,10 +13,11 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 
 from ltlib.errors import SettingError
+from ltlib.labels import label
 from ltlib.plots import alt
 from ltlib.plots.distribution import THOUSANDS
 from ltlib.plots.palette import INK, MUTED
-from ltlib.plots.style import DOUBLE, Chart, chart, label, light_grid, method_looks, styled
+from ltlib.plots.style import DOUBLE, Chart, chart, light_grid, method_looks, styled
 
 
 def weights(loss: str, class_counts: Sequence[int]) -> list[float]:

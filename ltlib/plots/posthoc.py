@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from ltlib.errors import SettingError
+from ltlib.labels import label
 from ltlib.plots import alt
 from ltlib.plots.palette import BLACK, BLUE, BROWN, GREEN, MUTED, PURPLE, VERMILLION
-from ltlib.plots.style import DOUBLE, Chart, chart, label, light_grid, styled, title_above, with_long_names
+from ltlib.plots.style import DOUBLE, Chart, chart, light_grid, styled, title_above, with_long_names
 
 LOOKS = {
     "none": (BLACK, "o", "before"),

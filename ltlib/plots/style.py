@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ltlib.errors import SettingError, UnknownName
+from ltlib.errors import UnknownName
 from ltlib.plots.export import svg
 from ltlib.plots.palette import (
     BLUE,
@@ -26,7 +26,6 @@ from ltlib.plots.palette import (
     VERMILLION,
     context,
 )
-from ltlib.registry import parse
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,82 +120,33 @@ class Look:
 
 _BLUE, _VERMILLION, _GREEN, _PURPLE, _BROWN, _BLACK = range(6)
 # The methods of one document's figures differ in colour as far as six go; a colour's second user gets dashes.
-_METHODS: dict[str, tuple[int, str]] = {
-    "ce": (_BLUE, "CE"),
-    "focal": (_VERMILLION, "Focal"),
-    "supcon_ce": (_GREEN, "SupCon + CE"),
-    "supcon": (_PURPLE, "SupCon"),
-    "simclr": (_BROWN, "SimCLR"),
-    "balanced_softmax": (_BLACK, "Balanced softmax"),
-    "cefl": (_GREEN, "CEFL"),
-    "cefl2": (_PURPLE, "CEFL2"),
-    "weighted_ce": (_BROWN, "Weighted CE"),
-    "class_balanced": (_GREEN, "Class-balanced"),
-    "equalization": (_PURPLE, "Equalization"),
-    "ldam": (_VERMILLION, "LDAM"),
-    "ldam_drw": (_BROWN, "LDAM-DRW"),
-    "oversampling": (_VERMILLION, "Oversampling"),
-    "prior_equalised": (_PURPLE, "Prior equalisation"),
-    "loss_equalised": (_GREEN, "Loss equalisation"),
-    "logit_adjustment": (_BLACK, "Logit adjustment"),
-    "mixup": (_BLUE, "Mixup"),
-    "crt": (_BROWN, "cRT"),
-    "lws": (_VERMILLION, "LWS"),
-    "bbn": (_BLUE, "BBN"),
-    "mislas": (_BLACK, "MiSLAS"),
-    "awabs": (_BLACK, "AWABS"),
-    "lade": (_BLUE, "LADE"),
-    "simclr_ce": (_BLACK, "SimCLR + CE"),
+_COLORS = {
+    "ce": _BLUE,
+    "focal": _VERMILLION,
+    "supcon_ce": _GREEN,
+    "supcon": _PURPLE,
+    "simclr": _BROWN,
+    "balanced_softmax": _BLACK,
+    "cefl": _GREEN,
+    "cefl2": _PURPLE,
+    "weighted_ce": _BROWN,
+    "class_balanced": _GREEN,
+    "equalization": _PURPLE,
+    "ldam": _VERMILLION,
+    "ldam_drw": _BROWN,
+    "oversampling": _VERMILLION,
+    "prior_equalised": _PURPLE,
+    "loss_equalised": _GREEN,
+    "logit_adjustment": _BLACK,
+    "mixup": _BLUE,
+    "crt": _BROWN,
+    "lws": _VERMILLION,
+    "bbn": _BLUE,
+    "mislas": _BLACK,
+    "awabs": _BLACK,
+    "lade": _BLUE,
+    "simclr_ce": _BLACK,
 }
-_NAMES = {
-    "label_aware_smoothing": "Label-aware smoothing",
-    "awabs_cutout": "AWABS, CutOut",
-    "awabs_cutmix": "AWABS, CutMix",
-    "awabs_cutthumbnail": "AWABS, Cut-Thumbnail",
-    "awabs_mixed_thumbnail": "AWABS, mixed Cut-Thumbnail",
-    "cutout": "CutOut",
-    "cutmix": "CutMix",
-    "cutthumbnail": "Cut-Thumbnail",
-    "cmo": "CMO",
-    "remix_drw": "Remix-DRW",
-    "crt_mixup": "cRT + mixup",
-    "lws_mixup": "LWS + mixup",
-    "lws_mixup_shifted_bn": "LWS + mixup, shifted BN",
-    "mixup_cbce": "CBCE in stage 2",
-    "resnet8": "ResNet-8",
-    "resnet18": "ResNet-18",
-    "resnet32": "ResNet-32",
-    "resnet34": "ResNet-34",
-    "resnet50": "ResNet-50",
-    "resnet101": "ResNet-101",
-    "digits": "Digits",
-    "digits_folder": "Digits (as a folder)",
-    "cifar10": "CIFAR-10",
-    "cifar100": "CIFAR-100",
-    "butterfly": "Butterfly",
-    "inaturalist2017": "iNaturalist 2017",
-    "places_lt": "Places-LT",
-    "f1": "F1",
-    "ece": "ECE",
-    "mce": "MCE",
-    "nll": "NLL",
-    "lr": "Learning rate",
-}
-
-
-def label(name: str) -> str:
-    """How an id is printed: ``supcon_ce`` as "SupCon + CE", ``focal[gamma=2]`` as "Focal (gamma 2)"."""
-    try:
-        base, settings = parse(name)
-    except SettingError:
-        return name
-    if base in _METHODS:
-        text = _METHODS[base][1]
-    else:
-        text = _NAMES.get(base, base.replace("_", " ") if base.islower() else base)
-    if settings:
-        text += f" ({', '.join(f'{key} {value}' for key, value in settings.items())})"
-    return text
 
 
 def method_look(name: str) -> Look:
@@ -206,11 +156,11 @@ def method_look(name: str) -> Look:
     settings keep the colour of their method.
     """
     base = name.partition("[")[0].strip()
-    names = list(_METHODS)
-    if base in _METHODS:
-        color = _METHODS[base][0]
+    names = list(_COLORS)
+    if base in _COLORS:
+        color = _COLORS[base]
         place = names.index(base)
-        turn = sum(_METHODS[other][0] == color for other in names[:place])
+        turn = sum(_COLORS[other] == color for other in names[:place])
     else:
         number = int.from_bytes(hashlib.sha256(base.encode()).digest()[:4], "big")
         color, place, turn = number % len(INKS), number // 7, number // 77

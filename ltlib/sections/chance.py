@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ltlib import calibration, published
-from ltlib.plots.style import label
+from ltlib.labels import label
 from ltlib.sections.calibration import answers
 from ltlib.sections.words import listed, printable
 
@@ -17,19 +15,6 @@ if TYPE_CHECKING:
 
     from ltlib.runs import Run
     from ltlib.sections.study import Study
-
-DRAWS = 200
-
-
-def chance(confidence: np.ndarray, bins: int = 15, draws: int = DRAWS, seed: int = 0, error: Any = None) -> np.ndarray:
-    """ECEs of perfectly calibrated classifiers with these confidences on as many images, [draws].
-
-    Each answer is drawn right with the probability that its confidence says, so the true error is 0 and what is
-    measured is chance alone.
-    """
-    random, measure = np.random.default_rng(seed), error or calibration.from_confidence
-    values = np.asarray(confidence, dtype=np.float64)
-    return np.array([measure(values, random.random(len(values)) < values, bins) for _ in range(draws)])
 
 
 # --- of runs ---------------------------------------------------------------------------------------------------------
@@ -43,7 +28,7 @@ def intervals(study: Study, first: Mapping[str, Run], resamples: int = 500) -> l
         strata = run.predictions["selected"].targets
         found = calibration.ece_interval(confidence, correct, strata=strata, resamples=resamples)
         row = {"method": study.name(method), "ece": found.mean, "low": found.low, "high": found.high}
-        rows.append(row | {"chance": float(chance(confidence).mean()), "images": found.n})
+        rows.append(row | {"chance": float(calibration.errors_by_chance(confidence).mean()), "images": found.n})
     return sorted(rows, key=lambda row: row["ece"])
 
 
@@ -107,7 +92,8 @@ def digits_sentence(study: Study, images: int) -> str:
     if printed.empty:
         return "The document prints no calibration error."
     places = printed.map(lambda text: len(text.partition(".")[2]))
-    spread = _even(0.5, images, 1000, lowest=0.01).std()
+    half = calibration.evenly_spread(0.5, images, lowest=0.01)
+    spread = calibration.errors_by_chance(half, draws=1000).std()
     return (
         f"The document prints {len(printed)} calibration errors in percent, {int((places >= 2).sum())} of them with "
         f"two decimals or more and {int((places >= 3).sum())} with three. Another {images:,} test images would move "
@@ -139,7 +125,8 @@ def floor_table(study: Study, images: int, draws: int = 1000) -> pd.DataFrame:
     found = []
     for row in wide[wide["ece"] < 2.0].to_dict("records"):  # larger ones are far above any chance
         classes = sum(study.document.group_sizes[row["dataset"]].values())
-        simulated = _even(row["accuracy"] / 100, images, draws, 1 / classes)
+        confidence = calibration.evenly_spread(row["accuracy"] / 100, images, 1 / classes)
+        simulated = calibration.errors_by_chance(confidence, draws=draws)
         if row["ece"] / 100 < simulated.mean():
             below = float((simulated < row["ece"] / 100).mean())
             where = f"{row['table']}, {label(row['dataset'])}, IF {row['imbalance']:g}"
@@ -147,11 +134,6 @@ def floor_table(study: Study, images: int, draws: int = 1000) -> pd.DataFrame:
             mean = round(100 * simulated.mean(), 2)
             found.append([where, study.name(row["method"]), row["accuracy"], text, mean, share])
     return pd.DataFrame(found, columns=columns).drop_duplicates(subset=columns[1:])
-
-
-def _even(accuracy: float, images: int, draws: int, lowest: float) -> np.ndarray:
-    """`chance` for confidences spread evenly around the accuracy up to 1, none below `lowest`."""
-    return chance(np.linspace(max(2 * accuracy - 1, lowest), 1.0, images), draws=draws)
 
 
 def floor_sentence(frame: pd.DataFrame) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ltlib import datasets
-from ltlib.plots.style import label
+from ltlib.labels import label
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ltlib.plots.style import label
-from ltlib.sections.scores import CLOSE, both, mean, side_by_side, used
+from ltlib.labels import label
+from ltlib.tables.scores import CLOSE, both, mean, side_by_side, used
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ltlib.sections.scores import percent, used
+from ltlib.tables.scores import percent, used
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ltlib import datasets
-from ltlib.plots.style import label
+from ltlib.labels import label
 from ltlib.runs import Run, load
 
 if TYPE_CHECKING:

@@ -16,7 +16,6 @@ from ltlib import calibration
 from ltlib.plots import calibration_errors
 from ltlib.plots.calibration import reliability_diagram
 from ltlib.sections.calibration import answers, panels
-from ltlib.sections.chance import chance
 from ltlib.sections.words import listed, printable
 
 if TYPE_CHECKING:
@@ -116,7 +115,10 @@ def by_bins(study: Study, shown: Mapping[str, Run], bins: Sequence[int]) -> Char
     known = {method: answers(run) for method, run in shown.items()}
     lines = {kind: {m: [error(*own, b) for b in bins] for m, own in known.items()} for kind, error in KINDS.items()}
     sure, _ = known[best(shown)]
-    alone = {kind: [float(chance(sure, b, 30, error=error).mean()) for b in bins] for kind, error in KINDS.items()}
+    alone = {
+        kind: [float(calibration.errors_by_chance(sure, b, 30, error=error).mean()) for b in bins]
+        for kind, error in KINDS.items()
+    }
     return calibration_errors.over_bins(lines, bins, names=study.document.names, chance=alone)
 
 

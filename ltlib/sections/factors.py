@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ltlib.plots.style import label
+from ltlib.labels import label
 
 if TYPE_CHECKING:
     from ltlib.pages.page import Page

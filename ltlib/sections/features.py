@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ltlib.plots.style import label
+from ltlib.labels import label
 from ltlib.sections.separation import Space
 
 if TYPE_CHECKING:

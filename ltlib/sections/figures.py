@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltlib import grids, metrics, published
 from ltlib.errors import UnknownName
-from ltlib.plots.style import label
+from ltlib.labels import label
 from ltlib.sections.study import named
 
 if TYPE_CHECKING:

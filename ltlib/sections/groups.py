@@ -32,12 +32,7 @@ def group_gaps(study: Study, first: Mapping[str, Run]) -> Gaps:
 
 
 def _gaps(run: Run, of: str) -> dict[str, float]:
-    (confidence, correct), classes = answers(run), getattr(run.predictions["selected"], of)
-    found = {}
-    for group, members in run.groups.items():
-        inside = np.isin(classes, list(members))
-        found[group] = float(confidence[inside].mean() - correct[inside].mean()) if inside.any() else np.nan
-    return found
+    return calibration.group_gaps(*answers(run), getattr(run.predictions["selected"], of), run.groups)
 
 
 def errors(study: Study, first: Mapping[str, Run], bins: int = calibration.BINS) -> pd.DataFrame:
@@ -56,23 +51,9 @@ def errors(study: Study, first: Mapping[str, Run], bins: int = calibration.BINS)
     return pd.DataFrame(rows)
 
 
-def hidden(run: Run, bins: int = calibration.BINS, draws: int = 20) -> float:
-    """What the ECE of all images leaves out: its groups' errors (by predicted class), weighted by images, minus it.
-
-    Over- and under-confident groups cancel inside a bin of all images. Fewer images a bin also let chance in: what
-    perfectly calibrated answers with the same confidences would give is taken off.
-    """
-    (confidence, correct), predicted = answers(run), run.predictions["selected"].predicted
-    shares = {group: float(np.isin(predicted, list(members)).mean()) for group, members in run.groups.items()}
-
-    def cancelled(right: np.ndarray) -> float:
-        own = calibration.group_errors(confidence, right, predicted, run.groups, bins)
-        parts = sum(shares[group] * error for group, error in own.items() if error is not None)
-        return parts - calibration.from_confidence(confidence, right, bins)
-
-    random = np.random.default_rng(0)
-    by_chance = [cancelled(random.random(len(confidence)) < confidence) for _ in range(draws)]
-    return max(0.0, cancelled(correct) - float(np.mean(by_chance)))
+def hidden(run: Run, bins: int = calibration.BINS) -> float:
+    """`calibration.hidden_error` of a run's test images at the selected epoch."""
+    return calibration.hidden_error(*answers(run), run.predictions["selected"].predicted, run.groups, bins)
 
 
 def sentence(gaps: Gaps, frame: pd.DataFrame, base: str) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ltlib import datasets, grids, profiles, progress
 from ltlib.errors import LtlibError, RunError
-from ltlib.plots.style import label
+from ltlib.labels import label
 
 if TYPE_CHECKING:
     from ltlib.datasets.images import LongTailed, Source

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ltlib import published
-from ltlib.plots.style import label
-from ltlib.sections.scores import percent, side_by_side
+from ltlib.labels import label
+from ltlib.tables.scores import percent, side_by_side
 from ltlib.tables.verdicts import as_fraction
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ltlib import embedding, places, plots
 from ltlib.batches.resident import Resident
-from ltlib.plots.style import label
+from ltlib.labels import label
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,9 +7,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from ltlib.plots.style import label
-from ltlib.sections.scores import CLOSE, mean, sign, used
+from ltlib.labels import label
 from ltlib.sections.study import stand_in
+from ltlib.tables.scores import CLOSE, mean, sign, used
 
 if TYPE_CHECKING:
     import pandas as pd

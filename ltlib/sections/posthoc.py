@@ -18,8 +18,8 @@ import numpy as np
 
 from ltlib.calibration import effects
 from ltlib.plots.posthoc import LOOKS
-from ltlib.sections import scores
 from ltlib.sections.words import listed, printable
+from ltlib.tables import scores
 
 if TYPE_CHECKING:
     import pandas as pd

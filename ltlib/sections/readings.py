@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ltlib import profiles
-from ltlib.plots.style import label
-from ltlib.sections.scores import CLOSE, points, sign, told_apart
+from ltlib.labels import label
 from ltlib.sections.study import Study, caution, named
+from ltlib.tables.scores import CLOSE, points, sign, told_apart
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ltlib import recipes
-from ltlib.plots.style import label
+from ltlib.labels import label
 from ltlib.sections import in_print
-from ltlib.sections.scores import mean, points, used
+from ltlib.tables.scores import mean, points, used
 
 if TYPE_CHECKING:
     import pandas as pd

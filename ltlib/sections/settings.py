@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from ltlib.sections.scores import CLOSE, both, mean, moves, side_by_side, used
+from ltlib.tables.scores import CLOSE, WORDS, both, mean, side_by_side, told_apart, used
 
 if TYPE_CHECKING:
     from ltlib.pages.page import Page
@@ -114,3 +114,13 @@ def closest(own: Own, printed: Mapping[str, float], wanted: int, profile: str) -
     listed = ", ".join(f"{name} {value:.1f}" for value, name in far)
     near = " The first two are too near each other to decide." if far[1][0] - far[0][0] < 0.5 else ""
     return f"Closest to the printed cell, in tolerances of 1 point of accuracy and 1.5 points of ECE: {listed}.{near}"
+
+
+def moves(found: Sequence[Run], beside: Iterable[Run]) -> str:
+    """How far runs lie from others in accuracy and ECE, in points, and where that is too close to tell."""
+    parts, base = [], both(beside)
+    for metric, word in WORDS.items():
+        value = mean(found, metric)
+        sure = told_apart(value, base[metric], len(found), metric)
+        parts.append(f"{100 * (value - base[metric]):+.1f} points of {word}" + ("" if sure else " (too close to tell)"))
+    return " and ".join(parts)

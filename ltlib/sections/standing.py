@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ltlib import profiles
-from ltlib.plots.style import label
-from ltlib.sections.scores import CLOSE
+from ltlib.labels import label
 from ltlib.sections.study import of, prose
 from ltlib.sections.words import listed
+from ltlib.tables.scores import CLOSE
 
 if TYPE_CHECKING:
     from ltlib.pages.page import Page

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ltlib import grids, profiles
-from ltlib.plots.style import label
+from ltlib.labels import label
 from ltlib.registry import parse
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ltlib.sections.scores import CLOSE, WORDS, mean, points, setting_of
+from ltlib.tables.scores import CLOSE, WORDS, mean, points, setting_of
 
 if TYPE_CHECKING:
     from ltlib.pages.page import Page

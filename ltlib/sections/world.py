@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ltlib.plots.style import label
-from ltlib.sections.scores import CLOSE
+from ltlib.labels import label
 from ltlib.statistics import FEWEST_PAIRS
 from ltlib.tables.exports import LOWER_IS_BETTER
+from ltlib.tables.scores import CLOSE
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,9 +18,10 @@ from ltlib.chapters.awabs import claims as awabs_claims
 from ltlib.chapters.awabs import comparison as awabs_comparison
 from ltlib.chapters.awabs import judges as awabs_judges
 from ltlib.pages.page import Page
-from ltlib.sections import claims, comparison, cost, in_print, orderings, readings, scores, study
+from ltlib.sections import claims, comparison, cost, in_print, orderings, readings, study
 from ltlib.sections import tables as document_tables
 from ltlib.sections.world import World
+from ltlib.tables import scores
 
 
 @pytest.fixture(scope="module")

@@ -156,3 +156,9 @@ def test_the_text_recipe_differs_from_the_codes() -> None:
     code = recipes.create("convergent")
     assert (asked.augmentation, asked.normalise, asked.warmup_epochs) == (("crop4", "flip"), "mean_std", 10)
     assert (asked.epochs, asked.batch_size, asked.patience) == (code.epochs, code.batch_size, code.patience)
+
+
+def test_the_profile_of_a_grids_cell_is_known() -> None:
+    known = grids.profile_of_cells()
+    assert {known[e.cell_id] for e in grids.experiments("convergent/1", "quick")[0]} == {"quick"}
+    assert {known[e.cell_id] for e in grids.experiments("convergent/1", "paper")[0]} == {"paper"}

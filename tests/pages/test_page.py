@@ -187,6 +187,15 @@ def test_runs_are_used_stamped_and_their_failures_and_gaps_said(page, monkeypatc
     assert page.record()["failures"] == {"feed": "loss is <NaN>"}
 
 
+def test_cells_of_sentences_are_escaped_and_the_first_is_the_rows_name(page):
+    page.sentences("Rules", pd.DataFrame({"when": ["a < b"], "what": ["<b>no</b>"]}), "of the game")
+    (item,) = page.seen
+    assert '<th scope="row" style="vertical-align:top">a &lt; b</th>' in item.html
+    assert "&lt;b&gt;no&lt;/b&gt;</td>" in item.html
+    assert 'id="table-rules"' in item.html
+    assert item.text.startswith("Rules of the game")
+
+
 def test_setup_refuses_what_it_does_not_know_and_shows_the_machine(monkeypatch, tmp_path: Path, capsys):
     path = tmp_path / "notebooks" / "a.ipynb"
     write_notebook(path, {"id": "a", "title": "A", "question": "?", "cost": {"quick": "9 s"}}, [("code", "1")])

@@ -72,7 +72,7 @@ def test_everything_has_a_contrast_of_three_on_white() -> None:
 
 
 def test_a_method_looks_the_same_in_every_figure() -> None:
-    known = [style.method_look(name) for name in style._METHODS]
+    known = [style.method_look(name) for name in style._COLORS]
     assert len({(look.color, str(look.dashes)) for look in known}) == len(known)
     assert style.method_looks(["focal", "ce"])["ce"] == style.method_looks(["ce"])["ce"] == style.method_look("ce")
     assert style.method_look("my_new_loss") == style.method_look("my_new_loss")
@@ -96,20 +96,6 @@ def test_group_names() -> None:
 def test_ten_classes_have_ten_colours_and_ten_markers() -> None:
     looks = [style.class_look(i) for i in range(10)]
     assert len({look.color for look in looks}) == len({look.marker for look in looks}) == 10
-
-
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("supcon_ce", "SupCon + CE"),
-        ("focal[gamma=2]", "Focal (gamma 2)"),
-        ("resnet34", "ResNet-34"),
-        ("my_loss", "my loss"),
-        ("Tuned: 3/4", "Tuned: 3/4"),
-    ],
-)
-def test_label(name: str, text: str) -> None:
-    assert style.label(name) == text
 
 
 def test_style_stays_inside_its_block_until_asked_for() -> None:

@@ -24,11 +24,11 @@ from ltlib.sections import (
     orderings,
     readings,
     recipes,
-    scores,
     settings,
     study,
     sweeps,
 )
+from ltlib.tables import scores
 
 TOY = study.Study(
     Document(

@@ -179,7 +179,7 @@ def test_errors_over_bins_show_chance_for_the_lowest(said: Any) -> None:
     own = frame[(frame["method"] == "ce") & (frame["bins"] == 1)]
     assert own["error"].tolist() == pytest.approx([0.275, 0.275])
     alone = frame[(frame["method"] == "chance") & (frame["kind"] == "Bins of equal width")]["error"].tolist()
-    assert alone == pytest.approx([chance.chance(said.confidence, bins, 30).mean() for bins in (1, 5, 15)])
+    assert alone == pytest.approx([measures.errors_by_chance(said.confidence, bins, 30).mean() for bins in (1, 5, 15)])
     assert "Fancy (of two stages)" in chart.alt
 
 
@@ -198,13 +198,6 @@ def test_sliders_show_the_best_and_one_beside_it(trained: Run, monkeypatch: pyte
 
 
 # --- how sure it is --------------------------------------------------------------------------------------------------
-
-
-def test_chance_alone_is_the_mean_of_folded_normals() -> None:
-    """One bin: |mean of N Bernoulli errors| is a folded normal with mean sqrt(2 / pi) sigma."""
-    confidence = np.full(4000, 0.7)
-    found = chance.chance(confidence, bins=1, draws=400)
-    assert found.mean() == pytest.approx(np.sqrt(2 / np.pi) * np.sqrt(0.7 * 0.3 / 4000), rel=0.12)
 
 
 def test_interval_sentence_names_what_cannot_be_told() -> None:
@@ -227,7 +220,7 @@ def test_intervals_beside_accuracy_and_confidence(said: Any) -> None:
     rows = chance.intervals(TOY, {method: own[0] for method, own in found.items()}, resamples=50)
     assert [row["images"] for row in rows] == [200, 200]
     assert all(row["low"] < row["ece"] < row["high"] for row in rows)
-    assert rows[0]["chance"] == pytest.approx(chance.chance(said.confidence).mean())
+    assert rows[0]["chance"] == pytest.approx(measures.errors_by_chance(said.confidence).mean())
     frame = chance.beside(calibration.errors(TOY, found), rows)
     assert frame["method"].tolist() == ["Fancy (of two stages)", "Plain"]  # 50% of Plain's second run
     assert frame["runs"].tolist() == [1, 2]
@@ -270,16 +263,6 @@ def test_gaps_by_actual_and_by_predicted_class() -> None:
     assert frame.loc[0, ["head", "tail", "said head", "said tail"]].tolist() == pytest.approx([20, 30, 40 / 3, 20])
     none = groups.group_gaps(TOY, {"ce": a_run(answers([0.8], [0], [0]))})
     assert np.isnan(none["By actual class"]["Plain"]["tail"])
-
-
-def test_opposite_errors_cancel_in_the_error_of_all() -> None:
-    """Right in half of the answers at 0.5 + d and 0.5 - d: all images look calibrated, the groups are not."""
-    confidence = np.full(4000, 0.6)
-    predicted = np.repeat([0, 1], 2000)
-    right = np.concatenate([np.arange(2000) < 1600, np.arange(2000) < 800])
-    said = answers(confidence.tolist(), np.where(right, predicted, 1 - predicted).tolist(), predicted.tolist())
-    assert measures.from_confidence(confidence, right) == pytest.approx(0)
-    assert groups.hidden(a_run(said)) == pytest.approx(0.2, abs=0.01)
 
 
 def test_group_sentence_says_both_sides(said: Any) -> None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ltlib.chapters.awabs import AWABS
-from ltlib.sections import scores, settings
-from ltlib.sections.scores import percent
+from ltlib.sections import settings
 from ltlib.sections.settings import Change
+from ltlib.tables import scores
+from ltlib.tables.scores import percent
 
 if TYPE_CHECKING:
     import pandas as pd

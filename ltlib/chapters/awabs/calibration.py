@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from ltlib import profiles
 from ltlib.chapters.awabs import AWABS
 from ltlib.grids import awabs as grid
-from ltlib.plots.style import label
-from ltlib.sections import scores, study
+from ltlib.labels import label
+from ltlib.sections import study
 from ltlib.sections.words import listed
+from ltlib.tables import scores
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,8 +13,8 @@ from ltlib.sections import claims, posthoc
 from ltlib.sections import groups as class_groups
 from ltlib.sections.claims import Judge, Judgement, conclude, every
 from ltlib.sections.judges import above, across, against, needs, reaches
-from ltlib.sections.scores import CLOSE
 from ltlib.sections.world import Column, Compared, Key, Numbers, Value, Words, World, gathered
+from ltlib.tables.scores import CLOSE
 
 if TYPE_CHECKING:
     from ltlib.runs import Run

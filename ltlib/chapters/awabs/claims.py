@@ -19,7 +19,7 @@ from ltlib.chapters.awabs.judges import (
 from ltlib.grids.awabs import PROPOSED
 from ltlib.sections import claims
 from ltlib.sections.judges import above, against, ahead, best, better_than_most, keeps_up, least, needs
-from ltlib.sections.scores import CLOSE
+from ltlib.tables.scores import CLOSE
 
 BOTH = ("accuracy", "ece")
 _RIVALS = ("mislas", "lws", "crt")

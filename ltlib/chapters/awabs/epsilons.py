@@ -9,7 +9,7 @@ from ltlib.chapters.awabs import AWABS
 from ltlib.chapters.awabs.optimum import largest_epsilon
 from ltlib.grids import awabs as grid
 from ltlib.sections import sweeps
-from ltlib.sections.scores import by_setting, mean, setting_of
+from ltlib.tables.scores import by_setting, mean, setting_of
 
 if TYPE_CHECKING:
     from ltlib.pages.page import Page

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ltlib.chapters.awabs import AWABS
 from ltlib.sections import world
 from ltlib.sections.claims import Group, judging
-from ltlib.sections.scores import CLOSE, WORDS, signed
 from ltlib.sections.world import ROUNDING, Column, Compared, Key, Numbers, Value, Words, World
+from ltlib.tables.scores import CLOSE, WORDS, signed
 
 if TYPE_CHECKING:
     import pandas as pd

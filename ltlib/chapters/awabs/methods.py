@@ -8,10 +8,10 @@ from ltlib import grids, published
 from ltlib.chapters.awabs import AWABS
 from ltlib.experiment import Resolved
 from ltlib.grids import awabs as grid
+from ltlib.labels import label
 from ltlib.methods import Stage
 from ltlib.plots import Chart
 from ltlib.plots.diagrams import Box
-from ltlib.plots.style import label
 from ltlib.recipes import Recipe
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ import numpy as np
 from ltlib import losses, published
 from ltlib.chapters.awabs import AWABS
 from ltlib.grids import awabs as grid
+from ltlib.labels import label
 from ltlib.losses import smoothing
 from ltlib.plots import Chart, panels
-from ltlib.plots.style import label
 from ltlib.sections.class_counts import counts
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from ltlib.chapters.awabs import AWABS
 from ltlib.methods import AWABS_VARIANTS
 from ltlib.runs import Predictions
 from ltlib.sections import in_print, settings
-from ltlib.sections.scores import moves, percent, used
+from ltlib.sections.settings import moves
+from ltlib.tables.scores import percent, used
 
 if TYPE_CHECKING:
     import pandas as pd

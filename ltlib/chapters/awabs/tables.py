@@ -10,9 +10,9 @@ import numpy as np
 from ltlib.chapters.awabs import AWABS
 from ltlib.grids import awabs as grid
 from ltlib.grids.awabs import STAGE_1
-from ltlib.plots.style import label
-from ltlib.sections.scores import percent
+from ltlib.labels import label
 from ltlib.sections.study import caution, stand_in
+from ltlib.tables.scores import percent
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,7 +18,7 @@ from ltlib.chapters.convergent.judges import (
     supcon_on_cifar100,
 )
 from ltlib.chapters.convergent.tables import DATASETS, DOCUMENT, METHODS, NETWORKS
-from ltlib.plots.style import label
+from ltlib.labels import label
 from ltlib.sections import claims
 from ltlib.sections.judges import across, against, apart, equal, lead_grows, leaders_differ, needs
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from ltlib import models
 from ltlib.chapters.convergent import CONVERGENT
 from ltlib.chapters.convergent.tables import METHODS, NETWORKS, TABLES
-from ltlib.plots.style import label
-from ltlib.sections import judges, scores, world
+from ltlib.labels import label
+from ltlib.sections import judges, world
 from ltlib.sections.claims import NOTHING, Group, Judge, Judgement, denied, every, judging
 from ltlib.sections.study import named
 from ltlib.sections.world import ROUNDING, Compared, Key, Numbers, Words, World
+from ltlib.tables import scores
 
 if TYPE_CHECKING:
     import pandas as pd

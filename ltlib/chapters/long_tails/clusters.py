@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ltlib.plots.style import label
+from ltlib.labels import label
 
 CLAIM = (
     "t-SNE visualization of the CIFAR10 dataset, demonstrating the clustered regions of features corresponding to "

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ltlib import datasets, plots, published
-from ltlib.plots.style import label
+from ltlib.labels import label
 from ltlib.sections.class_counts import counts, full_size
 from ltlib.sections.images import Images
 

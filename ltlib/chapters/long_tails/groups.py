@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ltlib import datasets, metrics, published
-from ltlib.plots.style import label
+from ltlib.labels import label
 from ltlib.sections.class_counts import counts
 
 if TYPE_CHECKING:

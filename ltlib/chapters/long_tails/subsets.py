@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ltlib import datasets, plots
-from ltlib.plots.style import label
+from ltlib.labels import label
 
 if TYPE_CHECKING:
     import pandas as pd

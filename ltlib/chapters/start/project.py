@@ -7,8 +7,8 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ltlib import datasets, profiles, progress, published
+from ltlib.labels import label
 from ltlib.pages import declared, names
-from ltlib.plots.style import label
 
 if TYPE_CHECKING:
     import pandas as pd

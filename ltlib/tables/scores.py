@@ -1,4 +1,4 @@
-"""Numbers of runs for tables and sentences: means over seeds, what single runs tell apart, scores side by side."""
+"""Numbers of runs: means over seeds, what single runs tell apart, runs by a setting, scores side by side."""
 
 from __future__ import annotations
 
@@ -58,16 +58,6 @@ def points(difference: float) -> str:
 def told_apart(first: float, second: float, n: int, metric: str = "accuracy") -> bool:
     """Whether two means of `n` runs each differ by more than single runs can by chance; from three runs on, always."""
     return n >= 3 or abs(first - second) > CLOSE[metric]
-
-
-def moves(found: Sequence[Run], beside: Iterable[Run]) -> str:
-    """How far runs lie from others in accuracy and ECE, in points, and where that is too close to tell."""
-    parts, base = [], both(beside)
-    for metric, word in WORDS.items():
-        value = mean(found, metric)
-        sure = told_apart(value, base[metric], len(found), metric)
-        parts.append(f"{100 * (value - base[metric]):+.1f} points of {word}" + ("" if sure else " (too close to tell)"))
-    return " and ".join(parts)
 
 
 def sign(metric: str) -> int:

@@ -9,8 +9,9 @@ import pytest
 
 import ltlib
 from ltlib import grids
+from ltlib.chapters.start import reading
 from ltlib.grids.base import Document
-from ltlib.sections import scoreboard
+from ltlib.tables import scoreboard
 
 
 def _run(method: str, seed: int, accuracy: float, fingerprint: str = "ab" * 32) -> SimpleNamespace:
@@ -27,7 +28,7 @@ def _run(method: str, seed: int, accuracy: float, fingerprint: str = "ab" * 32) 
 def test_scoreboard_without_runs_says_how_to_make_them():
     frame = scoreboard.scoreboard([])
     assert len(frame) == 0
-    assert "ltlib reproduce" in scoreboard.sentence(frame)
+    assert "ltlib reproduce" in reading.board_sentence(frame)
 
 
 def test_scoreboard_joins_seeds_and_separates_images():
@@ -40,14 +41,8 @@ def test_scoreboard_joins_seeds_and_separates_images():
     assert frame["last %"].iloc[1] == "82.0 ± 2.8"
     assert frame["head / middle / tail %"].iloc[0] == "90.0 / – / 50.0"
     assert set(frame["profile"]) == {"own"}
-    assert "4 finished runs of 3 trainings" in scoreboard.sentence(frame)
-    assert "rivals stand on board A." in scoreboard.sentence(frame)
-
-
-def test_profiles_of_runs_knows_the_quick_runs():
-    known = scoreboard.profiles_of_runs()
-    assert {known[e.cell_id] for e in grids.experiments("convergent/1", "quick")[0]} == {"quick"}
-    assert {known[e.cell_id] for e in grids.experiments("convergent/1", "paper")[0]} == {"paper"}
+    assert "4 finished runs of 3 trainings" in reading.board_sentence(frame)
+    assert "rivals stand on board A." in reading.board_sentence(frame)
 
 
 def test_a_run_of_any_documents_grid_has_its_profile(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +53,7 @@ def test_a_run_of_any_documents_grid_has_its_profile(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(grids.DOCUMENTS, "toy", toy)
     monkeypatch.setattr(grids.published, "tables", lambda document: [])
     mine = grids.experiments("toy/one", "quick")[0][0]
-    assert scoreboard.profiles_of_runs()[mine.cell_id] == "quick"
+    assert grids.profile_of_cells()[mine.cell_id] == "quick"
     run = _run("ce", 0, 0.8)
     run.experiment = mine
     assert list(scoreboard.scoreboard([run])["profile"]) == ["quick"]

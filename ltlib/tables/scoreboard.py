@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ltlib import grids, profiles
-from ltlib.plots.style import label
+from ltlib import grids
+from ltlib.labels import label
 from ltlib.registry import format_value, parse
-from ltlib.sections import scores
+from ltlib.tables import scores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +31,7 @@ def scoreboard(runs: Sequence[Run]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    known = profiles_of_runs()
+    known = grids.profile_of_cells()
     cells: dict[str, list[Run]] = {}
     for run in runs:
         cells.setdefault(run.experiment.cell_id, []).append(run)
@@ -47,16 +47,6 @@ def scoreboard(runs: Sequence[Run]) -> pd.DataFrame:
         for own in sorted(board, key=lambda some: -scores.mean(some, "accuracy", which="last")):
             rows.append(_row(_letter(number), own, known.get(own[0].experiment.cell_id, "own"), prints))
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def profiles_of_runs() -> dict[str, str]:
-    """Which profile trains which run, by the identity without seeds."""
-    found: dict[str, str] = {}
-    for profile in profiles.PROFILES:
-        for name in grids.names():
-            for experiment in grids.experiments(name, profile)[0]:
-                found.setdefault(experiment.cell_id, profile)
-    return found
 
 
 def _row(letter: str, runs: Sequence[Run], profile: str, prints: Sequence[str]) -> list[str]:
@@ -91,18 +81,3 @@ def _method(text: str) -> str:
 
 def _letter(number: int) -> str:
     return (_letter(number // 26 - 1) if number >= 26 else "") + chr(ord("A") + number % 26)
-
-
-def sentence(frame: pd.DataFrame) -> str:
-    """How many runs a scoreboard has and which can be compared."""
-    if not len(frame):
-        return "No run is finished here yet and none is committed. Train the quick ones with: ltlib reproduce"
-    runs = sum(int(n) for n in frame["n"])
-    boards = [str(letter) for letter in frame["board"]]
-    rivals = sorted(letter for letter in set(boards) if boards.count(letter) > 1)
-    word = "run" if runs == 1 else "runs"
-    text = f"{runs} finished {word} of {len(frame)} trainings (n: runs that differ in their seeds only)"
-    if rivals:
-        word = "board" if len(rivals) == 1 else "boards"
-        return f"{text}. Compare rows of one letter only; rivals stand on {word} {', '.join(rivals)}."
-    return f"{text}. No two rows share images, network and recipe, so no row here can be compared with another."

@@ -1,0 +1,78 @@
+"""How ids are printed: the names of methods, networks, data sets and metrics in tables, figures and sentences."""
+
+from __future__ import annotations
+
+from ltlib.errors import SettingError
+from ltlib.registry import parse
+
+_NAMES = {
+    "ce": "CE",
+    "focal": "Focal",
+    "supcon_ce": "SupCon + CE",
+    "supcon": "SupCon",
+    "simclr": "SimCLR",
+    "balanced_softmax": "Balanced softmax",
+    "cefl": "CEFL",
+    "cefl2": "CEFL2",
+    "weighted_ce": "Weighted CE",
+    "class_balanced": "Class-balanced",
+    "equalization": "Equalization",
+    "ldam": "LDAM",
+    "ldam_drw": "LDAM-DRW",
+    "oversampling": "Oversampling",
+    "prior_equalised": "Prior equalisation",
+    "loss_equalised": "Loss equalisation",
+    "logit_adjustment": "Logit adjustment",
+    "mixup": "Mixup",
+    "crt": "cRT",
+    "lws": "LWS",
+    "bbn": "BBN",
+    "mislas": "MiSLAS",
+    "awabs": "AWABS",
+    "lade": "LADE",
+    "simclr_ce": "SimCLR + CE",
+    "label_aware_smoothing": "Label-aware smoothing",
+    "awabs_cutout": "AWABS, CutOut",
+    "awabs_cutmix": "AWABS, CutMix",
+    "awabs_cutthumbnail": "AWABS, Cut-Thumbnail",
+    "awabs_mixed_thumbnail": "AWABS, mixed Cut-Thumbnail",
+    "cutout": "CutOut",
+    "cutmix": "CutMix",
+    "cutthumbnail": "Cut-Thumbnail",
+    "cmo": "CMO",
+    "remix_drw": "Remix-DRW",
+    "crt_mixup": "cRT + mixup",
+    "lws_mixup": "LWS + mixup",
+    "lws_mixup_shifted_bn": "LWS + mixup, shifted BN",
+    "mixup_cbce": "CBCE in stage 2",
+    "resnet8": "ResNet-8",
+    "resnet18": "ResNet-18",
+    "resnet32": "ResNet-32",
+    "resnet34": "ResNet-34",
+    "resnet50": "ResNet-50",
+    "resnet101": "ResNet-101",
+    "digits": "Digits",
+    "digits_folder": "Digits (as a folder)",
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "butterfly": "Butterfly",
+    "inaturalist2017": "iNaturalist 2017",
+    "places_lt": "Places-LT",
+    "f1": "F1",
+    "ece": "ECE",
+    "mce": "MCE",
+    "nll": "NLL",
+    "lr": "Learning rate",
+}
+
+
+def label(name: str) -> str:
+    """How an id is printed: ``supcon_ce`` as "SupCon + CE", ``focal[gamma=2]`` as "Focal (gamma 2)"."""
+    try:
+        base, settings = parse(name)
+    except SettingError:
+        return name
+    text = _NAMES.get(base, base.replace("_", " ") if base.islower() else base)
+    if settings:
+        text += f" ({', '.join(f'{key} {value}' for key, value in settings.items())})"
+    return text
