@@ -46,7 +46,9 @@ class Study:
         return self.name(method).partition(" (")[0]
 
     def row(self, run: Run) -> str:
-        """The row a run's method belongs to: settings that the grids fill in are left out."""
+        """The row a run's method belongs to: by its text where a row is named so, else without the settings."""
+        if run.experiment.method in self.document.names:
+            return run.experiment.method
         base = parse(run.experiment.method)[0]
         return self.document.rows.get(base, base)
 

@@ -125,6 +125,14 @@ def test_ranking_says_whether_the_order_is_the_printed_one() -> None:
     assert "The order is" in reading(cells(printed, {"old": 0.2, "new": 0.209}, n=3), "paper")
 
 
+def test_rows_whose_names_carry_settings_stay_apart() -> None:
+    grid = Study(
+        Document("grid", lambda row: Experiment(), names={"focal[gamma=1]": "Focal 1", "focal[gamma=5]": "F5"})
+    )
+    runs = [run("focal[gamma=5]"), run("focal[gamma=1]"), run("focal[gamma=2]")]
+    assert list(grid.by_method(runs)) == ["focal[gamma=1]", "focal[gamma=5]", "focal"]
+
+
 def test_gap_between_two_rows() -> None:
     reading = readings.gap(TOY, "new", "old", ("accuracy",))
     text = reading(cells({"old": 0.2, "new": 0.3}, {"old": 0.5, "new": 0.4}), "paper")
