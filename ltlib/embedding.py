@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -101,6 +101,16 @@ def pca(x: np.ndarray, components: int = 2, seed: int = 0) -> np.ndarray:
     scores = model.fit_transform(x.astype(np.float64))
     largest = np.abs(model.components_).argmax(axis=1)
     return scores * np.sign(model.components_[np.arange(components), largest])
+
+
+def affine(x: np.ndarray, points: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """The affine map that takes `x` [N, D] to `points` [N, C], for further rows [M, D]: principal components are one.
+
+    Of all maps that do, the one whose linear part is smallest; where there is none, the nearest by least squares.
+    """
+    mean = x.mean(0)
+    weights, *_ = np.linalg.lstsq(x - mean, points - points.mean(0), rcond=None)
+    return lambda rows: (rows - mean) @ weights + points.mean(0)
 
 
 def tsne(

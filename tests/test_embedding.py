@@ -155,3 +155,11 @@ def test_separability_with_singletons_and_a_reference() -> None:
         embedding.separability(x, np.zeros(5))
     with pytest.raises(SettingError, match="finite"):
         embedding.separability(x * np.nan, y)
+
+
+def test_the_affine_map_of_principal_components_takes_further_rows_along() -> None:
+    x = np.random.default_rng(0).normal(size=(12, 5))
+    points = embedding.pca(x, 2)
+    along = embedding.affine(x, points)
+    np.testing.assert_allclose(along(x), points, atol=1e-10)
+    np.testing.assert_allclose(along(0.3 * x[:1] + 0.7 * x[1:2]), 0.3 * points[:1] + 0.7 * points[1:2], atol=1e-10)

@@ -28,6 +28,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -311,3 +312,18 @@ def _cycles(images: Tensor, places: int, generator: torch.Generator) -> Tensor:
 
 def _shuffled(order: Tensor, generator: torch.Generator) -> Tensor:
     return order[torch.randperm(len(order), generator=generator)]
+
+
+def uses(targets: np.ndarray, sampler: str, seed: int = 0) -> np.ndarray:
+    """How often the first epoch of a sampler shows each image, int64 [N].
+
+    Args:
+        targets: Classes int64 [N].
+        sampler: Its name, with settings in brackets.
+        seed: Of its draws.
+
+    Raises:
+        UnknownName: Of the sampler or a setting.
+    """
+    order = SAMPLERS.create(sampler)(torch.from_numpy(targets), 1, 1, torch.Generator().manual_seed(seed))
+    return np.bincount(order.numpy(), minlength=len(targets))

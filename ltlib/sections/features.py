@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from ltlib.labels import label
-from ltlib.sections.separation import Space
+from ltlib.runs import features
+from ltlib.runs.features import Space
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ltlib.pages.page import Page
+    from ltlib.runs import Run
     from ltlib.sections.study import Study
+
+
+def spaces(page: Page, runs: Iterable[Run]) -> dict[str, Space]:
+    """The feature spaces of runs by method; the page names those that have none."""
+    found, absent = features.spaces(runs)
+    for method, reason in absent.items():
+        page.note(f"No features of {method}: {reason}")
+    return found
 
 
 def show(page: Page, study: Study, spaces: Mapping[str, Space], grid: str) -> None:
@@ -21,7 +31,7 @@ def show(page: Page, study: Study, spaces: Mapping[str, Space], grid: str) -> No
     Args:
         page: The page.
         study: The document.
-        spaces: Those of each method, from `ltlib.sections.separation.spaces`.
+        spaces: Those of each method, from `spaces`.
         grid: The grid of their runs, for the command that trains them.
     """
     from ltlib.plots import embedding

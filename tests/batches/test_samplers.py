@@ -210,3 +210,13 @@ def test_bad_input_is_refused():
             SAMPLERS.create(text)
     with pytest.raises(UnknownName, match="class_balanced"):
         spec("class_balance")
+
+
+def test_samplers_leave_out_and_repeat() -> None:
+    targets = np.repeat([0, 1], [9, 3])
+    under = samplers.uses(targets, "random_undersampling")
+    over = samplers.uses(targets, "random_oversampling")
+    assert [int(under[targets == c].sum()) for c in (0, 1)] == [3, 3]
+    assert under.max() == 1
+    assert over[targets == 0].tolist() == [1] * 9
+    assert over[targets == 1].tolist() == [3] * 3

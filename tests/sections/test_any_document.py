@@ -126,7 +126,7 @@ def test_ranking_says_whether_the_order_is_the_printed_one() -> None:
 
 
 def test_rows_whose_names_carry_settings_stay_apart() -> None:
-    grid = Study(
+    grid = study.Study(
         Document("grid", lambda row: Experiment(), names={"focal[gamma=1]": "Focal 1", "focal[gamma=5]": "F5"})
     )
     runs = [run("focal[gamma=5]"), run("focal[gamma=1]"), run("focal[gamma=2]")]

@@ -1,8 +1,7 @@
-"""Re-sampling drawn: samplers against counts, SMOTE's points on the lines between their parents."""
+"""Re-sampling drawn: SMOTE's points on the lines between their parents, any pair of classes."""
 
 from __future__ import annotations
 
-from itertools import combinations
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,26 +11,6 @@ import pytest
 from ltlib.datasets import resampling as library
 from ltlib.errors import DataError
 from ltlib.sections import resampling
-
-
-def test_samplers_leave_out_and_repeat() -> None:
-    targets = np.repeat([0, 1], [9, 3])
-    under = resampling.uses(targets, "random_undersampling")
-    over = resampling.uses(targets, "random_oversampling")
-    assert [int(under[targets == c].sum()) for c in (0, 1)] == [3, 3]
-    assert under.max() == 1
-    assert over[targets == 0].tolist() == [1] * 9
-    assert over[targets == 1].tolist() == [3] * 3
-
-
-def test_between_finds_the_parents() -> None:
-    draw = np.random.default_rng(2)
-    x, rows = draw.normal(size=(7, 5)), np.array([1, 3, 4, 6])
-    pairs = list(combinations(rows.tolist(), 2))
-    made = np.array([x[a] + draw.uniform(0.1, 0.9) * (x[b] - x[a]) for a, b in pairs])
-    parents, away = resampling.between(made, x, rows)
-    assert [tuple(sorted(pair)) for pair in parents.tolist()] == pairs
-    assert away.max() < 1e-9
 
 
 def test_smote_draws_points_on_lines_of_the_small_class() -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ltlib.runs import Run
-    from ltlib.sections.separation import Space
+    from ltlib.runs.features import Space
 
 SCORES = ("precision", "recall", "f1", "accuracy")
 CLOSE = scores.CLOSE["accuracy"]

@@ -1,4 +1,4 @@
-"""How well classes separate in the features of trained networks: maps and numbers, kept so that they are made once."""
+"""Feature spaces of finished runs: how well classes separate there, as maps and numbers that are made once and kept."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from ltlib.files import write_bytes
 from ltlib.registry import parse
 
 if TYPE_CHECKING:
-    from ltlib.pages.page import Page
     from ltlib.runs import Run
 
 POINTS = 1000
@@ -43,8 +42,11 @@ class Space(NamedTuple):
     tail: dict[str, float]
 
 
-def spaces(page: Page, runs: Iterable[Run]) -> dict[str, Space]:
-    """The feature spaces of runs by method; a run without weights or without its images is named on the page."""
+def spaces(runs: Iterable[Run]) -> tuple[dict[str, Space], dict[str, str]]:
+    """The feature spaces of runs by method, and of the methods that have none the reason: no weights, no images.
+
+    Of several runs of a method the first that has both is taken.
+    """
     found: dict[str, Space] = {}
     absent: dict[str, str] = {}
     for run in runs:
@@ -55,10 +57,7 @@ def spaces(page: Page, runs: Iterable[Run]) -> dict[str, Space]:
             found[method] = space(run)
         except LtlibError as error:
             absent[method] = str(error)
-    for method, reason in absent.items():
-        if method not in found:
-            page.note(f"No features of {method}: {reason}")
-    return found
+    return found, {method: reason for method, reason in absent.items() if method not in found}
 
 
 def space(run: Run) -> Space:
