@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ltlib.chapters.awabs import AWABS
-from ltlib.chapters.awabs.optimum import largest_epsilon
 from ltlib.grids import awabs as grid
+from ltlib.losses.awabs_optimum import largest_epsilon
 from ltlib.sections import sweeps
 from ltlib.tables.scores import by_setting, mean, setting_of
 
