@@ -29,6 +29,7 @@ from ltlib.sections import (
     sweeps,
 )
 from ltlib.tables import scores
+from ltlib.tables.orderings import pairs
 
 TOY = study.Study(
     Document(
@@ -210,9 +211,9 @@ def test_cost_and_fitting() -> None:
 
 def test_orderings_turn_round_for_errors() -> None:
     printed, ours = {"ece": {"old": 0.2, "new": 0.1, "first": 0.3}}, {"ece": {"old": 0.1, "new": 0.2, "first": 0.3}}
-    found = {(pair.better, pair.worse): pair.holds for pair in orderings.pairs(printed, ours)}
+    found = {(pair.better, pair.worse): pair.holds for pair in pairs(printed, ours)}
     assert found == {("new", "old"): False, ("old", "first"): True, ("new", "first"): True}
-    frame = orderings.pairs_frame(TOY, orderings.pairs(printed, ours)).set_index("better in print")
+    frame = orderings.pairs_frame(TOY, pairs(printed, ours)).set_index("better in print")
     assert frame.loc["New way (ours)", ["than", "holds", "turned round", "most (points)"]].tolist() == [
         2, 1, 1, "Old way -10.0",
     ]  # fmt: skip
