@@ -25,7 +25,7 @@ def show(page: Page, study: Study, printed: Columns, own: Mapping[str, Sequence[
     Args:
         page: The page.
         study: The document.
-        printed: A printed column, from `ltlib.sections.in_print.column`.
+        printed: A printed column, from `ltlib.tables.cells.column`.
         own: Our runs of each method.
         where: The column in words.
     """

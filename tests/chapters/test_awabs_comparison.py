@@ -19,7 +19,7 @@ from ltlib.chapters.awabs import judges as awabs_judges
 from ltlib.pages.page import Page
 from ltlib.sections import claims, comparison, cost, in_print, orderings, readings, study
 from ltlib.sections import tables as document_tables
-from ltlib.tables import scores
+from ltlib.tables import cells, scores
 from ltlib.tables.orderings import pairs
 
 
@@ -139,7 +139,7 @@ def test_reading_of_tables_4_6_and_4_8(frame: pd.DataFrame) -> None:
 
 def test_printed_column_follows_the_profile() -> None:
     def printed_column(profile: str) -> dict[str, dict[str, float]]:
-        return in_print.column("awabs", awabs_comparison.own_table(profile), imbalance=100)
+        return cells.column("awabs", awabs_comparison.own_table(profile), imbalance=100)
 
     assert printed_column("laptop")["accuracy"]["ce"] == pytest.approx(0.704)
     assert printed_column("paper")["accuracy"]["ce"] == pytest.approx(0.384)

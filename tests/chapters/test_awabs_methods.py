@@ -24,6 +24,8 @@ from ltlib.grids import awabs as grid
 from ltlib.pages.page import Page
 from ltlib.sections import class_counts, in_print, readings, settings, sweeps
 from ltlib.sections import tables as document_tables
+from ltlib.tables import cells
+from ltlib.tables.sweeps import values as over_settings
 
 COUNTS = [500, 120, 30, 5]
 
@@ -157,7 +159,7 @@ def variant(name: str, accuracy: float, ece: float) -> Any:
 
 def test_closest_variant_only_in_paper() -> None:
     def printed_cell(profile: str) -> dict[str, float]:
-        return in_print.cell("awabs", "4.4", dataset=grid.dataset(profile), imbalance=100)
+        return cells.cell("awabs", "4.4", dataset=grid.dataset(profile), imbalance=100)
 
     printed = printed_cell("paper")
     assert (printed["accuracy"], printed["ece"], printed["tail"]) == pytest.approx((0.4803, 0.01961, 0.27724))
@@ -193,7 +195,7 @@ def epsilon(form: str, head: float, tail: float, accuracy: float) -> Any:
 
 def test_epsilons_lie_where_they_belong() -> None:
     runs = [epsilon("linear", 0.3, 0.1, 0.8), epsilon("concave", 0.5, 0.3, 0.6), epsilon("concave", 0.1, 0.0, 0.9)]
-    values = sweeps.values(runs, awabs_epsilons.GRID, "accuracy")
+    values = over_settings(runs, awabs_epsilons.GRID, "accuracy")
     assert list(values) == list(grid.FORMS)
     heads, tails = [0.1, 0.3, 0.5], [0.0, 0.1, 0.3]
     assert values["linear"][tails.index(0.1), heads.index(0.3)] == 0.8
