@@ -1,4 +1,4 @@
-"""How sure a number is: intervals over runs and over test images.
+"""How sure a number is: intervals over runs and over test images; how alike two rankings are.
 
 An interval over runs says how the result moves with the seed; one over images says how it would move with another test
 set of the same size. They answer different questions and neither contains the other.
@@ -7,7 +7,7 @@ set of the same size. They answer different questions and neither contains the o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -99,6 +99,14 @@ def bootstrap_interval(
         found[i] = metric(*(array[index] for array in arrays))
     low, high = np.quantile(found, [0.5 - confidence / 2, 0.5 + confidence / 2])
     return Interval(float(metric(*arrays)), float(low), float(high), images, float(found.std(ddof=1)))
+
+
+def kendall(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
+    """Kendall's tau-b of two rankings and its two-sided p (Kendall, 1938; `scipy.stats.kendalltau`)."""
+    from scipy.stats import kendalltau
+
+    result = kendalltau(first, second)
+    return float(result.statistic), float(result.pvalue)
 
 
 def _values(values: npt.ArrayLike, what: str) -> np.ndarray:

@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ltlib import mixing
 from ltlib.errors import SettingError, UnknownName
+from ltlib.mixing import look
 
 SIZE = (8, 8)
 COUNTS = torch.tensor([100, 30, 10, 2])
@@ -392,3 +393,22 @@ def test_lambda_comes_from_one_uniform_number_at_every_alpha():
     assert torch.equal(one["lam"][:, 0].argsort(), two["lam"][:, 0].argsort())
     assert torch.equal(one["partner"], two["partner"])
     assert math.isclose(float((two["lam"] > 0.5).float().mean()), float((one["lam"] > 0.5).float().mean()))
+
+
+# --- to look at ------------------------------------------------------------------------------------------------------
+
+MEAN, STD = (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)
+
+
+def test_mixup_in_bytes_is_the_weighted_mean_of_the_pixels():
+    own, other = np.random.default_rng(0).integers(0, 256, (2, 1, 8, 8, 3), dtype=np.uint8)
+    made = look.mixed(mixing.create("mixup"), own, other, {"lam": torch.tensor([0.25])}, MEAN, STD)
+    assert np.abs(made - (0.25 * own.astype(float) + 0.75 * other)).max() <= 0.501
+
+
+def test_cutmix_in_bytes_keeps_the_share_of_pixels_it_says():
+    kind = mixing.create("cutmix[per_sample=true]")
+    black, white = np.zeros((8, 8, 8, 3), np.uint8), np.full((8, 8, 8, 3), 255, np.uint8)
+    draws = look.draws_of(kind, 8, (8, 8), seed=3)
+    made = look.mixed(kind, black, white, draws, MEAN, STD)
+    assert (made == 0).mean((1, 2, 3)) == pytest.approx(draws["lam"].numpy())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -68,3 +69,11 @@ def test_bad_settings_are_refused():
         statistics.t_interval([1.0, 2.0], 1.0)
     with pytest.raises(SettingError, match="common length"):
         statistics.bootstrap_interval(np.mean, [1.0], [1.0, 2.0])
+
+
+def test_kendall_counts_pairs() -> None:
+    draw = np.random.default_rng(1)
+    for _ in range(5):
+        one, two = draw.normal(size=7), draw.normal(size=7)
+        signs = [np.sign((one[i] - one[j]) * (two[i] - two[j])) for i, j in itertools.combinations(range(7), 2)]
+        assert statistics.kendall(one, two)[0] == pytest.approx(sum(signs) / 21)

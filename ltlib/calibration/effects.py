@@ -75,6 +75,28 @@ def reliability_table(change: Mapping[str, Any]) -> dict[str, list[float]]:
     return {"lower": edges[:-1], "upper": edges[1:], "count": bins["count"], **means}
 
 
+def mean_of(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The mean over runs of one post-hoc method's numbers in `before_and_after`, one a run and at least one.
+
+    Returns:
+        ``accuracy``, ``ece``, ``classwise_ece`` (fractions), ``nll`` (nats), ``groups`` with the ECE of each that has
+        images, ``parameters``, and ``held_out`` of the first.
+    """
+    first = parts[0]
+    row: dict[str, Any] = {
+        key: float(np.mean([part[key] for part in parts])) for key in ("accuracy", "ece", "classwise_ece", "nll")
+    }
+    row["groups"] = {
+        group: float(np.mean([part["groups"][group]["ece"] for part in parts]))
+        for group, values in first["groups"].items()
+        if values["ece"] is not None
+    }
+    row["parameters"] = {
+        name: float(np.mean([part["parameters"][name] for part in parts])) for name in first["parameters"]
+    }
+    return row | {"held_out": int(first["held_out"])}
+
+
 def scores(probabilities: npt.ArrayLike, targets: npt.ArrayLike) -> dict[str, float]:
     """Every calibration number of a network's probabilities [N, K]: ``ece``, ``ace``, ``classwise_ece``, ``mce``,
     ``brier`` and ``nll``. ``ace`` is `calibration.adaptive_calibration_error`."""

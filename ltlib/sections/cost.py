@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ltlib.tables.scores import percent, used
+from ltlib.tables.scores import percent, seconds, stage_2_share, used
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,20 +49,6 @@ def cost(study: Study, own: Own) -> pd.DataFrame:
         for method, found in own.items()
     ]
     return pd.DataFrame(rows).sort_values("seconds", ascending=False, kind="stable")
-
-
-def seconds(found: Sequence[Run]) -> float:
-    """Mean training time in seconds."""
-    return float(np.mean([run.seconds for run in found]))
-
-
-def stage_2_share(found: Sequence[Run]) -> float:
-    """Share of the training time that the second stage takes, mean over runs; 0 for one stage."""
-    shares = []
-    for run in found:
-        rows = run.history
-        shares.append(float(rows.loc[rows["stage"] > rows["stage"].min(), "seconds"].sum()) / max(run.seconds, 1e-9))
-    return float(np.mean(shares))
 
 
 def sentence(study: Study, own: Own, base: str, beside: Iterable[str] = ()) -> str:

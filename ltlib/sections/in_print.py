@@ -1,14 +1,13 @@
-"""Numbers as a document prints them, by the keys that its own runs have: a cell, a column, totals against groups."""
+"""Numbers as a document prints them: totals against groups, runs under a printed cell."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ltlib import published
 from ltlib.labels import label
+from ltlib.tables import cells
 from ltlib.tables.scores import percent, side_by_side
-from ltlib.tables.verdicts import as_fraction
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,37 +19,6 @@ Sizes = Mapping[str, Mapping[str, int]]
 """Classes in each group, by data set."""
 FITS = 0.006
 """Percentage points that rounding to the printed digits can part a group mean from its total."""
-
-
-def column(document: str, table: str, **where: Any) -> dict[str, dict[str, float]]:
-    """One column of a table, of all test images: metric to method to fraction.
-
-    Args:
-        document: Its id.
-        table: As printed.
-        where: What the column's rows have, as ``imbalance=100``.
-    """
-    found: dict[str, dict[str, float]] = {}
-    for row in _rows(document, table, where):
-        if row["split"] == "all":
-            found.setdefault(row["metric"], {})[row["method"]] = as_fraction(row["value"], row["unit"])
-    return found
-
-
-def cell(document: str, table: str, **where: Any) -> dict[str, float]:
-    """The scores of one method on one set, as fractions: by metric, and a class group's accuracy by the group.
-
-    Where a table has two stages the second is taken.
-    """
-    found = {}
-    for row in _rows(document, table, where):
-        found[row["metric"] if row["split"] == "all" else row["split"]] = as_fraction(row["value"], row["unit"])
-    return found
-
-
-def _rows(document: str, table: str, where: Mapping[str, Any]) -> list[dict[Any, Any]]:
-    rows = published.table(document, table).to_dict("records")
-    return sorted((row for row in rows if all(row[k] == v for k, v in where.items())), key=lambda row: row["stage"])
 
 
 def totals(study: Study, numbers: Iterable[str], sizes: Mapping[str, Sizes]) -> pd.DataFrame:
@@ -65,7 +33,7 @@ def totals(study: Study, numbers: Iterable[str], sizes: Mapping[str, Sizes]) -> 
 
     values: dict[tuple[str, str, float, str], dict[str, float]] = {}
     for number in numbers:
-        for printed in _rows(study.id, number, {"metric": "accuracy"}):
+        for printed in cells.rows(study.id, number, {"metric": "accuracy"}):
             place = (number, printed["dataset"], printed["imbalance"], printed["method"])
             values.setdefault(place, {})[printed["split"]] = printed["value"]
     found = []
@@ -102,11 +70,11 @@ def totals_line(frame: pd.DataFrame) -> str:
 
 
 def beside(own: Mapping[str, Sequence[Run]], printed: Mapping[str, float], name: str) -> pd.DataFrame:
-    """Rows of runs under a printed `cell`, in percent.
+    """Rows of runs under a printed cell, in percent.
 
     Args:
         own: What a row stands for, to its runs.
-        printed: The cell; its class groups are the columns.
+        printed: Of `ltlib.tables.cells.cell`; its class groups are the columns.
         name: What to call the printed row.
     """
     import pandas as pd

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from ltlib import statistics
 from ltlib.labels import label
 from ltlib.sections.study import stand_in
-from ltlib.tables.scores import CLOSE, mean, sign, used
+from ltlib.tables.orderings import Columns, Pair, known, pairs
+from ltlib.tables.scores import mean, used
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,24 +18,6 @@ if TYPE_CHECKING:
     from ltlib.runs import Run
     from ltlib.sections.study import Study
 
-Columns = Mapping[str, Mapping[str, float]]
-"""Metric to method to value, a fraction."""
-
-
-class Pair(NamedTuple):
-    """Two methods whose printed numbers differ by more than the tolerance: better and worse in print, and ours."""
-
-    metric: str
-    better: str
-    worse: str
-    printed: float
-    ours: float
-
-    @property
-    def holds(self) -> bool | None:
-        """Whether ours differ the same way; None where they differ by no more than the tolerance."""
-        return None if abs(self.ours) <= CLOSE[self.metric] else self.ours > 0
-
 
 def show(page: Page, study: Study, printed: Columns, own: Mapping[str, Sequence[Run]], where: str) -> None:
     """Which of the printed orderings hold on the profile's one set.
@@ -43,7 +25,7 @@ def show(page: Page, study: Study, printed: Columns, own: Mapping[str, Sequence[
     Args:
         page: The page.
         study: The document.
-        printed: A printed column, from `ltlib.sections.in_print.column`.
+        printed: A printed column, from `ltlib.tables.cells.column`.
         own: Our runs of each method.
         where: The column in words.
     """
@@ -55,31 +37,6 @@ def show(page: Page, study: Study, printed: Columns, own: Mapping[str, Sequence[
     caption = f"that {where} tells apart, and what became of them"
     page.frame("Orderings", pairs_frame(study, found), caption, used(own))
     page.say(sentence(printed, ours, page.profile))
-
-
-def pairs(printed: Columns, ours: Columns) -> list[Pair]:
-    """Every pair of methods that print tells apart and that we have; differences count as better, so above 0."""
-    found = []
-    for metric, values in printed.items():
-        for one, two in itertools.combinations(_known(values, ours[metric]), 2):
-            gap = sign(metric) * (values[one] - values[two])
-            first, second = (one, two) if gap > 0 else (two, one)
-            if abs(gap) > CLOSE[metric]:
-                change = sign(metric) * (ours[metric][first] - ours[metric][second])
-                found.append(Pair(metric, first, second, abs(gap), change))
-    return found
-
-
-def _known(printed: Mapping[str, float], ours: Mapping[str, float]) -> list[str]:
-    return [method for method in printed if not math.isnan(ours.get(method, math.nan))]
-
-
-def kendall(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
-    """Kendall's tau-b of two rankings and its two-sided p (Kendall, 1938; `scipy.stats.kendalltau`)."""
-    from scipy.stats import kendalltau
-
-    result = kendalltau(first, second)
-    return float(result.statistic), float(result.pvalue)
 
 
 def pairs_frame(study: Study, found: Sequence[Pair]) -> pd.DataFrame:
@@ -112,15 +69,15 @@ def sentence(printed: Columns, ours: Columns, profile: str) -> str:
     text, found = [], pairs(printed, ours)
     for metric, values in printed.items():
         word = label(metric)[:1].upper() + label(metric)[1:]
-        known = _known(values, ours[metric])
+        both = known(values, ours[metric])
         mine = [pair for pair in found if pair.metric == metric]
-        if len(known) < 3 or not mine:
+        if len(both) < 3 or not mine:
             text.append(f"{word}: too few methods were run.")
             continue
-        tau, p = kendall([values[m] for m in known], [ours[metric][m] for m in known])
+        tau, p = statistics.kendall([values[m] for m in both], [ours[metric][m] for m in both])
         yes, no = sum(pair.holds is True for pair in mine), sum(pair.holds is False for pair in mine)
         text.append(
-            f"{word}: Kendall's tau of the printed and our order of {len(known)} methods is {tau:.2f} (p = {p:.2g}); "
+            f"{word}: Kendall's tau of the printed and our order of {len(both)} methods is {tau:.2f} (p = {p:.2g}); "
             f"of {len(mine)} pairs that print tells apart {yes} hold, {no} turn round and {len(mine) - yes - no} come "
             "out too close."
         )

@@ -6,34 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from ltlib import datasets, plots
-from ltlib.batches import augment
-from ltlib.batches.resident import Resident
+from ltlib.batches.views import views
 
 if TYPE_CHECKING:
     from ltlib.datasets.images import LongTailed
     from ltlib.plots import Chart
-
-
-def views(text: str, images: np.ndarray, number: int, seed: int = 0) -> np.ndarray:
-    """Augmented views as training draws them.
-
-    Args:
-        text: An augmentation, as ``shift1`` or ``flip+rotate10``.
-        images: uint8 [N, H, W, 3].
-        number: Views of each image, V.
-        seed: Of the draws.
-
-    Returns:
-        uint8 [N, V, H, W, 3].
-    """
-    kind, index = augment.create(text), torch.arange(len(images)).repeat_interleave(number)
-    draws = kind.draw(torch.Generator().manual_seed(seed), index.shape)
-    resident = Resident(images, np.zeros(len(images), np.int64), padding=kind.padding, normalise="unit")
-    made = (255 * resident.batch(index, draws)).round().byte()
-    return made.permute(0, 2, 3, 1).numpy().reshape(len(images), number, *images.shape[1:])
 
 
 def samples(data: LongTailed, per_class: int = 10) -> Chart:

@@ -68,25 +68,10 @@ def means(found: Mapping[str, Sequence[Run]]) -> dict[str, dict[str, dict[str, A
     for method, own in found.items():
         every = [changes for run in own if (changes := changes_of(run)) is not None]
         result[method] = {
-            post: _mean([changes[post] for changes in every if post in changes]) for post in (every[0] if every else ())
+            post: effects.mean_of([changes[post] for changes in every if post in changes])
+            for post in (every[0] if every else ())
         }
     return result
-
-
-def _mean(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    first = parts[0]
-    row: dict[str, Any] = {
-        key: float(np.mean([part[key] for part in parts])) for key in ("accuracy", "ece", "classwise_ece", "nll")
-    }
-    row["groups"] = {
-        group: float(np.mean([part["groups"][group]["ece"] for part in parts]))
-        for group, values in first["groups"].items()
-        if values["ece"] is not None
-    }
-    row["parameters"] = {
-        name: float(np.mean([part["parameters"][name] for part in parts])) for name in first["parameters"]
-    }
-    return row | {"held_out": int(first["held_out"])}
 
 
 # --- for tables and figures ------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import numpy as np
 
 from ltlib import recipes
 from ltlib.labels import label
-from ltlib.sections import in_print
+from ltlib.tables import cells
 from ltlib.tables.scores import mean, points, used
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def scores(study: Study, table: str, sides: Sides) -> pd.DataFrame:
     import pandas as pd
 
     rows = []
-    for method, value in in_print.column(study.id, table)["accuracy"].items():
+    for method, value in cells.column(study.id, table)["accuracy"].items():
         own = {side: runs.get(method, ()) for side, runs in sides.items()}
         row: dict[str, Any] = {"method": study.name(method), "printed": f"{value:.3f}"}
         row |= {side: mean(runs, "accuracy") for side, runs in own.items()}

@@ -101,7 +101,7 @@ def closest(own: Own, printed: Mapping[str, float], wanted: int, profile: str) -
 
     Args:
         own: Runs of each variant, by what to call it.
-        printed: The cell, from `ltlib.sections.in_print.cell`.
+        printed: The cell, from `ltlib.tables.cells.cell`.
         wanted: How many variants there are.
         profile: The page's; only ``paper`` trains what is printed.
     """

@@ -1,62 +1,23 @@
 """A method over settings of its own: heat maps of a score over two settings, a panel for each value of a third.
 
-grid = sweeps.Grid(rows=("epsilon_tail", 0.0), columns=("epsilon_head", 0.3), panels=("form", "concave"))
+grid = Grid(rows=("epsilon_tail", 0.0), columns=("epsilon_head", 0.3), panels=("form", "concave"))
 page.figure("Epsilons", sweeps.heat_maps(runs, grid, "ece"), caption=...)
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ltlib.tables.scores import CLOSE, WORDS, mean, points, setting_of
+from ltlib.tables.scores import CLOSE, WORDS, points
+from ltlib.tables.sweeps import Grid, axis, place, values
 
 if TYPE_CHECKING:
     from ltlib.pages.page import Page
     from ltlib.plots import Chart
     from ltlib.runs import Run
-
-
-class Grid(NamedTuple):
-    """Three settings of a method, each with the value that a text without it has.
-
-    Attributes:
-        rows: Down.
-        columns: Across.
-        panels: A panel for each value.
-        order: The panels' values in their order; those of the runs where it is empty.
-        names: What to call rows and columns.
-    """
-
-    rows: tuple[str, Any]
-    columns: tuple[str, Any]
-    panels: tuple[str, Any]
-    order: Sequence[Any] = ()
-    names: tuple[str, str] = ("", "")
-
-
-def values(runs: Iterable[Run], grid: Grid, metric: str, group: str = "") -> dict[Any, np.ndarray]:
-    """A metric [rows, columns] by panel, a mean over seeds; NaN where nothing was run."""
-    by: dict[tuple[Any, Any, Any], list[Run]] = {}
-    for run in runs:
-        by.setdefault(_place(run, grid), []).append(run)
-    down, across = axis(by, 0), axis(by, 1)
-    return {
-        panel: np.array([[mean(by.get((row, column, panel), ()), metric, group) for column in across] for row in down])
-        for panel in (grid.order or axis(by, 2))
-    }
-
-
-def axis(places: Iterable[tuple[Any, Any, Any]], which: int) -> list[Any]:
-    """The values that occur in one of a place's three settings, ascending."""
-    return sorted({place[which] for place in places})
-
-
-def _place(run: Run, grid: Grid) -> tuple[Any, Any, Any]:
-    row, column, panel = (setting_of(run, *setting) for setting in (grid.rows, grid.columns, grid.panels))
-    return row, column, panel
 
 
 def heat_maps(runs: Sequence[Run], grid: Grid, metric: str, group: str = "", only: Any = None) -> Chart:
@@ -71,7 +32,7 @@ def heat_maps(runs: Sequence[Run], grid: Grid, metric: str, group: str = "", onl
     """
     from ltlib.plots import panels
 
-    found, places = values(runs, grid, metric, group), [_place(run, grid) for run in runs]
+    found, places = values(runs, grid, metric, group), [place(run, grid) for run in runs]
     return panels.heat_maps(
         found if only is None else {only: found[only]},
         [f"{value:g}" for value in axis(places, 0)],
@@ -112,7 +73,7 @@ def explore(page: Page, runs: Sequence[Run], grid: Grid, fixed: Iterable[Mapping
     if not runs:
         return
     choices: dict[str, list[Any]] = {"metric": [*WORDS, *runs[0].groups]}
-    choices[grid.panels[0]] = list(grid.order) or axis([_place(run, grid) for run in runs], 2)
+    choices[grid.panels[0]] = list(grid.order) or axis([place(run, grid) for run in runs], 2)
 
     def shown(metric: str, **panel: Any) -> Chart:
         name, group = (metric, "") if metric in WORDS else ("accuracy", metric)

@@ -40,6 +40,20 @@ def mean(runs: Iterable[Run], metric: str, group: str = "", which: str = "select
     return float(np.mean(values)) if values else math.nan
 
 
+def seconds(found: Sequence[Run]) -> float:
+    """Mean training time in seconds."""
+    return float(np.mean([run.seconds for run in found]))
+
+
+def stage_2_share(found: Sequence[Run]) -> float:
+    """Share of the training time that the second stage takes, mean over runs; 0 for one stage."""
+    shares = []
+    for run in found:
+        rows = run.history
+        shares.append(float(rows.loc[rows["stage"] > rows["stage"].min(), "seconds"].sum()) / max(run.seconds, 1e-9))
+    return float(np.mean(shares))
+
+
 def percent(value: float, digits: int = 2) -> float:
     """A fraction as percent, rounded for a table."""
     return round(100 * value, digits)

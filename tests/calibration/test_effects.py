@@ -76,6 +76,17 @@ def test_bins_come_back_as_the_table_they_were() -> None:
     pd.testing.assert_frame_equal(pd.DataFrame(kept), expected[["count", "confidence", "accuracy"]])
 
 
+def test_means_leave_out_groups_without_images() -> None:
+    held = case(1, 0, [24, 8, 3, 1])
+    each = [effects.before_and_after(*case(seed, 400), *held, COUNTS, GROUPS)["temperature"] for seed in (0, 2)]
+    mean = effects.mean_of(each)
+    assert mean["ece"] == pytest.approx((each[0]["ece"] + each[1]["ece"]) / 2)
+    assert mean["groups"].keys() == {"head", "tail"}
+    assert mean["groups"]["tail"] == pytest.approx(np.mean([one["groups"]["tail"]["ece"] for one in each]))
+    assert mean["parameters"] == each[0]["parameters"]
+    assert mean["held_out"] == 36
+
+
 def test_a_class_without_training_images_leaves_the_adjustments_out() -> None:
     found = effects.before_and_after(*case(0, 40), *case(1, 0, [5, 5, 5, 0]), [60, 20, 6, 0], GROUPS)
     assert list(found) == ["none", "temperature", "temperature_balanced", "isotonic"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -21,7 +20,8 @@ from ltlib.pages.page import Page
 from ltlib.sections import claims, comparison, cost, in_print, orderings, readings, study
 from ltlib.sections import tables as document_tables
 from ltlib.sections.world import World
-from ltlib.tables import scores
+from ltlib.tables import cells, scores
+from ltlib.tables.orderings import pairs
 
 
 @pytest.fixture(scope="module")
@@ -143,17 +143,9 @@ def test_reading_of_tables_4_6_and_4_8(frame: pd.DataFrame) -> None:
 # --- orderings -------------------------------------------------------------------------------------------------------
 
 
-def test_kendall_counts_pairs() -> None:
-    draw = np.random.default_rng(1)
-    for _ in range(5):
-        one, two = draw.normal(size=7), draw.normal(size=7)
-        signs = [np.sign((one[i] - one[j]) * (two[i] - two[j])) for i, j in itertools.combinations(range(7), 2)]
-        assert orderings.kendall(one, two)[0] == pytest.approx(sum(signs) / 21)
-
-
 def test_printed_column_follows_the_profile() -> None:
     def printed_column(profile: str) -> dict[str, dict[str, float]]:
-        return in_print.column("awabs", awabs_comparison.own_table(profile), imbalance=100)
+        return cells.column("awabs", awabs_comparison.own_table(profile), imbalance=100)
 
     assert printed_column("laptop")["accuracy"]["ce"] == pytest.approx(0.704)
     assert printed_column("paper")["accuracy"]["ce"] == pytest.approx(0.384)
@@ -166,7 +158,7 @@ def test_pairs_and_what_became_of_them() -> None:
         "accuracy": {"ce": 0.60, "mixup": 0.55, "bbn": 0.605, "lade": math.nan},
         "ece": {"crt": 0.05, "lws": 0.15},
     }
-    found = orderings.pairs(printed, ours)
+    found = pairs(printed, ours)
     said = {(p.metric, p.better, p.worse): p.holds for p in found}
     assert said == {
         ("accuracy", "mixup", "ce"): False,

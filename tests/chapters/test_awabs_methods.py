@@ -1,4 +1,4 @@
-"""The page `awabs/methods`: the optimum against scipy, tables against loops, sentences against hand-made runs."""
+"""The page `awabs/methods`: the optimum on its sets, tables against loops, sentences against hand-made runs."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ from ltlib.grids import awabs as grid
 from ltlib.pages.page import Page
 from ltlib.sections import claims, class_counts, in_print, readings, settings, study, sweeps
 from ltlib.sections import tables as document_tables
+from ltlib.tables import cells
+from ltlib.tables.sweeps import values as over_settings
 
 COUNTS = [500, 120, 30, 5]
 
@@ -44,48 +46,6 @@ def fake(method: str, accuracy: float, ece: float, groups: dict[str, float] | No
 
 
 # --- section 3.3 -----------------------------------------------------------------------------------------------------
-
-
-def slow_loss(z: np.ndarray, counts: list[int], target: int, epsilon: float) -> float:
-    """Eqs. 3.1 to 3.3, term by term."""
-    total = sum(n * math.exp(v) for n, v in zip(counts, z, strict=True))
-    value = 0.0
-    for k, (n, v) in enumerate(zip(counts, z, strict=True)):
-        share = 1 - epsilon if k == target else epsilon / (len(counts) - 1)
-        value -= share * math.log(n * math.exp(v) / total)
-    return value
-
-
-@pytest.mark.parametrize(("target", "epsilon"), [(0, 0.4), (1, 0.2), (3, 0.05)])
-def test_optimum_is_where_scipy_finds_it(target: int, epsilon: float) -> None:
-    from scipy.optimize import minimize
-
-    found = minimize(slow_loss, np.zeros(4), args=(COUNTS, target, epsilon), method="BFGS", options={"gtol": 1e-9})
-    exact = awabs_optimum.closed_form(COUNTS, target, epsilon)
-    np.testing.assert_allclose(found.x - found.x.mean(), exact, atol=1e-5)
-    np.testing.assert_allclose(awabs_optimum.descended(COUNTS, target, epsilon), exact, atol=1e-6)
-    assert awabs_optimum.loss(exact, COUNTS, target, epsilon) == pytest.approx(
-        slow_loss(exact, COUNTS, target, epsilon)
-    )
-
-
-def test_printed_equation_is_no_optimum() -> None:
-    for target in range(4):
-        exact = awabs_optimum.closed_form(COUNTS, target, 0.3)
-        printed = awabs_optimum.as_printed(COUNTS, target, 0.3)
-        # z_y - z_k = log(4 * 0.7 / (0.3 n_y)) for each other class
-        others = np.delete(printed, target)
-        np.testing.assert_allclose(printed[target] - others, math.log(4 * 0.7 / (0.3 * COUNTS[target])))
-        assert awabs_optimum.loss(printed, COUNTS, target, 0.3) > awabs_optimum.loss(exact, COUNTS, target, 0.3) + 0.1
-
-
-@pytest.mark.parametrize(("classes", "factor"), [(10, 100.0), (10, 10.0), (100, 200.0)])
-def test_beyond_the_limit_the_optimum_predicts_the_smallest_class(classes: int, factor: float) -> None:
-    limit = awabs_optimum.largest_epsilon(classes, factor)
-    own = [1000 * factor ** (-c / (classes - 1)) for c in range(classes)]
-    for epsilon, expected in ((limit - 1e-6, 0), (limit + 1e-6, classes - 1)):
-        scores = awabs_optimum.smoothed(0, epsilon, classes) / np.array(own)
-        assert int(scores.argmax()) == expected
 
 
 def test_at_test_time_by_hand() -> None:
@@ -200,7 +160,7 @@ def variant(name: str, accuracy: float, ece: float) -> Any:
 
 def test_closest_variant_only_in_paper() -> None:
     def printed_cell(profile: str) -> dict[str, float]:
-        return in_print.cell("awabs", "4.4", dataset=grid.dataset(profile), imbalance=100)
+        return cells.cell("awabs", "4.4", dataset=grid.dataset(profile), imbalance=100)
 
     printed = printed_cell("paper")
     assert (printed["accuracy"], printed["ece"], printed["tail"]) == pytest.approx((0.4803, 0.01961, 0.27724))
@@ -236,7 +196,7 @@ def epsilon(form: str, head: float, tail: float, accuracy: float) -> Any:
 
 def test_epsilons_lie_where_they_belong() -> None:
     runs = [epsilon("linear", 0.3, 0.1, 0.8), epsilon("concave", 0.5, 0.3, 0.6), epsilon("concave", 0.1, 0.0, 0.9)]
-    values = sweeps.values(runs, awabs_epsilons.GRID, "accuracy")
+    values = over_settings(runs, awabs_epsilons.GRID, "accuracy")
     assert list(values) == list(grid.FORMS)
     heads, tails = [0.1, 0.3, 0.5], [0.0, 0.1, 0.3]
     assert values["linear"][tails.index(0.1), heads.index(0.3)] == 0.8

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from ltlib import losses, mixing
+from ltlib import losses
 from ltlib.chapters.losses import batch as batches
 from ltlib.chapters.losses import catalogue, curves, gallery, limits, sentences
 from ltlib.datasets.images import LongTailed
@@ -136,22 +135,6 @@ def test_trials_leave_no_run_behind(reports):
 
 
 # --- gallery ---------------------------------------------------------------------------------------------------------
-
-
-def test_mixup_is_the_weighted_mean_of_the_pixels(data):
-    pair = gallery.images_of(data, (0, 9))
-    made = gallery.mix(data, mixing.create("mixup"), pair[:1], pair[1:], {"lam": torch.tensor([0.25])})
-    wanted = 0.25 * pair[:1].astype(float) + 0.75 * pair[1:]
-    assert np.abs(made - wanted).max() <= 0.501
-
-
-def test_cutmix_keeps_the_share_of_pixels_it_says(data):
-    kind = mixing.create("cutmix[per_sample=true]")
-    size = data.image_size
-    black, white = np.zeros((8, size, size, 3), np.uint8), np.full((8, size, size, 3), 255, np.uint8)
-    draws = gallery.draws_of(kind, 8, (size, size), seed=3)
-    made = gallery.mix(data, kind, black, white, draws)
-    assert (made == 0).mean((1, 2, 3)) == pytest.approx(draws["lam"].numpy())
 
 
 def test_cmo_pastes_the_rarest_class_as_often_as_any(data):

@@ -29,6 +29,8 @@ from ltlib.sections import (
     sweeps,
 )
 from ltlib.tables import scores
+from ltlib.tables.orderings import pairs
+from ltlib.tables.sweeps import Grid, values
 
 TOY = study.Study(
     Document(
@@ -69,7 +71,7 @@ OWN: Mapping[str, list[Any]] = {
 }
 
 
-def cells(published_: Mapping[str, float], ours: Mapping[str, float], n: int = 1, metric: str = "accuracy") -> Any:
+def compared(published_: Mapping[str, float], ours: Mapping[str, float], n: int = 1, metric: str = "accuracy") -> Any:
     """A column of `ltlib.tables.compare`."""
     rows = [
         {"table": "1", "dataset": "cifar10", "model": "resnet32", "imbalance": 100.0, "split": "all", "metric": metric,
@@ -101,28 +103,28 @@ def test_caution_only_where_something_stands_in() -> None:
 
 @pytest.mark.parametrize(("metric", "first"), [("accuracy", "New way 30.00"), ("ece", "Old way 20.00")])
 def test_leaders_know_which_way_is_better(metric: str, first: str) -> None:
-    frame = cells({"old": 0.2, "new": 0.3}, {}, metric=metric)
+    frame = compared({"old": 0.2, "new": 0.3}, {}, metric=metric)
     text = readings.leaders(TOY, "imbalance", (metric,))(frame, "paper")
     assert text == f"Printed, the best: factor 100, {first}. Ours: nothing was run for this table in paper."
 
 
 def test_leaders_name_whom_single_runs_do_not_tell_apart() -> None:
-    frame = cells({"old": 0.2, "new": 0.3}, {"old": 0.305, "new": 0.30})
+    frame = compared({"old": 0.2, "new": 0.3}, {"old": 0.305, "new": 0.30})
     reading = readings.leaders(TOY, "split")
     assert "all Old way 30.50 (too close to New way to tell)." in reading(frame, "paper")
     assert "all Old way 30.50." in reading(frame.assign(n=3), "paper")
-    assert "all Old way 31.10." in reading(cells({"old": 0.2, "new": 0.3}, {"old": 0.311, "new": 0.30}), "paper")
+    assert "all Old way 31.10." in reading(compared({"old": 0.2, "new": 0.3}, {"old": 0.311, "new": 0.30}), "paper")
 
 
 def test_ranking_says_whether_the_order_is_the_printed_one() -> None:
     reading, printed = readings.ranking(TOY), {"old": 0.2, "new": 0.3}
     assert "New way (ours) has the best accuracy, 0.300, before Old way 0.200 (10.0 points behind)" in reading(
-        cells(printed, {}), "paper"
+        compared(printed, {}), "paper"
     )
-    assert reading(cells(printed, {"old": 0.1, "new": 0.2}), "paper").endswith("The order is the printed one.")
-    assert reading(cells(printed, {"old": 0.2, "new": 0.1}), "paper").endswith("The order is not the printed one.")
-    assert "too little for 1 run each" in reading(cells(printed, {"old": 0.2, "new": 0.209}), "paper")
-    assert "The order is" in reading(cells(printed, {"old": 0.2, "new": 0.209}, n=3), "paper")
+    assert reading(compared(printed, {"old": 0.1, "new": 0.2}), "paper").endswith("The order is the printed one.")
+    assert reading(compared(printed, {"old": 0.2, "new": 0.1}), "paper").endswith("The order is not the printed one.")
+    assert "too little for 1 run each" in reading(compared(printed, {"old": 0.2, "new": 0.209}), "paper")
+    assert "The order is" in reading(compared(printed, {"old": 0.2, "new": 0.209}, n=3), "paper")
 
 
 def test_rows_whose_names_carry_settings_stay_apart() -> None:
@@ -135,12 +137,12 @@ def test_rows_whose_names_carry_settings_stay_apart() -> None:
 
 def test_gap_between_two_rows() -> None:
     reading = readings.gap(TOY, "new", "old", ("accuracy",))
-    text = reading(cells({"old": 0.2, "new": 0.3}, {"old": 0.5, "new": 0.4}), "paper")
+    text = reading(compared({"old": 0.2, "new": 0.3}, {"old": 0.5, "new": 0.4}), "paper")
     assert text == (
         "Printed, New way minus Old way, in points: accuracy +10.0 (factor 100). "
         "Ours, New way minus Old way, in points: accuracy -10.0 (factor 100)."
     )
-    assert "not enough was run" in reading(cells({"old": 0.2, "new": 0.3}, {"old": 0.5}), "paper")
+    assert "not enough was run" in reading(compared({"old": 0.2, "new": 0.3}, {"old": 0.5}), "paper")
 
 
 # --- in print --------------------------------------------------------------------------------------------------------
@@ -152,13 +154,6 @@ def print_of_toy(monkeypatch: pytest.MonkeyPatch) -> None:
     row = {"dataset": "cifar10", "imbalance": 10.0, "method": "new", "metric": "accuracy", "unit": "percent"}
     rows = [row | {"split": split, "stage": stage, "value": v} for (split, stage), v in values.items()]
     monkeypatch.setattr(published, "table", lambda document, table: pd.DataFrame(rows))
-
-
-@pytest.mark.usefixtures("print_of_toy")
-def test_printed_cells_take_the_last_stage_as_fractions() -> None:
-    assert in_print.column("toy", "1", imbalance=10) == {"accuracy": {"new": 0.5}}
-    assert in_print.column("toy", "1", imbalance=20) == {}
-    assert in_print.cell("toy", "1", method="new") == {"accuracy": 0.5, "head": 0.8, "tail": 0.3}
 
 
 @pytest.mark.usefixtures("print_of_toy")
@@ -218,9 +213,9 @@ def test_cost_and_fitting() -> None:
 
 def test_orderings_turn_round_for_errors() -> None:
     printed, ours = {"ece": {"old": 0.2, "new": 0.1, "first": 0.3}}, {"ece": {"old": 0.1, "new": 0.2, "first": 0.3}}
-    found = {(pair.better, pair.worse): pair.holds for pair in orderings.pairs(printed, ours)}
+    found = {(pair.better, pair.worse): pair.holds for pair in pairs(printed, ours)}
     assert found == {("new", "old"): False, ("old", "first"): True, ("new", "first"): True}
-    frame = orderings.pairs_frame(TOY, orderings.pairs(printed, ours)).set_index("better in print")
+    frame = orderings.pairs_frame(TOY, pairs(printed, ours)).set_index("better in print")
     assert frame.loc["New way (ours)", ["than", "holds", "turned round", "most (points)"]].tolist() == [
         2, 1, 1, "Old way -10.0",
     ]  # fmt: skip
@@ -261,13 +256,13 @@ def test_two_recipes_and_which_is_nearer() -> None:
 
 
 def test_sweep_over_settings() -> None:
-    grid = sweeps.Grid(rows=("b", 0.5), columns=("a", 0.1), panels=("form", "round"))
+    grid = Grid(rows=("b", 0.5), columns=("a", 0.1), panels=("form", "round"))
     texts = {"m[a=0.1;b=0.5]": 0.5, "m[a=0.2;form=flat]": 0.7, "m[a=0.2]": 0.6}
     runs = [run(text, value, tail=value - 0.1) for text, value in texts.items()]
-    found = sweeps.values(runs, grid, "accuracy")
+    found = values(runs, grid, "accuracy")
     np.testing.assert_array_equal(found["round"], [[0.5, 0.6]])
     np.testing.assert_array_equal(found["flat"], [[math.nan, 0.7]])
-    assert sweeps.values(runs, grid, "accuracy", "tail")["flat"][0, 1] == pytest.approx(0.6)
+    assert values(runs, grid, "accuracy", "tail")["flat"][0, 1] == pytest.approx(0.6)
     text = sweeps.sentence(runs, grid, "shape", ["accuracy"])
     assert text == (
         "Accuracy: 50.0% to 70.0%, 1 of 3 settings within 1 point of the best; the shape alone moves it by at most "

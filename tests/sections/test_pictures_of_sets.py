@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from ltlib import datasets, embedding
-from ltlib.batches import augment
 from ltlib.datasets.images import LongTailed
 from ltlib.sections import maps, pictures
 
@@ -17,28 +16,6 @@ def data() -> LongTailed:
     return datasets.load("digits", imbalance_factor=20)
 
 
-def test_views_are_what_their_text_says(data):
-    images = data.train.images[:5]
-    assert (pictures.views("none", images, 2) == images[:, None]).all()
-    for text, mirrored in (("flip", images[:, :, ::-1]), ("vflip", images[:, ::-1])):
-        made = pictures.views(text, images, 20)
-        same = (made == images[:, None]).all(axis=(2, 3, 4))
-        other = (made == mirrored[:, None]).all(axis=(2, 3, 4))
-        assert (same | other).all()
-        assert same.any()
-        assert other.any()
-
-
-def test_views_have_every_part_in_its_place(data):
-    """A rotation by any angle keeps a disc's centre, a hole is black, a crop moves by at most its padding."""
-    white = np.full((3, 8, 8, 3), 255, np.uint8)
-    assert (pictures.views("cutout4", white, 5) == 0).any(axis=(2, 3, 4)).all()
-    moved = pictures.views("shift1", white, 30)
-    assert (moved[:, :, 1:7, 1:7] == 255).all()
-    assert (moved[:, :, 0] == 0).any()
-    assert pictures.views("randaugment9", data.train.images[:2], 3).shape == (2, 3, 8, 8, 3)
-
-
 def test_chance_of_a_batch_without_the_tail(data):
     counts = data.class_counts
     generator = np.random.default_rng(0)
@@ -46,15 +23,6 @@ def test_chance_of_a_batch_without_the_tail(data):
     misses = [9 not in generator.permutation(labels)[:32] for _ in range(4000)]
     said = float(pictures.batch_sentence(data).rsplit("%", 1)[0].rsplit(" ", 1)[1]) / 100
     assert said == pytest.approx(np.mean(misses), abs=0.03)
-
-
-def test_cutout_as_augmentation_is_a_black_square():
-    white = np.full((4, 8, 8, 3), 255, np.uint8)
-    made = pictures.views("cutout4", white, 1, seed=5)[:, 0]
-    draws = augment.create("cutout4").draw(torch.Generator().manual_seed(5), (4,))
-    wanted = augment.cutout(torch.from_numpy(white), draws["hole_y"], draws["hole_x"], draws["hole_side"])
-    assert (made == wanted.numpy()).all()
-    assert (made == 0).any()
 
 
 def test_pictures_say_what_they_show(data):

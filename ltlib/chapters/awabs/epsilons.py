@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ltlib.chapters.awabs import AWABS
-from ltlib.chapters.awabs.optimum import largest_epsilon
 from ltlib.grids import awabs as grid
+from ltlib.losses.awabs_optimum import largest_epsilon
 from ltlib.sections import sweeps
 from ltlib.tables.scores import by_setting, mean, setting_of
+from ltlib.tables.sweeps import Grid
 
 if TYPE_CHECKING:
     from ltlib.pages.page import Page
     from ltlib.runs import Run
 
-GRID = sweeps.Grid(
+GRID = Grid(
     rows=("epsilon_tail", 0.0),
     columns=("epsilon_head", 0.3),
     panels=("form", "concave"),

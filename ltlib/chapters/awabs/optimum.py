@@ -1,26 +1,19 @@
-"""Section 3.3 of `awabs`, checked: where the AWABS loss is smallest, and what a network there predicts at test time.
+"""Section 3.3 of `awabs`, checked on its sets: where the AWABS loss is smallest, and what is predicted there.
 
-For an image of class y the loss is ``-sum_k s_k log p_k`` with ``p = softmax(z + log n)``. It is smallest where p = s,
-so up to a common constant ``z_k = log(s_k / n_k)``: ``log((1 - eps) / n_y)`` for the image's class and
-``log(eps / ((K - 1) n_k))`` for each other. At test time the document predicts with softmax(z), whose largest entry is
-that of the largest s_k / n_k. That is the image's own class only while ``(1 - eps) / n_y > eps / ((K - 1) n_min)``.
-
-All of it comes from formulas, so it is the same in every profile.
+The mathematics is `ltlib.losses.awabs_optimum`. All of it comes from formulas, so it is the same in every profile.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ltlib import losses, published
+from ltlib import published
 from ltlib.chapters.awabs import AWABS
 from ltlib.grids import awabs as grid
 from ltlib.labels import label
-from ltlib.losses import smoothing
+from ltlib.losses import awabs_optimum, smoothing
+from ltlib.losses.awabs_optimum import as_printed, closed_form, descended, largest_epsilon, loss
 from ltlib.plots import Chart, panels
 from ltlib.sections.class_counts import counts
 
@@ -45,70 +38,6 @@ def forms(imbalance_factor: float, sets: Sequence[str] = SETS) -> Chart:
         heading = f"{label(dataset)}-LT, epsilon {used['epsilon_head']:g} to {used['epsilon_tail']:g}"
         lines[heading] = {form: epsilons(dataset, imbalance_factor, form) for form in grid.FORMS}
     return panels.class_lines(lines, ylabel="Smoothing factor (%)", what="Smoothing factor f(N)")
-
-
-# --- one class -------------------------------------------------------------------------------------------------------
-
-
-def smoothed(target: int, epsilon: float, classes: int) -> np.ndarray:
-    """The label s of Eq. 3.2, float64 [K]."""
-    label_ = np.full(classes, epsilon / (classes - 1))
-    label_[target] = 1 - epsilon
-    return label_
-
-
-def closed_form(class_counts: Sequence[int], target: int, epsilon: float) -> np.ndarray:
-    """The logits of the smallest loss, float64 [K], with mean 0; needs 0 < epsilon < 1."""
-    z = np.log(smoothed(target, epsilon, len(class_counts)) / np.asarray(class_counts, dtype=np.float64))
-    return z - z.mean()
-
-
-def as_printed(class_counts: Sequence[int], target: int, epsilon: float) -> np.ndarray:
-    """The logits of Eq. 3.4 as printed, float64 [K], with mean 0: K for K - 1, the other classes all alike."""
-    z = np.zeros(len(class_counts))
-    z[target] = math.log(len(class_counts) * (1 - epsilon) / (epsilon * class_counts[target]))
-    return z - z.mean()
-
-
-def loss(logits: np.ndarray, class_counts: Sequence[int], target: int, epsilon: float) -> float:
-    """The AWABS loss of one image, in nats, by the loss that trains."""
-    import torch
-
-    module = _module(class_counts, epsilon)
-    return float(module.per_sample(torch.from_numpy(logits)[None], torch.tensor([target])))
-
-
-def descended(class_counts: Sequence[int], target: int, epsilon: float, steps: int = 200) -> np.ndarray:
-    """The logits that gradient descent on the AWABS loss ends at, float64 [K], with mean 0.
-
-    L-BFGS from all logits 0, on the loss that trains. It is convex in the logits, so any descent ends there.
-    """
-    import torch
-
-    module = _module(class_counts, epsilon)
-    z = torch.zeros(1, len(class_counts), dtype=torch.float64, requires_grad=True)
-    targets = torch.tensor([target])
-    search: Any = torch.optim.LBFGS(
-        [z], max_iter=steps, tolerance_grad=1e-13, tolerance_change=0.0, history_size=50, line_search_fn="strong_wolfe"
-    )
-
-    def closure() -> torch.Tensor:
-        search.zero_grad()
-        value = module.per_sample(z, targets).sum()
-        value.backward()
-        return value
-
-    search.step(closure)
-    found = z.detach().numpy()[0]
-    return found - found.mean()
-
-
-def _module(class_counts: Sequence[int], epsilon: float) -> Any:
-    """AWABS with one epsilon for every class, which is that of the class in question."""
-    return losses.create("awabs", class_counts, epsilon_head=epsilon, epsilon_tail=epsilon)
-
-
-# --- tables and sentences --------------------------------------------------------------------------------------------
 
 
 def check(imbalance_factor: float, sets: Sequence[str] = SETS) -> pd.DataFrame:
@@ -150,17 +79,8 @@ def check_sentence(frame: pd.DataFrame) -> str:
 
 
 def at_test_time(dataset: str, imbalance_factor: float) -> dict[str, list[float]]:
-    """For an image of each class, at the smallest loss: probability in training and at test of its class, and of the
-    smallest class at test (NaN for that class itself), [K] each."""
-    own = counts(dataset, imbalance_factor)
-    found: dict[str, list[float]] = {"own class, training": [], "own class, test": [], "smallest class, test": []}
-    for target, epsilon in enumerate(epsilons(dataset, imbalance_factor)):
-        p = smoothed(target, epsilon, len(own)) / np.asarray(own, dtype=np.float64)
-        p /= p.sum()
-        other = p[-1] if target < len(own) - 1 else math.nan
-        for key, value in zip(found, (1 - epsilon, p[target], other), strict=True):
-            found[key].append(float(value))
-    return found
+    """`awabs_optimum.at_test_time` with the counts and epsilons of a set."""
+    return awabs_optimum.at_test_time(counts(dataset, imbalance_factor), epsilons(dataset, imbalance_factor))
 
 
 def predictions(imbalance_factor: float, sets: Sequence[str] = SETS) -> Chart:
@@ -172,11 +92,6 @@ def predictions(imbalance_factor: float, sets: Sequence[str] = SETS) -> Chart:
     return panels.class_lines(
         lines, ylabel="Probability at the optimum (%)", what="Probability at the smallest AWABS loss"
     )
-
-
-def largest_epsilon(classes: int, imbalance_factor: float) -> float:
-    """The epsilon above which the optimum for the largest class predicts the smallest: (K - 1) / (K - 1 + IF)."""
-    return (classes - 1) / (classes - 1 + imbalance_factor)
 
 
 def limits() -> pd.DataFrame:

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from ltlib import mixing, plots
+from ltlib.batches.views import views
+from ltlib.mixing import look
 from ltlib.plots import Chart
-from ltlib.sections import pictures
 
 if TYPE_CHECKING:
     from ltlib.datasets.images import LongTailed
@@ -35,37 +36,6 @@ def _ends(data: LongTailed) -> tuple[int, int]:
     """The largest and the smallest class."""
     counts = data.train.class_counts
     return int(np.argmax(counts)), int(np.argmin(counts))
-
-
-def mix(
-    data: LongTailed, kind: Mixing, own: np.ndarray, others: np.ndarray | None, draws: dict[str, Tensor]
-) -> np.ndarray:
-    """Images as `kind` mixes them in training, uint8 [N, H, W, 3].
-
-    Args:
-        data: Whose mean and standard deviation normalise.
-        kind: The mixing.
-        own: uint8 [N, H, W, 3].
-        others: The partners, the same shape; None for a mixing without.
-        draws: Of one step of N images.
-    """
-    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (data.mean, data.std))
-
-    def normalised(images: np.ndarray) -> Tensor:
-        return (torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255 - mean) / std
-
-    partners = None if others is None else normalised(others)
-    made = (kind.apply(normalised(own), partners, draws) * std + mean) * 255
-    return made.round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
-
-
-def draws_of(
-    kind: Mixing, count: int, size: Sequence[int], seed: int, targets: Tensor | None = None
-) -> dict[str, Tensor]:
-    """Draws of one step in the middle of training."""
-    generator = torch.Generator().manual_seed(seed)
-    found = kind.draw(generator, (1, count), (size[0], size[1]), targets=targets, epoch=10, epochs=20)
-    return {key: value[0] for key, value in found.items()}
 
 
 def _shares(names: Sequence[str], share: float, own: int, other: int) -> str:
@@ -90,7 +60,7 @@ def _pair(data: LongTailed, kind: Mixing, draws: dict[str, Tensor]) -> tuple[np.
     """An image of the head and one of the tail [2, H, W, 3], and what a mixing makes of them [N, H, W, 3]."""
     both = images_of(data, _ends(data))
     own, other = (np.repeat(image[None], len(draws["lam"]), axis=0) for image in both)
-    return both, mix(data, kind, own, other, draws)
+    return both, look.mixed(kind, own, other, draws, data.mean, data.std)
 
 
 def _with_ends(data: LongTailed, both: np.ndarray, made: np.ndarray, shares: Sequence[float], alt: str) -> Chart:
@@ -112,7 +82,7 @@ def mixup(data: LongTailed, lambdas: Sequence[float]) -> Chart:
 def cutmix(data: LongTailed, number: int = 5) -> Chart:
     """The same two images: rectangles of the second pasted into the first, labels by area."""
     kind = mixing.create("cutmix[per_sample=true]")
-    draws = draws_of(kind, 40, data.train.images.shape[1:3], seed=1)
+    draws = look.draws_of(kind, 40, data.train.images.shape[1:3], seed=1)
     order = draws["lam"].argsort(descending=True)
     order = order[(draws["lam"][order] < 0.9) & (draws["lam"][order] > 0.15)]  # both images show
     keep = order[torch.linspace(0, len(order) - 1, number).long()]
@@ -155,9 +125,10 @@ def single(data: LongTailed, parts: Sequence[str], number: int = 7) -> Chart:
     for part in parts:
         if part.partition("[")[0] in mixing.names():
             kind = mixing.create(part)
-            made.append(mix(data, kind, own, None, draws_of(kind, number, own.shape[1:3], seed=2)))
+            draws = look.draws_of(kind, number, own.shape[1:3], seed=2)
+            made.append(look.mixed(kind, own, None, draws, data.mean, data.std))
         else:
-            made.append(pictures.views(part, image, number, seed=5)[0])
+            made.append(views(part, image, number, seed=5)[0])
     titles = [part.partition("[")[0].replace("_", " ") for part in parts]
     return plots.images.augmented_images(np.repeat(image, len(parts), axis=0), np.stack(made), names=titles)
 
@@ -171,7 +142,7 @@ def cmo_batch(
     """Backgrounds, partners, draws and numbers of the backgrounds, of one CMO batch."""
     train, kind = data.train, mixing.create("cmo[prob=1.0]")
     order = np.resize(np.random.default_rng(seed).permutation(len(train)), number)
-    draws = draws_of(kind, number, train.images.shape[1:3], seed, torch.from_numpy(train.targets))
+    draws = look.draws_of(kind, number, train.images.shape[1:3], seed, torch.from_numpy(train.targets))
     return train.images[order], train.images[draws["partner"].numpy()], draws, order
 
 
@@ -182,7 +153,7 @@ def cmo(data: LongTailed, number: int = 7) -> Chart:
         own, others, draws, order = cmo_batch(data, number, seed)
         if 0.4 < float(draws["lam"][0]) < 0.7:
             break
-    made = mix(data, mixing.create("cmo[prob=1.0]"), own, others, draws)
+    made = look.mixed(mixing.create("cmo[prob=1.0]"), own, others, draws, data.mean, data.std)
     share = draws["lam"].tolist()
     partner = targets[draws["partner"].numpy()]
     labels = [_shares(names, s, int(a), int(b)) for s, a, b in zip(share, targets[order], partner, strict=True)]
