@@ -157,7 +157,7 @@ def test_best_and_worst_are_apart(low: float, expected: bool) -> None:
     whole = {"x.a": 0.80, "x.b": 0.795, "x.c": low}
     assert answer(judge, accuracy={**whole, "y.a": 0.5, "y.b": 0.1, "y.c": 0.5}) is expected
     assert answer(judge, accuracy=whole) is (None if expected else False)
-    assert answer(judge, accuracy={"x.a": 0.8, "x.b": 0.1}) is None
+    assert answer(judges.apart([X], ["a", "b", "c"], 0.01), accuracy={"x.a": 0.8, "x.b": 0.1}) is None
 
 
 def test_best_overall() -> None:
@@ -204,6 +204,8 @@ def test_leaders_differ() -> None:
     assert answer(judge, accuracy={"x.a": 0.8, "x.b": 0.7, "y.a": 0.605, "y.b": 0.6}) is None
     assert answer(judge, accuracy={"x.a": 0.8, "x.b": 0.7, "y.a": 0.7}) is None
     none = Judgement(None, "No table has a clear winner among what was run.")
+    three = a_world(accuracy={"x.a": 0.8, "x.b": 0.795, "x.c": 0.1})
+    assert judges.leaders_differ([X], ["a", "b", "c"])(three) == none  # above one rival alone
     assert judge(a_world(accuracy={"x.a": 0.8, "y.a": 0.7})) == none
     errors = judges.leaders_differ([X, Y], ["a", "b"], "ece")(
         a_world(ece={"x.a": 0.1, "x.b": 0.2, "y.a": 0.1, "y.b": 0.2})
