@@ -19,7 +19,7 @@ class Status:
     profile: str = "quick"
 
     def run(self) -> int:
-        from ltlib import profiles
+        from ltlib import grids, profiles
         from ltlib.pages import chain, declared, freshness
         from ltlib.runs import plan
 
@@ -28,7 +28,8 @@ class Status:
         for page in pages:
             state = freshness.state(page, self.profile)
             say(f"{state.state:8} {page.id}" + (f"  ({state.reason})" if state.reason else ""))
-        say(plan.make(self.profile, [name for page in pages for name in page.grids]).text())
+        wanted = grids.wanted([name for page in pages for name in page.grids], self.profile)
+        say(plan.make(self.profile, wanted).text())
         return 0
 
 

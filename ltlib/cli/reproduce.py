@@ -49,7 +49,7 @@ class Reproduce:
         budget = plan.parse_budget(self.budget) if self.budget is not None else None
         pages = chain.select(declared.all_pages(), self.only or None) if self.only or not self.grid else []
         names = grids.expand(self.grid) or tuple(name for page in pages for name in page.grids)
-        work = plan.make(self.profile, names, budget)
+        work = plan.make(self.profile, grids.wanted(names, self.profile), budget)
         say(work.text(jobs))
         if self.dry_run:
             say(work.account())

@@ -30,6 +30,7 @@ __all__ = [
     "names",
     "profile_of_cells",
     "trained",
+    "wanted",
 ]
 
 ROW = ("dataset", "imbalance", "train_set", "model", "method", "stage", "split", "metric")
@@ -143,6 +144,21 @@ def profile_of_cells() -> dict[str, str]:
         for name in names():
             for experiment in experiments(name, profile)[0]:
                 found.setdefault(experiment.cell_id, profile)
+    return found
+
+
+def wanted(names: Iterable[str], profile: str) -> dict[Experiment, int]:
+    """What some grids ask a profile for, each run once however it is spelled, and how many of the grids ask for it.
+
+    Raises:
+        UnknownName: No such grid or profile.
+    """
+    found: dict[Experiment, int] = {}
+    first: dict[str, Experiment] = {}
+    for name in dict.fromkeys(names):
+        for experiment in experiments(name, profile)[0]:
+            same = first.setdefault(experiment.run_id, experiment)
+            found[same] = found.get(same, 0) + 1
     return found
 
 

@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import ltlib
 from ltlib import files, places
 from ltlib.errors import DataError
 from ltlib.pages.declared import of_notebook, parameters, read_notebook
 from ltlib.pages.digests import parse
 from ltlib.pages.names import ranges
+from ltlib.version import __version__
 
 _PROFILES = ("quick", "laptop", "paper")
 _READABLE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -74,7 +74,7 @@ def bootstrap(address: str, version: str) -> str:
 def canonical(notebook: Mapping[str, Any]) -> str:
     """The notebook's one text: header and bootstrap cells made anew, outputs and foreign metadata dropped."""
     raw = notebook["metadata"]["ltlib"]
-    address, version = repository(), f"v{ltlib.__version__}"
+    address, version = repository(), f"v{__version__}"
     cells = [c for c in notebook["cells"] if c.get("id") not in ("question", "colab") and c["source"].strip()]
     own = [{"cell_type": "markdown", "id": "question", "metadata": {}, "source": header(raw, address, version)}]
     if address:

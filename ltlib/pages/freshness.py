@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import ltlib
 from ltlib import files, places
 from ltlib.errors import LtlibError
 from ltlib.pages import closure, declared, digests, report
 from ltlib.pages.declared import Declared
 from ltlib.pages.report import PageState
+from ltlib.version import __version__
 
 TEXT_CHANGED = "its text or the template changed since"
 _PRINTED = closure.PACKAGE / "published" / "data"
@@ -42,7 +42,7 @@ def key(page: Declared, profile: str, runs: Iterable[str] = (), code: str | None
         "declared": notebook["metadata"]["ltlib"],
         "parameters": {name: repr(value) for name, value in page.parameters.items()},
         "records": [[name, run_state(name)] for name in sorted(ids)],
-        "version": ltlib.__version__,
+        "version": __version__,
     }
     text = [digests.text_digest(notebook), report.template_digest(), closure.own_digest("ltlib.pages.report")]
     return {"results": files.digest(files.canonical_json(results)), "text": files.digest(files.canonical_json(text))}

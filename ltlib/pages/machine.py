@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
-import ltlib
 from ltlib import profiles
 from ltlib.pages import html
+from ltlib.version import __version__
 
 
 def card(profile: str, cost: str, parameters: Mapping[str, Any]) -> html.Shown:
@@ -34,7 +34,7 @@ def _rows(profile: str, cost: str, parameters: Mapping[str, Any]) -> dict[str, s
         "profile": f"{profile}. {profiles.get(profile).summary}",
         "cost": cost,
         "machine": f"{_device()}; this process uses {threads} {'thread' if threads == 1 else 'threads'}",
-        "software": f"Python {platform.python_version()}, torch {torch.__version__}, ltlib {ltlib.__version__}",
+        "software": f"Python {platform.python_version()}, torch {torch.__version__}, ltlib {__version__}",
         "parameters": ", ".join(f"{key} = {value!r}" for key, value in parameters.items()),
     }
     return {key: value for key, value in rows.items() if value}

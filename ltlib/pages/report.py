@@ -20,11 +20,11 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import ltlib
 from ltlib import files, profiles, progress
 from ltlib.pages import declared
 from ltlib.pages.declared import Declared
 from ltlib.pages.names import slug
+from ltlib.version import __version__
 
 if TYPE_CHECKING:
     import jinja2
@@ -114,7 +114,7 @@ class Exporter:
             "up": up,
             "contents": headings(shown),
             "seconds": progress.duration(state.seconds),
-            "version": ltlib.__version__,
+            "version": __version__,
             "style": assets("cells.css", "style.css"),
             "script": assets("page.js"),
             **near,

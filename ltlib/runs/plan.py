@@ -6,10 +6,10 @@ Runs that start alike share their first stages, so costs are counted by stages: 
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ltlib import datasets, grids, places, profiles, sealed
+from ltlib import datasets, places, profiles, sealed
 from ltlib.errors import SettingError
 from ltlib.experiment import Experiment
 from ltlib.progress import duration
@@ -76,21 +76,18 @@ class Plan:
         return "\n".join(lines)
 
 
-def make(profile: str, names: Iterable[str], budget: float | None = None) -> Plan:
-    """Plan the runs of some grids.
+def make(profile: str, wanted: Mapping[Experiment, int], budget: float | None = None) -> Plan:
+    """Plan the runs that are wanted.
 
     Args:
         profile: Name.
-        names: Grids.
+        wanted: The experiments, each once, and how many grids ask for it, as `ltlib.grids.wanted` gives them.
         budget: Seconds of training; the runs that complete most table cells for their cost come first.
+
+    Raises:
+        UnknownName: No such profile.
     """
-    wanted: dict[Experiment, int] = {}
-    first: dict[str, Experiment] = {}  # however a run is spelled, it is one
-    for name in dict.fromkeys(names):
-        found, _ = grids.experiments(name, profile)
-        for experiment in found:
-            same = first.setdefault(experiment.run_id, experiment)
-            wanted[same] = wanted.get(same, 0) + 1
+    profiles.get(profile)
     no_data: dict[str, int] = {}
     here: list[Experiment] = []
     waiting: list[Experiment] = []
@@ -137,7 +134,7 @@ def _own(experiment: Experiment, todo: Container[str]) -> dict[str, cost.Work]:
     return {name: work for name, work in zip(names, cost.stage_works(experiment), strict=True) if name in todo}
 
 
-def _within(todo: Sequence[Experiment], cells: dict[Experiment, int], budget: float) -> set[Experiment]:
+def _within(todo: Sequence[Experiment], cells: Mapping[Experiment, int], budget: float) -> set[Experiment]:
     """Greedy: most tables served a second first; the first seed of every cell before anybody's second.
 
     What an earlier choice trains already costs a later one nothing.

@@ -11,14 +11,13 @@ import numpy as np
 import torch
 
 from ltlib import places
+from ltlib.version import __version__
 
 
 def describe(target: torch.device) -> dict[str, Any]:
     """Where and with what a result was made: no part of its identity."""
-    import ltlib
-
     return {
-        "ltlib": ltlib.__version__,
+        "ltlib": __version__,
         "commit": _commit(),
         "python": platform.python_version(),
         "torch": torch.__version__,

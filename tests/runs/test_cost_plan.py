@@ -62,7 +62,7 @@ def test_the_probe_measures_this_machine(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_plan_without_data_lists_what_is_missing(no_data: Path, reports: Path) -> None:
-    found = plan.make("paper", ["convergent/1", "convergent/4"])
+    found = plan.make("paper", grids.wanted(["convergent/1", "convergent/4"], "paper"))
     assert found.missing == []
     assert found.seconds == []
     assert set(found.no_data) == {"cifar10", "cifar100"}
@@ -76,7 +76,7 @@ def test_a_plan_without_data_lists_what_is_missing(no_data: Path, reports: Path)
 def test_a_plan_counts_what_is_there(trained: Run, tiny: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     other = tiny.replace(seed=1)
     monkeypatch.setattr(grids, "experiments", lambda name, profile: ([tiny, other], {}))
-    found = plan.make("quick", ["x", "x"])
+    found = plan.make("quick", grids.wanted(["x", "x"], "quick"))
     assert found.experiments == [tiny, other]
     assert found.missing == [other]
     assert found.seconds == pytest.approx([cost.estimate([other])])
@@ -94,7 +94,7 @@ def test_a_budget_serves_most_cells_first_and_first_seeds_before_second(
     price = {exp: cost.estimate([exp]) for exp in (short, long, second)}
 
     def within(budget: float) -> list[Experiment]:
-        found = plan.make("quick", "abcd", budget)
+        found = plan.make("quick", grids.wanted("abcd", "quick"), budget)
         assert sum(found.seconds) <= budget
         assert set(found.missing) | set(found.left_out) == {short, long, second}
         return found.missing
@@ -104,7 +104,8 @@ def test_a_budget_serves_most_cells_first_and_first_seeds_before_second(
     assert within(price[short] + price[second]) == [short, second], "what does not fit is passed over"
     assert within(price[short] + price[long]) == [long, short]
     assert within(sum(price.values()) * 1.01) == [long, short, second]
-    assert "1 runs are left for later" in plan.make("quick", "abcd", price[short] + price[long]).text()
+    two = plan.make("quick", grids.wanted("abcd", "quick"), price[short] + price[long])
+    assert "1 runs are left for later" in two.text()
 
 
 @pytest.mark.parametrize(("every", "least", "most"), [(1, 0.2, 0.3), (10, 0.0, 0.05)])
@@ -141,7 +142,7 @@ def test_a_stage_that_runs_share_is_counted_once(no_data: Path, reports: Path) -
 
 
 def test_the_account_needs_no_data_and_names_stages_time_and_disk(no_data: Path, reports: Path) -> None:
-    found = plan.make("paper", grids.expand(["awabs"]))
+    found = plan.make("paper", grids.wanted(grids.expand(["awabs"]), "paper"))
     text = found.account()
     assert f"{len(found.experiments)} runs have" in text
     stages = {e.resolve().stage_id(i) for e in found.experiments for i in range(len(e.resolve().stages))}
@@ -150,7 +151,7 @@ def test_the_account_needs_no_data_and_names_stages_time_and_disk(no_data: Path,
     assert "nothing measured here" in text
     assert "GB of disk" in text
     assert not reports.exists()
-    assert plan.make("laptop", ["convergent/1"]).account().count("GPU") == 0
+    assert plan.make("laptop", grids.wanted(["convergent/1"], "laptop")).account().count("GPU") == 0
 
 
 def test_disk_is_what_a_stage_writes(trained: Run) -> None:
@@ -171,6 +172,6 @@ def test_a_document_stands_for_all_its_grids() -> None:
 
 def test_unknown_grids_and_profiles() -> None:
     with pytest.raises(UnknownName, match="unknown grid 'convergent/99'"):
-        plan.make("quick", ["convergent/99"])
+        plan.make("quick", grids.wanted(["convergent/99"], "quick"))
     with pytest.raises(UnknownName, match="did you mean quick"):
-        plan.make("quik", ["convergent/1"])
+        plan.make("quik", grids.wanted(["convergent/1"], "quik"))
