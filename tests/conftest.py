@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from ltlib import grids, places, runs
+from ltlib import grids, places, published, runs
 from ltlib.experiment import Experiment
 from ltlib.pages import canonical, declared
 from ltlib.pages.page import Page
@@ -80,6 +80,17 @@ def trained(_trained: Path, reports: Path) -> Run:
     run = runs.load(TINY.run_id)
     assert run is not None
     return run
+
+
+@pytest.fixture
+def print_of_toy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table of a made-up document: one method, two stages, two class groups."""
+    import pandas as pd
+
+    values = {("all", "1"): 40.0, ("all", "2"): 50.0, ("head", ""): 80.0, ("tail", ""): 30.0}
+    row = {"dataset": "cifar10", "imbalance": 10.0, "method": "new", "metric": "accuracy", "unit": "percent"}
+    rows = [row | {"split": split, "stage": stage, "value": v} for (split, stage), v in values.items()]
+    monkeypatch.setattr(published, "table", lambda document, table: pd.DataFrame(rows))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ltlib import Experiment, published
+from ltlib import Experiment
 from ltlib.grids.base import Document
 from ltlib.sections import (
     comparison,
@@ -146,14 +146,6 @@ def test_gap_between_two_rows() -> None:
 
 
 # --- in print --------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def print_of_toy(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = {("all", "1"): 40.0, ("all", "2"): 50.0, ("head", ""): 80.0, ("tail", ""): 30.0}
-    row = {"dataset": "cifar10", "imbalance": 10.0, "method": "new", "metric": "accuracy", "unit": "percent"}
-    rows = [row | {"split": split, "stage": stage, "value": v} for (split, stage), v in values.items()]
-    monkeypatch.setattr(published, "table", lambda document, table: pd.DataFrame(rows))
 
 
 @pytest.mark.usefixtures("print_of_toy")
