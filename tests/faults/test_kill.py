@@ -26,10 +26,11 @@ SCRIPT = """
 import json, os, sys
 import torch
 torch.set_num_threads(1)
-from ltlib import runs, training
+from ltlib import runs
+from ltlib.training import loop
 from ltlib.experiment import Experiment
-training.CHECKPOINT_SECONDS = 0.0
-training.CHUNK_SECONDS = 0.0
+loop.CHECKPOINT_SECONDS = 0.0
+loop.CHUNK_SECONDS = 0.0
 experiment = Experiment.from_settings(json.loads(sys.argv[1]))
 runs.load_data(experiment)
 print("ready", flush=True)
