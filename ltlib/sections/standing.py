@@ -30,7 +30,8 @@ def standing(
     """
     size = profiles.get(page.profile)
     if not size.stand_ins and not size.network:
-        page.say(f"The document's own data and network{'s' * (len(networks) > 1)}, {size.seeds} runs a cell.")
+        own = f"The document's own data and network{'s' * (len(networks) > 1)}"
+        page.say(f"{own}; {size.seeds} runs a cell where all are made. Each cell says how many it rests on.")
         return
     text = [_data(size, datasets), _network(size, networks)]
     if not size.stand_ins and factor is not None:
