@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ltlib.errors import RunError
 from ltlib.files import write_text
 from ltlib.runs.result import Run
 from ltlib.runs.store import load_record
@@ -65,10 +67,13 @@ def _text(value: Any) -> Any:
 def write(profile_folder: Path) -> Path | None:
     """Write ``results.csv`` beside the ``records`` of a profile; None where there are none.
 
-    Raises:
-        RunError: A record is damaged; the sentence names it.
+    A damaged record is left out, as by `store.finished`: `store.verify` names it, and it keeps nobody from the others.
     """
-    runs = [run for path in sorted((profile_folder / "records").glob("*.json")) if (run := load_record(path))]
+    runs = []
+    for path in sorted((profile_folder / "records").glob("*.json")):
+        with contextlib.suppress(RunError):
+            run = load_record(path)
+            runs += [run] if run is not None else []
     if not runs:
         return None
     target = profile_folder / "results.csv"

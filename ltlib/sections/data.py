@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ltlib import datasets
 from ltlib.labels import label
 from ltlib.runs import Run, load
+from ltlib.sections import class_counts
 
 if TYPE_CHECKING:
     from ltlib.experiment import Experiment
@@ -34,10 +35,8 @@ def counted(experiment: Experiment) -> Counted | None:
     if datasets.available(experiment.dataset):
         data = datasets.load(experiment.dataset, imbalance_factor=experiment.imbalance_factor)
         return Counted(list(data.class_counts), list(data.class_names), data.fingerprint)
-    if experiment.dataset.startswith("cifar"):
-        known = datasets.info(experiment.dataset)
-        largest = known.train_images // known.num_classes
-        counts = datasets.long_tailed_counts(largest, known.num_classes, experiment.imbalance_factor)
+    if datasets.info(experiment.dataset).balanced:
+        counts = class_counts.counts(experiment.dataset, experiment.imbalance_factor)
         return Counted(counts, [str(i) for i in range(len(counts))])
     return None
 

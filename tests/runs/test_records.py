@@ -36,6 +36,16 @@ def test_it_is_left_alone_where_nothing_changed(trained: Run, reports: Path) -> 
     assert place.stat().st_mtime_ns == before
 
 
+def test_a_damaged_record_keeps_nobody_from_the_others(trained: Run, reports: Path) -> None:
+    folder = reports / "laptop"
+    whole = trained.record(folder / "records")
+    for ending in ("json", "npz"):
+        (folder / "records" / f"{'0' * 12}.{ending}").write_bytes(whole.with_suffix(f".{ending}").read_bytes()[:100])
+    place = records.write(folder)
+    assert place is not None
+    assert [row["id"] for row in csv.DictReader(place.read_text().splitlines())] == [trained.id]
+
+
 def test_no_records_no_table(reports: Path) -> None:
     assert records.write(reports / "paper") is None
     assert not (reports / "paper").exists()
