@@ -19,7 +19,17 @@ from ltlib.files import digest
 from ltlib.mixing import Mixing
 from ltlib.registry import Spec
 
-__all__ = ["SAMPLERS", "Draw", "Order", "derived_seed", "epoch_draws", "generator", "spec", "steps_per_epoch"]
+__all__ = [
+    "SAMPLERS",
+    "Draw",
+    "Order",
+    "derived_seed",
+    "epoch_draws",
+    "generator",
+    "spec",
+    "steps_for_images",
+    "steps_per_epoch",
+]
 
 
 def derived_seed(seed: int, purpose: str, *numbers: int) -> int:
@@ -93,6 +103,7 @@ def epoch_draws(
     image_size: tuple[int, int] = (32, 32),
     second: Order | None = None,
     noise: tuple[int, int] | None = None,
+    most_steps: int | None = None,
 ) -> list[Draw]:
     """The draws of one epoch, on the CPU.
 
@@ -110,6 +121,7 @@ def epoch_draws(
         image_size: Height and width, for the boxes.
         second: Sampler of a second stream of images (a two-branch method's), cut or repeated to the first's length.
         noise: Rows a view and columns of the uniform numbers a loss wants for each image.
+        most_steps: Where an order is cut that fills more batches; None for nowhere.
 
     Returns:
         One Draw of floor(M / B) steps, and a second one for the rest of at least two images. A single image left over
@@ -120,6 +132,8 @@ def epoch_draws(
         return generator(seed, purpose, stage, epoch)
 
     index = order(targets, epoch, epochs, numbers("order"))
+    if most_steps is not None:
+        index = index[: most_steps * batch_size]
     draws = augmentation.draw(numbers("augment"), (views, len(index)))
     mix_numbers, noise_numbers = numbers("mix"), numbers("noise")
     other = None
@@ -161,3 +175,11 @@ def epoch_draws(
 def steps_per_epoch(images: int, batch_size: int) -> int:
     """How many steps `epoch_draws` gives for a sampler that visits `images` images."""
     return math.floor(images / batch_size) + (images % batch_size >= 2)
+
+
+def steps_for_images(images: int, batch_size: int) -> int:
+    """The steps after which MiSLAS's second stage ends an epoch: ceil(N / B) + 1.
+
+    Its train_stage2.py numbers the batches from 0 and stops when the number is greater than ceil(N / B).
+    """
+    return math.ceil(images / batch_size) + 1

@@ -28,6 +28,8 @@ class Stage:
         weights: Factors of the contrastive and of the classification loss.
         sampler: Order of the training images.
         epochs: Share of the recipe's epochs.
+        epoch_ends: After the ``sampler``'s whole order, or, where that is longer than the training set, one batch after
+            as many batches as would hold its ``images``: `draws.steps_for_images`.
         lr: Factor of the learning rate per part; a part that is not named is frozen. Learnable scales have the
             classifier's, or their own under ``scales``.
         classifier: ``keep`` the classifier, ``reset`` it to fresh weights before this stage, or ``lws`` /
@@ -52,6 +54,7 @@ class Stage:
     weights: tuple[float, float] = (1.0, 1.0)
     sampler: Spec = field(default_factory=lambda: draws.spec("instance_balanced"))
     epochs: float = 1.0
+    epoch_ends: Literal["sampler", "images"] = "sampler"
     lr: Mapping[str, float] = field(default_factory=lambda: dict(ALL_PARTS))
     classifier: Literal["keep", "reset", "cosine", "lws", "lws_mislas"] = "keep"
     projection: int = 0

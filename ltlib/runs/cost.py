@@ -82,6 +82,9 @@ def stage_works(experiment: Experiment) -> list[Work]:
     for i, stage in enumerate(resolved.stages):
         epochs = resolved.epochs(i)
         images = samplers.epoch_length(stage.sampler, counts)
+        if stage.epoch_ends == "images":
+            batch_size = resolved.recipe.batch_size
+            images = min(images, batch_size * draws.steps_for_images(sum(counts), batch_size))
         views = Contrastive.views if stage.contrastive is not None else 1
         macs = epochs * images * views * forward * (3.0 if "backbone" in stage.lr else 1.0)
         if stage.loss is not None:

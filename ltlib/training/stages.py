@@ -17,7 +17,7 @@ import torch
 from ltlib import mixing as mixings
 from ltlib import sealed
 from ltlib.batches import augment
-from ltlib.batches.draws import SAMPLERS, Draw, epoch_draws
+from ltlib.batches.draws import SAMPLERS, Draw, epoch_draws, steps_for_images
 from ltlib.datasets import LongTailed
 from ltlib.experiment import Resolved
 from ltlib.files import sweep
@@ -182,12 +182,18 @@ def _fit(training: StageTraining, checkpoint: loop.Checkpoint) -> Trained:
     )
 
 
+def most_steps(stage: Stage, images: int, batch_size: int) -> int | None:
+    """Where a stage cuts the order of an epoch, in steps; None for nowhere."""
+    return steps_for_images(images, batch_size) if stage.epoch_ends == "images" else None
+
+
 def _draws(training: StageTraining, mixing: Mixing | None) -> Callable[[int], list[Draw]]:
     """What draws an epoch (from 1) of a stage."""
     stage, recipe, data = training.stage, training.recipe, training.images.data
     second = SAMPLERS.create(stage.second_sampler) if stage.second_sampler is not None else None
     order, targets = SAMPLERS.create(stage.sampler), torch.as_tensor(data.train.targets)
     augmentation = augment.create("+".join(recipe.augmentation) or "none")
+    most = most_steps(stage, len(targets), recipe.batch_size)
 
     def draws(epoch: int) -> list[Draw]:
         return epoch_draws(
@@ -204,6 +210,7 @@ def _draws(training: StageTraining, mixing: Mixing | None) -> Callable[[int], li
             image_size=(data.image_size, data.image_size),
             second=second,
             noise=training.objective.noise(data.num_classes),
+            most_steps=most,
         )
 
     return draws
