@@ -93,9 +93,9 @@ def mislas(
 ) -> tuple[Stage, ...]:
     """Mixup, then label-aware smoothing on scaled logits (the code's smoothing; CIFAR-10 at IF 100 by default).
 
-    The class-aware sampler's order has K n_max images, but the code leaves an epoch of stage 2 after the batches of about
-    N images, 86 instead of 391 on CIFAR-100-LT at IF 100. ``epoch_ends=sampler`` goes through the whole order, as did
-    the first version of this method.
+    The class-aware sampler's order has K n_max images, but the code leaves an epoch of stage 2 after the batches of
+    about N images, 86 instead of 391 on CIFAR-100-LT at IF 100. ``epoch_ends=sampler`` goes through the whole order, as
+    did the first version of this method.
     """
     if epoch_ends not in ("images", "sampler"):
         raise SettingError(f"epoch_ends of mislas must be images (the code's) or sampler, not {epoch_ends!r}")

@@ -32,7 +32,7 @@ DIGITS = Experiment(
 
 
 def mislas_batches(order: list[int], images: int, batch_size: int) -> list[list[int]]:
-    """MiSLAS, train_stage2.py: the loader's batches are numbered from 0, and the loop ends when a number is too large."""
+    """MiSLAS, train_stage2.py: the loader's batches are numbered from 0; the loop ends when a number is too large."""
     end_steps = math.ceil(images / batch_size)
     batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
     used = []
