@@ -30,11 +30,13 @@ class Spec:
         name: Registered name.
         version: The component's hand-bumped version; part of a run's identity.
         settings: Setting name to value, in alphabetical order.
+        unsaid: Settings left out of the identity: newer than the component, and at their default.
     """
 
     name: str
     version: int = 1
     settings: Mapping[str, Value] = field(default_factory=dict)
+    unsaid: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     def __hash__(self) -> int:
         return hash((self.name, self.version, tuple(self.settings.items())))
@@ -44,7 +46,8 @@ class Spec:
 
     def identity(self) -> dict[str, Any]:
         """What of this component identifies a run, as JSON-ready values."""
-        return {"name": self.name, "version": self.version, "settings": dict(sorted(self.settings.items()))}
+        said = {key: value for key, value in sorted(self.settings.items()) if key not in self.unsaid}
+        return {"name": self.name, "version": self.version, "settings": said}
 
 
 def format_value(value: Value) -> str:
@@ -121,6 +124,7 @@ class Entry(Generic[T]):
     version: int
     summary: str
     source: str
+    added: tuple[str, ...] = ()
 
     @property
     def defaults(self) -> dict[str, Value]:
@@ -154,12 +158,17 @@ class Registry(Generic[T]):
         source: str = "",
         summary: str | None = None,
         aliases: tuple[str, ...] = (),
+        added: tuple[str, ...] = (),
     ) -> Callable[[Callable[..., T]], Callable[..., T]]:
-        """Register the decorated factory; its first docstring line is the summary unless one is given."""
+        """Register the decorated factory; its first docstring line is the summary unless one is given.
+
+        A setting that is added to a component of which there are runs, with a default that changes nothing, is named in
+        `added`: at that default it is no part of an identity, so the runs keep theirs.
+        """
 
         def decorate(factory: Callable[..., T]) -> Callable[..., T]:
             text = summary if summary is not None else (inspect.getdoc(factory) or "").split("\n")[0]
-            self._entries[name] = Entry(name, factory, version, text, source)
+            self._entries[name] = Entry(name, factory, version, text, source, added)
             self._aliases.update(dict.fromkeys(aliases, name))
             return factory
 
@@ -201,7 +210,8 @@ class Registry(Generic[T]):
         for key, value in settings.items():  # 2 and 2.0 are one setting, not two runs
             if isinstance(known[key], float) and isinstance(value, int) and not isinstance(value, bool):
                 settings[key] = float(value)
-        return Spec(entry.name, entry.version, dict(sorted(settings.items())))
+        unsaid = tuple(key for key in entry.added if settings[key] == known[key])
+        return Spec(entry.name, entry.version, dict(sorted(settings.items())), unsaid)
 
     def create(self, text: str | Spec, *args: Any, **settings: Any) -> T:
         """Build the component: positional arguments first, then the settings of the text, then the given ones."""

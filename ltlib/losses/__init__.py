@@ -91,7 +91,7 @@ LOSSES.register("label_aware_smoothing", source="Zhong et al. 2021 (MiSLAS); awa
     LabelAwareSmoothing
 )
 LOSSES.register("awabs", source="awabs Eqs. 3.1-3.3 and 3.11-3.13")(AWABS)
-LOSSES.register("deferred", source="Cao et al. 2019, Algorithm 1")(deferred)
+LOSSES.register("deferred", source="Cao et al. 2019, Algorithm 1", added=("reduction",))(deferred)
 LOSSES.register("ldam_drw", version=2, source="Cao et al. 2019, section 3 and Algorithm 1")(ldam_drw)
 LOSSES.register("supcon", source="Khosla et al. 2020, Eq. 2; convergent Eq. 5")(SupCon)
 LOSSES.register("simclr", source="Chen et al. 2020, Eq. 1")(SimCLR)

@@ -5,8 +5,9 @@ number of samples with beta = 0.9999, made to sum to K, from the first epoch aft
 
 ``L = sum_i w_{y_i} l_i / sum_i w_{y_i}``
 
-- The division by the weights' sum is torch's ``weight=``, which the reference code uses; before the switch w = 1, and L
-  is the plain mean.
+- The division by the weights' sum (``reduction=weight_sum``) is torch's ``weight=``, which the reference code uses;
+  before the switch w = 1, and L is the plain mean. imbalanced-DL's Mixup-DRW and Remix-DRW weigh each image's loss and
+  then take the mean over the batch (``reduction=batch_size``).
 - `Deferred.set_epoch` writes the weights into a buffer in place, so a captured step uses them without a new capture. It
   must be called before each epoch, with epochs counted from 1.
 - The paper's weights are 1 / n_c; the code's are the effective number's, and so are ours (``weights=inverse`` is the
@@ -23,8 +24,9 @@ import torch
 from torch import Tensor
 
 from ltlib.errors import SettingError
-from ltlib.losses.base import LOSSES, Loss, checked_number, checked_share
+from ltlib.losses.base import LOSSES, Loss, checked_choice, checked_number, checked_share
 from ltlib.losses.ldam import LDAM
+from ltlib.losses.weighted import REDUCTIONS
 from ltlib.losses.weights import class_weights
 
 
@@ -35,10 +37,11 @@ class Deferred(Loss):
         loss: Reduced by the plain mean.
         weights: Per class, [K], above 0: used from epoch ``start_share * epochs + 1`` on.
         start_share: Share of the epochs that run without weights, 0 to 1.
+        reduction: What the sum over the batch is divided by, ``weight_sum`` or ``batch_size``.
 
     Raises:
         SettingError: A loss with a reduction of its own or without logits, weights that are not positive, a share
-            outside its range.
+            outside its range, an unknown word.
 
     Example:
         >>> from ltlib import losses
@@ -52,8 +55,15 @@ class Deferred(Loss):
     weights: Tensor
     late: Tensor
 
-    def __init__(self, loss: Loss, weights: Sequence[float] | Tensor, start_share: float = 0.8):
+    def __init__(
+        self,
+        loss: Loss,
+        weights: Sequence[float] | Tensor,
+        start_share: float = 0.8,
+        reduction: str = "weight_sum",
+    ):
         super().__init__()
+        self.reduction = checked_choice("reduction of deferred", reduction, REDUCTIONS)
         if loss.contrastive or type(loss).reduce is not Loss.reduce:
             raise SettingError(f"{type(loss).__name__} cannot be re-weighted: its batch is not reduced by a plain mean")
         self.loss, self.mixable, self.noise = loss, loss.mixable, loss.noise
@@ -77,7 +87,9 @@ class Deferred(Loss):
         return losses * self.constant("weights", losses).gather(0, targets)
 
     def reduce(self, losses: Tensor, targets: Tensor) -> Tensor:
-        """The weighted mean."""
+        """The sum over the batch, divided as `reduction` says."""
+        if self.reduction == "batch_size":
+            return losses.mean()
         return losses.sum() / self.constant("weights", losses).gather(0, targets).sum()
 
     def adjust(self, logits: Tensor) -> Tensor:
@@ -91,6 +103,7 @@ def deferred(
     weights: str = "effective_number",
     beta: float = 0.9999,
     start_share: float = 0.8,
+    reduction: str = "weight_sum",
 ) -> Deferred:
     """Deferred re-weighting of a loss with its default settings.
 
@@ -100,12 +113,14 @@ def deferred(
         weights: ``effective_number``, ``inverse`` or ``inverse_sqrt``.
         beta: Of ``effective_number``, 0 <= beta < 1.
         start_share: Share of the epochs that run without weights, 0 to 1.
+        reduction: ``weight_sum`` or ``batch_size``.
 
     Raises:
         UnknownName: Unknown loss.
         SettingError: A setting outside its range, or a loss that cannot be re-weighted.
     """
-    return Deferred(LOSSES.create(base, class_counts), class_weights(class_counts, weights, beta=beta), start_share)
+    late = class_weights(class_counts, weights, beta=beta)
+    return Deferred(LOSSES.create(base, class_counts), late, start_share, reduction)
 
 
 def ldam_drw(

@@ -1,7 +1,7 @@
 """What is done to a network after its training: a classifier changed in closed form, without another step.
 
 - ``tau_normalization``: ``w_c / |w_c|^tau``, no bias.
-- ``nearest_class_mean``: the cosine to the mean feature of each class.
+- ``nearest_class_mean``: the class whose mean feature is nearest, by one of `MEANS`.
 - ``division_by_maximum``: ``W / max|W|`` and ``b / max|W|``, as `convergent` 4.2.2 describes max normalisation. One
   positive number for the whole layer: no prediction changes, only the confidences do. The cap on the rows' norms that
   the literature calls max-norm is `Stage.max_norm`.
@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from ltlib import models
 from ltlib.calibration import posthoc
 from ltlib.errors import SettingError
 from ltlib.models import Network
+from ltlib.models.classifiers import Nearest
 from ltlib.registry import Registry, Spec
 
 Finish = Callable[[Network, Tensor, Tensor, Sequence[int]], None]
@@ -41,18 +42,36 @@ def tau_normalization(*, tau: float = 1.0) -> Finish:
     return finish
 
 
-@FINISHES.register("nearest_class_mean", source="Kang et al. 2020, section 4.2; Guerriero et al. 2018")
-def nearest_class_mean() -> Finish:
-    """Classify by the cosine to the mean feature of each class's training images."""
+MEANS: Mapping[str, Spec] = {
+    "cosine": models.CLASSIFIERS.spec("cosine"),
+    "euclidean": models.CLASSIFIERS.spec("nearest"),
+    "centred": models.CLASSIFIERS.spec("nearest[unit=true]"),
+}
+"""What an image is compared with the class means by, and the classifier that does so. ``cosine`` is one of the two
+distances that Kang et al. name. The code of classifier-balancing (KNNClassifier.py) has none of it: its default, cl2n,
+is ``centred`` here, features less the mean of all training images, scaled to length one, then averaged by class and
+compared by Euclidean distance; ``euclidean`` is its form un, on the features as they are."""
+
+
+@FINISHES.register("nearest_class_mean", source="Kang et al. 2020, section 4.2; Guerriero et al. 2018", added=("form",))
+def nearest_class_mean(*, form: str = "cosine") -> Finish:
+    """Classify by the mean feature of each class's training images, the nearest by one of `MEANS`."""
+    if form not in MEANS:
+        raise SettingError(f"form of nearest_class_mean must be one of {', '.join(MEANS)}, not {form!r}")
 
     @torch.no_grad()
     def finish(network: Network, features: Tensor, targets: Tensor, class_counts: Sequence[int]) -> None:
-        counts = torch.zeros(len(class_counts), device=features.device).index_add_(
+        classifier = models.CLASSIFIERS.create(MEANS[form], features.shape[1], len(class_counts)).to(features)
+        if isinstance(classifier, Nearest):
+            if form == "centred":
+                classifier.centre.copy_(features.mean(0))
+            features = classifier.compared(features)
+        counts = torch.zeros(len(class_counts), device=features.device, dtype=features.dtype).index_add_(
             0, targets, torch.ones_like(targets, dtype=features.dtype)
         )
         means = features.new_zeros(len(class_counts), features.shape[1]).index_add_(0, targets, features)
-        classifier = models.CLASSIFIERS.create("cosine", features.shape[1], len(class_counts)).to(features.device)
-        classifier.weight.copy_(F.normalize(means / counts[:, None].clamp(min=1), dim=1))  # type: ignore[operator]
+        means /= counts[:, None].clamp(min=1)
+        classifier.get_parameter("weight").copy_(F.normalize(means, dim=1) if form == "cosine" else means)
         network.classifier = classifier
 
     return finish

@@ -59,10 +59,17 @@ def cmo(*, loss: str = "ce", prob: float = 0.5) -> tuple[Stage, ...]:
     return (Stage(loss=losses.spec(loss), mix=mix_("cmo", prob=prob)),)
 
 
-@METHODS.register("remix_drw", source="Chou et al. 2020; awabs Tables 4.6 and 4.7")
-def remix_drw(*, kappa: float = 3.0, tau: float = 0.5, start_share: float = 0.8) -> tuple[Stage, ...]:
-    """Remix with class weights late in training."""
-    return (Stage(loss=loss_("deferred", start_share=start_share), mix=mix_("remix", kappa=kappa, tau=tau)),)
+@METHODS.register("remix_drw", version=2, source="Chou et al. 2020; code of imbalanced-DL; awabs Tables 4.6 and 4.7")
+def remix_drw(
+    *, kappa: float = 3.0, tau: float = 0.5, start_share: float = 0.8, reduction: str = "batch_size"
+) -> tuple[Stage, ...]:
+    """Remix with class weights late in training.
+
+    The code weighs each image's two losses, mixes them and takes the mean over the batch. ``reduction=weight_sum``
+    divides by the weights' sums, as did the first version of this method.
+    """
+    late = loss_("deferred", start_share=start_share, reduction=reduction)
+    return (Stage(loss=late, mix=mix_("remix", kappa=kappa, tau=tau)),)
 
 
 @METHODS.register("oversampling", source="loss_balance Table 2, row OS")

@@ -68,9 +68,12 @@ def tau_norm(*, tau: float = 1.0) -> tuple[Stage, ...]:
 
 
 @METHODS.register("ncm", source="Kang et al. 2020, section 4.2")
-def ncm() -> tuple[Stage, ...]:
-    """Cross-entropy, then the class whose mean feature is nearest by cosine."""
-    return _finished("nearest_class_mean")
+def ncm(*, form: str = "cosine") -> tuple[Stage, ...]:
+    """Cross-entropy, then the class whose mean feature is nearest.
+
+    ``form=cosine`` is the paper's; ``centred`` and ``euclidean`` are what its code compares by, see `finishes.MEANS`.
+    """
+    return _finished("nearest_class_mean", form=form)
 
 
 @METHODS.register("weight_maximum", source="convergent section 4.2.2")

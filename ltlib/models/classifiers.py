@@ -5,6 +5,7 @@ f are the features of an image, W the classifier's weights with a row w_c per cl
 - ``linear``: ``z = W f + b``.
 - ``cosine``: ``z_c = cos(w_c, f)``, both normalised, no bias (``NormedLinear`` of LDAM-DRW). Where others multiply by a
   scale here (RIDE, SADE), LDAM has it in the loss.
+- ``nearest``: ``z_c = -|u(f - m) - w_c|^2``, w_c the mean of class c, m a centre, u nothing or division by the length.
 - ``lws``: learnable weight scaling, ``z = s * (W f + b)``, s one scale per class, W and b frozen (Kang et al. 2020,
   arXiv 1910.09217, section 4.3; the code of classifier-balancing).
 - ``lws_mislas``: the same with W and b trained as well, as MiSLAS does in its second stage (Zhong et al. 2021).
@@ -61,6 +62,48 @@ class Cosine(nn.Module):
         """Draw the weights as LDAM-DRW does: uniform in -1 ... 1, rows scaled to length one."""
         weight = torch.empty(self.weight.shape).uniform_(-1, 1, generator=generator)
         self.weight.copy_(F.normalize(weight, dim=1))
+
+
+@CLASSIFIERS.register("nearest", source="code of classifier-balancing, KNNClassifier.py")
+class Nearest(nn.Module):
+    """Nearest class mean by Euclidean distance: the logits are the negative squared distances, in float32 at least.
+
+    Args:
+        width: D of the features.
+        num_classes: K.
+        unit: Whether features, less the centre, are scaled to length one.
+
+    Attributes:
+        weight: [K, D], the class means of the features as they are compared.
+        centre: [D], what is subtracted from the features; zeros at first.
+    """
+
+    centre: Tensor
+
+    def __init__(self, width: int, num_classes: int, *, unit: bool = False):
+        super().__init__()
+        self.unit = unit
+        self.weight = nn.Parameter(torch.zeros(num_classes, width))
+        self.register_buffer("centre", torch.zeros(width))
+
+    def compared(self, features: Tensor) -> Tensor:
+        """Features [N, D] as they are compared: less the centre, and of length one where that is asked for."""
+        moved = features - self.centre.to(features.dtype)
+        return F.normalize(moved, dim=1) if self.unit else moved
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits [N, K] of features [N, D], none above 0."""
+        with torch.autocast(features.device.type, enabled=False):
+            features = self.compared(features if features.dtype == torch.float64 else features.float())
+            means = self.weight.to(features.dtype)
+            # by differences: |f|^2 - 2 f.w + |w|^2 would lose the digits of what is near
+            return -torch.cdist(features, means, compute_mode="donot_use_mm_for_euclid_dist").square()
+
+    @torch.no_grad()
+    def draw(self, generator: torch.Generator) -> None:
+        """Zeros; nothing is drawn."""
+        self.weight.zero_()
+        self.centre.zero_()
 
 
 class ScaledLinear(nn.Module):

@@ -9,6 +9,7 @@ from ltlib import models
 from ltlib.batches import draws
 from ltlib.errors import SettingError
 from ltlib.experiment import Resolved
+from ltlib.methods import finishes
 from ltlib.models import Network, branches
 from ltlib.models.classifiers import CLASSIFIERS, ScaledLinear
 
@@ -53,6 +54,8 @@ def assembled(resolved: Resolved, num_classes: int) -> Network:
     network = build(resolved, num_classes)
     for i in range(len(resolved.stages)):
         prepare(network, resolved, i)
-        if resolved.stages[i].finish is not None and resolved.stages[i].finish.name == "nearest_class_mean":  # type: ignore[union-attr]
-            network.classifier = models.CLASSIFIERS.create("cosine", network.feature_dim, num_classes)
+        finish = resolved.stages[i].finish
+        if finish is not None and finish.name == "nearest_class_mean":
+            kind = finishes.MEANS[str(finish.settings["form"])]
+            network.classifier = models.CLASSIFIERS.create(kind, network.feature_dim, num_classes)
     return network

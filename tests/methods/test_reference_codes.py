@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 import torch
 
-from ltlib import datasets, methods, runs
+from ltlib import datasets, losses, methods, models, runs
 from ltlib.batches import augment
 from ltlib.batches.draws import SAMPLERS, epoch_draws, generator
 from ltlib.errors import SettingError
 from ltlib.experiment import Experiment
-from ltlib.methods import METHODS
+from ltlib.methods import METHODS, finishes
 from ltlib.runs import cost
-from ltlib.training import stages
+from ltlib.training import evaluation, residents, stages
 
 REPORTS = Path(__file__).resolve().parents[2] / "reports"
 DIGITS = Experiment(
@@ -109,17 +109,88 @@ def test_an_order_that_is_short_anyway_is_left_alone() -> None:
     assert sum(draw.index.numel() for draw in cut) == 12
 
 
-def test_only_this_method_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The records of the whole order are those of a named setting; no other method's stages are cut."""
-    monkeypatch.setenv("LTLIB_REPORTS", str(REPORTS))
-    kept = [runs.load(name) for name in ("20c45b8bb059", "850f95b2119f", "6e3deaa92f24")]
-    for run in kept:
-        assert run is not None
-        assert run.experiment.method.startswith("mislas[epoch_ends=sampler;")
-        assert run.experiment.run_id == run.id
-        now = run.experiment.method.replace("epoch_ends=sampler;", "")
-        assert run.experiment.replace(method=now).run_id != run.id
+def test_only_this_method_ends_its_epochs_so() -> None:
     cut = {name for name in METHODS.names() for stage in methods.stages(name) if stage.epoch_ends != "sampler"}
     assert cut == {"mislas"}
     with pytest.raises(SettingError, match="epoch_ends of mislas must be images"):
         methods.stages("mislas[epoch_ends=never]")
+
+
+def test_every_committed_record_is_of_todays_components(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record of an older version says the setting that names it, or is trained again."""
+    monkeypatch.setenv("LTLIB_REPORTS", str(REPORTS))
+    kept = [runs.load(path.stem) for path in sorted(REPORTS.glob("*/records/*.json"))]
+    assert [(run.id, run.experiment.method) for run in kept if run and run.experiment.run_id != run.id] == []
+
+
+def test_remix_drw_is_a_mean_over_the_batch() -> None:
+    """imbalanced-DL, _remix_drw.py: each image's two losses, weighed by their classes and mixed; then their mean."""
+    class_counts = [500, 60, 7]
+    stage = methods.stages("remix_drw")[0]
+    loss = losses.create(stage.loss, class_counts)
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(6, 3, dtype=torch.float64, generator=generator)
+    own, other = [0, 0, 1, 2, 0, 2], [2, 1, 1, 0, 0, 2]
+    share = [0.0, 0.3, 0.7, 1.0, 0.25, 0.5]
+    for epoch, beta in ((160, 0.0), (161, 0.9999)):
+        effective = [(1 - beta**n) / (1 - beta) for n in class_counts]
+        weights = [3 / e / sum(1 / e for e in effective) for e in effective]
+        total = 0.0
+        for row, a, b, lam in zip(logits.tolist(), own, other, share, strict=True):
+            log_sum = math.log(sum(math.exp(z) for z in row))
+            total += lam * weights[a] * (log_sum - row[a]) + (1 - lam) * weights[b] * (log_sum - row[b])
+        loss.set_epoch(epoch, 200)
+        found = loss.mixed(logits, torch.tensor(own), torch.tensor(other), torch.tensor(share, dtype=torch.float64))
+        assert found.item() == pytest.approx(total / 6, rel=1e-8)
+
+
+def nearest(features: list[list[float]], targets: list[int], image: list[float], form: str) -> list[float]:
+    """Distances by classifier-balancing: KNNClassifier.py with feat_type un or cl2n, centroids of run_networks.py."""
+    mean = [sum(column) / len(features) for column in zip(*features, strict=True)]
+
+    def compared(point: list[float]) -> list[float]:
+        if form == "euclidean":
+            return point
+        moved = [x - m for x, m in zip(point, mean, strict=True)]
+        return [x / math.hypot(*moved) for x in moved]
+
+    found = []
+    for c in sorted(set(targets)):
+        own = [compared(f) for f, y in zip(features, targets, strict=True) if y == c]
+        centroid = [sum(column) / len(own) for column in zip(*own, strict=True)]
+        found.append(sum((x - w) ** 2 for x, w in zip(compared(image), centroid, strict=True)))
+    return found
+
+
+@pytest.mark.parametrize("form", ["euclidean", "centred"])
+def test_nearest_class_mean_of_the_code(form: str) -> None:
+    (_, last) = methods.stages(f"ncm[form={form}]")
+    generator = torch.Generator().manual_seed(1)
+    features = torch.randn(12, 5, dtype=torch.float64, generator=generator)
+    targets = torch.tensor([0] * 6 + [1] * 4 + [2] * 2)
+    network = models.create("resnet8", 3).double()
+    finishes.FINISHES.create(last.finish)(network, features, targets, [6, 4, 2])
+    image = torch.randn(5, dtype=torch.float64, generator=generator)
+    expected = nearest(features.tolist(), targets.tolist(), image.tolist(), form)
+    assert network.classify(image[None])[0].tolist() == pytest.approx([-d for d in expected], rel=1e-8)
+
+
+@pytest.mark.parametrize("form", ["cosine", "euclidean", "centred"])
+def test_every_form_of_nearest_class_mean_is_loaded_again(form: str, reports: Path) -> None:
+    run = runs.run(DIGITS.replace(method=f"ncm[form={form}]"))
+    data = runs.load_data(run.experiment)
+    images = residents.load(data, run.experiment.resolve(), torch.device("cpu")).evaluated["test"]
+    said = evaluation.predict(run.network("last"), images)
+    logits = run.predictions["last"].logits
+    assert logits is not None
+    torch.testing.assert_close(said, torch.from_numpy(logits))
+    assert (run.predictions["last"].predicted == run.predictions["last"].targets).mean() > 0.2
+
+
+def test_the_forms_differ_and_the_first_keeps_its_id() -> None:
+    ids = {form: DIGITS.replace(method=f"ncm[form={form}]").run_id for form in finishes.MEANS}
+    assert len(set(ids.values())) == 3
+    assert DIGITS.replace(method="ncm").run_id == ids["cosine"]
+    assert methods.stages("ncm")[1].identity()["finish"]["settings"] == {}
+    with pytest.raises(SettingError, match="form of nearest_class_mean must be one of cosine, euclidean, centred"):
+        finishes.FINISHES.create("nearest_class_mean[form=manhattan]")
