@@ -172,6 +172,11 @@ class Resolved:
         share = self.stages[i].epochs
         return max(1, round(self.recipe.epochs * share)) if share else 0
 
+    def selection(self, i: int = -1) -> str:
+        """The rule of the selected epoch in stage `i`: the recipe's, by ``objective`` where the stage says so."""
+        rule = self.recipe.selection
+        return rule.replace("_loss", "_objective") if self.stages[i].selects_by == "objective" else rule
+
     def stage_recipe(self, i: int) -> Recipe:
         """The recipe with what stage `i` says otherwise."""
         stage = self.stages[i]

@@ -44,6 +44,8 @@ class Stage:
         second_sampler: Order of a two-branch method's second stream.
         schedule: Instead of the recipe's; its warm-up is then left out.
         weight_decay: Instead of the recipe's.
+        selects_by: What a recipe's selection by loss and its patience look at: the classification ``loss``, or the
+            whole ``objective``, see `ltlib.training.evaluation.evaluate`.
         max_norm: Cap on the norms of the classifier's rows after each step, or None.
         finish: What is done to the network after the stage: ``tau_normalization``, ``nearest_class_mean``, or None.
         beta: ResLT's weight of the branches' own losses.
@@ -65,6 +67,7 @@ class Stage:
     second_sampler: Spec | None = None
     schedule: str | None = None
     weight_decay: float | None = None
+    selects_by: Literal["loss", "objective"] = "loss"
     max_norm: float | None = None
     finish: Spec | None = None
     beta: float | None = None
@@ -73,9 +76,11 @@ class Stage:
         """Refuse what has no meaning, before any data is there.
 
         Raises:
-            SettingError: Mixed labels for a loss without a meaning for them, or mixing where no single stream of images
-                is classified.
+            SettingError: Mixed labels for a loss without a meaning for them, mixing where no single stream of images is
+                classified, or a selection by an objective that is no more than its loss.
         """
+        if self.selects_by == "objective" and (self.contrastive is None or self.loss is None):
+            raise SettingError("selects_by=objective needs a contrastive loss beside a classification loss")
         if self.mix is None:
             return
         if self.contrastive is not None or self.network != "plain":

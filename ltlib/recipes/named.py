@@ -64,14 +64,20 @@ _register(
     "The `convergent` author's public code: batch 32, flips and rotation, best test loss, patience 10.",
     "github.com/Bish-Soli/MQP, March 2024",
     **_CONVERGENT,
-    method_defaults=_convergent_defaults("projection"),
+    method_defaults=(*_convergent_defaults("projection"), ("supcon_ce", "selects_by", "objective")),
 )
 _register(
     "convergent_text",
     "The `convergent` report's text where it differs from the code: warm-up, crop, mean / std, classifier on features.",
     "convergent sections 5.4 and 5.7",
     **_CONVERGENT
-    | {"warmup_epochs": 10, "warmup_start": 0.01, "augmentation": ("crop4", "flip"), "normalise": "mean_std"},
+    | {
+        "warmup_epochs": 10,  # how long, from what and batch by batch is the code's; the text only says "gradually"
+        "warmup_start": 0.01,
+        "warmup_by": "batch",
+        "augmentation": ("crop4", "flip"),
+        "normalise": "mean_std",
+    },
     method_defaults=_convergent_defaults("features"),
 )
 

@@ -32,6 +32,8 @@ class Recipe:
         decay: That factor.
         warmup_epochs: Epochs of linear warm-up; epoch e (from 1) of w has the rate start + (lr - start) * e / w.
         warmup_start: The rate the warm-up starts from.
+        warmup_by: ``epoch``, or ``batch``: step s (from 0) of S in epoch e then has the rate
+            start + (lr - start) * (e - 1 + s / S) / w.
         augmentation: Parts as `ltlib.batches.augment.create` takes them.
         normalise: ``mean_std``, ``unit`` (x / 255) or ``unit_twice`` (x / 255 / 255).
         selection: Which epoch a document reports: ``last``, ``best_validation_loss``, ``best_test_loss`` or
@@ -54,6 +56,7 @@ class Recipe:
     decay: float = 0.01
     warmup_epochs: int = 5
     warmup_start: float = 0.0
+    warmup_by: str = "epoch"
     augmentation: tuple[str, ...] = ("crop4", "flip")
     normalise: str = "mean_std"
     selection: str = "last"
@@ -93,6 +96,7 @@ class Recipe:
             raise SettingError(f"recipe setting warmup_start must not be negative, not {self.warmup_start!r}")
         for name, known in (
             ("schedule", ("step", "cosine", "constant")),
+            ("warmup_by", ("epoch", "batch")),
             ("selection", SELECTIONS),
             ("precision", PRECISIONS),
             ("normalise", ("mean_std", "unit", "unit_twice")),
@@ -138,7 +142,7 @@ class Recipe:
         return {f.name: values[f.name] for f in fields(self) if f.name in values and values[f.name] != f.default}
 
     def learning_rate(self, epoch: int, epochs: int) -> float:
-        """The rate of one epoch.
+        """The rate of one epoch; in a warm-up by batch the one it rises to.
 
         Args:
             epoch: From 1.
@@ -153,3 +157,16 @@ class Recipe:
         # LDAM-DRW's code: the rate falls in the first epoch after the milestone (161 of 200 for 0.8)
         passed = sum(epoch > round(share * epochs) for share in self.milestones)
         return self.lr * self.decay**passed
+
+    def rates(self, epoch: int, epochs: int, steps: int) -> list[float]:
+        """The rate of each step of an epoch: one for all, except in a warm-up by batch.
+
+        Args:
+            epoch: From 1.
+            epochs: How many the stage has.
+            steps: How many the epoch has.
+        """
+        if self.warmup_by == "epoch" or epoch > self.warmup_epochs:
+            return [self.learning_rate(epoch, epochs)] * steps
+        rise = (self.lr - self.warmup_start) / self.warmup_epochs
+        return [self.warmup_start + rise * (epoch - 1 + step / steps) for step in range(steps)]

@@ -167,7 +167,7 @@ def _train(resolved: Resolved, top: Path, report: stages.Report, stop: Callable[
         "experiment": exp.settings(),
         "identity": resolved.identity(),
         "stages": [folder.name for folder in folders],
-        "selection": resolved.recipe.selection,
+        "selection": resolved.selection(),
         "epochs": outcome.facts(folders[-1])["epochs"],
         "class_counts": list(data.class_counts),
         "class_names": list(data.class_names),

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 KINDS = {"accuracy_curve": "Accuracy by epoch", "loss_curve": "Loss by epoch", "confusion_matrix": "Confusion matrix"}
 """What can be drawn of a single run."""
-RULES = {"best_test_loss": "lowest test loss", "best_test_accuracy": "best test accuracy", "last": "last epoch"}
+RULES = {
+    "best_test_loss": "lowest test loss",
+    "best_test_objective": "lowest sum of both test losses",
+    "best_test_accuracy": "best test accuracy",
+    "last": "last epoch",
+}
 """How an epoch was selected."""
 
 

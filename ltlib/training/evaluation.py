@@ -13,7 +13,7 @@ from ltlib.batches.resident import Resident
 from ltlib.losses import Loss
 from ltlib.models import Network
 from ltlib.training.meters import Meter
-from ltlib.training.objectives import Objective
+from ltlib.training.objectives import Contrastive, Objective
 from ltlib.training.steps import autocast
 
 BATCH = {"cpu": 125, "cuda": 2000}
@@ -22,13 +22,24 @@ BATCH = {"cpu": 125, "cuda": 2000}
 
 
 @torch.no_grad()
-def predict(network: Network, images: Resident, precision: str = "float32") -> Tensor:
-    """Logits of every image in order, float32 [N, K] on the network's device; the network is put in evaluation mode."""
+def predict(
+    network: Network, images: Resident, precision: str = "float32", projections: list[Tensor] | None = None
+) -> Tensor:
+    """Logits of every image in order, float32 [N, K] on the network's device; the network is put in evaluation mode.
+
+    A list that is given gets the projections too, in pieces of shape [n, P].
+    """
     network.eval()
     logits = []
     for index in _batches(images):
         with autocast(precision, images.targets.device):
-            logits.append(network(images.batch(index)).float())
+            if projections is None:
+                logits.append(network(images.batch(index)).float())
+                continue
+            features, projection = network.embed(images.batch(index))
+            assert projection is not None
+            projections.append(projection.float())
+            logits.append(network.classify(features, projection).float())
     return torch.cat(logits)
 
 
@@ -40,24 +51,36 @@ def features(network: Network, images: Resident) -> Tensor:
 
 
 def evaluate(
-    network: Network, objective: Objective, sets: Mapping[str, Resident], precision: str
+    network: Network, objective: Objective, sets: Mapping[str, Resident], precision: str, whole: int | None = None
 ) -> tuple[dict[str, float], Tensor | None]:
     """Loss, accuracy and ECE of each set as history columns, and the logits of ``test``.
 
     The loss is the stage's classification loss (for ``supcon_ce`` its cross-entropy, without its weight). A stage that
     classifies nothing evaluates nothing.
+
+    Args:
+        network: Put in evaluation mode.
+        objective: The stage's.
+        sets: The images, by name.
+        precision: ``float32`` or ``bf16``.
+        whole: Images of a batch in which a contrastive objective is measured too, as a column ``..._objective``: the
+            mean over the images of what it is for a batch of equal views. Which images meet in a batch is drawn once
+            for all epochs, as in the author's code of ``convergent``, which shuffles the test set when it is made.
     """
     if objective.loss is None:
         return {}, None
     columns: dict[str, float] = {}
     test = None
     for name, images in sets.items():
-        outputs = predict(network, images, precision)
+        projections: list[Tensor] | None = None if whole is None else []
+        outputs = predict(network, images, precision, projections)
         logits = objective.loss.adjust(outputs)
         meter = Meter(logits.device)
         with torch.no_grad():
             meter.update(_losses(objective.loss, outputs, images.targets), logits, images.targets)
         columns |= {f"{name}_{key}": value for key, value in meter.result().items()}
+        if projections is not None and whole is not None:
+            columns[f"{name}_objective"] = _whole(objective, torch.cat(projections), outputs, images.targets, whole)
         test = logits if name == "test" else test
     return columns, test
 
@@ -87,6 +110,15 @@ def _batches(images: Resident) -> tuple[Tensor, ...]:
     place = images.targets.device
     index = torch.arange(len(images), device="cpu" if images.streaming else place)
     return index.split(BATCH.get(place.type, 500))
+
+
+@torch.no_grad()
+def _whole(objective: Objective, projections: Tensor, outputs: Tensor, targets: Tensor, size: int) -> float:
+    """Mean over the images of a contrastive objective of equal views, in drawn batches of `size`."""
+    assert isinstance(objective, Contrastive)
+    order = torch.randperm(len(targets), generator=generator(0, "evaluation")).to(targets.device)
+    parts = [objective.at_rest(projections[i], outputs[i], targets[i]) * len(i) for i in order.split(size)]
+    return float(torch.stack(parts).sum() / len(targets))
 
 
 def _losses(loss: Loss, logits: Tensor, targets: Tensor) -> Tensor:

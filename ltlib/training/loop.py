@@ -86,17 +86,19 @@ def fit(
     last_save = time.monotonic()
     while state.epoch < epochs and not state.patience_over(recipe.patience):
         epoch = state.epoch + 1
-        lr = recipe.learning_rate(epoch, epochs)
         started = time.monotonic()
+        drawn = draws(epoch)
+        rates = recipe.rates(epoch, epochs, sum(draw.steps for draw in drawn))
+        lr = rates[-1] if rates else recipe.learning_rate(epoch, epochs)
         guard = _Guard(state, checkpoint, lr)
         before_epoch()
         learner.objective.set_epoch(epoch, epochs)
         if state.steps_done:
             state.restore_objective()
         losses = []
-        for chunk in _chunks(draws(epoch), state.steps_done, lambda: state.seconds_per_step):
+        for chunk in _chunks(drawn, state.steps_done, lambda: state.seconds_per_step):
             chunk_started = time.monotonic()
-            losses.append(step(chunk, lr))
+            losses.append(_train(step, chunk, rates[state.steps_done :][: chunk.steps]))
             state.steps_done += chunk.steps
             state.seconds_per_step = (time.monotonic() - chunk_started) / chunk.steps
             asked = stop()
@@ -129,6 +131,13 @@ def fit(
             if asked and state.epoch < epochs:
                 raise Stopped
     return state.trained()
+
+
+def _train(step: Step, chunk: Draw, rates: list[float]) -> Tensor:
+    """The losses of a chunk's steps, each trained at its rate."""
+    if len(set(rates)) == 1:
+        return step(chunk, rates[0])
+    return torch.cat([step(chunk.part(i, i + 1), rate) for i, rate in enumerate(rates)])
 
 
 def _chunks(draws: list[Draw], skip: int, seconds_per_step: Callable[[], float]):

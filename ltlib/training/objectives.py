@@ -102,14 +102,30 @@ class Contrastive(Objective):
     def forward(self, network: Network, batch: Batch) -> tuple[Tensor, Tensor | None]:
         size = batch.targets.shape[0]
         features, projection = network.embed(batch.images)
-        labels = torch.arange(size, device=batch.targets.device) if self.contrastive.instances else batch.targets
         extra = batch.noise if self.contrastive.noise else self._prototypes(network)
-        total = self.weights[0] * self.contrastive(projection, labels.repeat(self.views), extra)
+        total = self.weights[0] * self.contrastive(projection, self._labels(batch.targets), extra)
         if self.loss is None:
             return total, None
         first = None if projection is None else projection[:size]
         logits = network.classify(features[:size], first).float()
         return total + self.weights[1] * self.loss(logits, batch.targets), logits
+
+    def at_rest(self, projection: Tensor, logits: Tensor, targets: Tensor) -> Tensor:
+        """The objective of a batch that is seen in equal views, a scalar; of losses without noise or prototypes.
+
+        Args:
+            projection: [B, P].
+            logits: [B, K].
+            targets: int64 [B].
+        """
+        assert self.loss is not None
+        total = self.weights[0] * self.contrastive(projection.repeat(self.views, 1), self._labels(targets))
+        return total + self.weights[1] * self.loss(logits, targets)
+
+    def _labels(self, targets: Tensor) -> Tensor:
+        """What the contrastive loss compares by, for every view: classes, or the images' places in the batch."""
+        labels = torch.arange(len(targets), device=targets.device) if self.contrastive.instances else targets
+        return labels.repeat(self.views)
 
     def _prototypes(self, network: Network) -> Tensor | None:
         """BCL's class prototypes: the classifier's weights through the projector, as the reference code has them."""

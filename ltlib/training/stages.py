@@ -175,7 +175,7 @@ def _fit(training: StageTraining, checkpoint: loop.Checkpoint) -> Trained:
         training.epochs,
         evaluate=lambda: _evaluate(training),
         checkpoint=checkpoint,
-        selection=recipe.selection if stage.loss is not None and stage.finish is None else "last",
+        selection=training.resolved.selection(training.number) if stage.loss and stage.finish is None else "last",
         report=lambda row: training.report({"stage": training.number + 1, "epochs": training.epochs, **row}),
         stop=training.stop,
         before_epoch=lambda: train_mode(training.network, stage),
@@ -232,8 +232,9 @@ def _finish(training: StageTraining, trained: Trained) -> None:
 
 
 def _evaluate(training: StageTraining) -> tuple[dict[str, float], torch.Tensor | None]:
+    whole = training.recipe.batch_size if training.stage.selects_by == "objective" else None
     return evaluation.evaluate(
-        training.network, training.objective, training.images.evaluated, training.resolved.precision
+        training.network, training.objective, training.images.evaluated, training.resolved.precision, whole
     )
 
 

@@ -12,7 +12,11 @@ from ltlib.training import optimizers
 from ltlib.training.learner import Learner
 from ltlib.training.outcome import Trained
 
-_BETTER_IS_LOWER = {"best_test_loss": "test_loss", "best_validation_loss": "validation_loss"}
+_BETTER_IS_LOWER = {
+    f"best_{images}_{value}": f"{images}_{value}"
+    for images in ("test", "validation")
+    for value in ("loss", "objective")
+}
 
 
 class State:
