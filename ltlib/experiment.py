@@ -183,6 +183,8 @@ class Resolved:
         changes: dict[str, Any] = {}
         if stage.schedule is not None:
             changes |= {"schedule": stage.schedule, "warmup_epochs": 0}
+        if stage.peak_lr is not None:
+            changes["lr"] = stage.peak_lr
         if stage.weight_decay is not None:
             changes["weight_decay"] = stage.weight_decay
         return replace(self.recipe, **changes)

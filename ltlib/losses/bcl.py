@@ -10,8 +10,8 @@ class is there in every batch (*class complement*). The batch's loss is the mean
 no anchors.
 
 The prototypes come with the call, as in the reference code (FlamieZhu/Balanced-Contrastive-Learning), where they are
-``normalize(mlp(classifier.weight))``; or the loss learns its own, of a given width. Without any there is only class
-averaging, the paper's ablation; a sample without a positive is then left out of the mean.
+``normalize(mlp(classifier.weight))`` with an mlp of their own; or the loss learns its own, of a given width. Without
+any there is only class averaging, the paper's ablation; a sample without a positive is then left out of the mean.
 
 Differences from the reference code: it takes features [B, 2, D] of exactly two views and counts classes on the host;
 features and prototypes are normalised here, there before the call.

@@ -1,4 +1,4 @@
-"""One-vs-all sigmoid losses: binary cross-entropy and Cui's focal loss.
+"""One-vs-all losses: binary cross-entropy, Cui's focal loss, and binary cross-entropy on softmax outputs.
 
 z_k are the logits, y is the class, ``s_k = z_k`` for k = y and ``-z_k`` else, ``q_k = sigmoid(s_k)``:
 
@@ -6,6 +6,9 @@ z_k are the logits, y is the class, ``s_k = z_k`` for k = y and ``-z_k`` else, `
   L_WCE else).
 - ``focal_sigmoid``: ``l = -sum_k (1 - q_k)^gamma log q_k`` (Lin et al. 2017, arXiv 1708.02002, Eq. 5 on each output;
   Cui et al. 2019, ``src/cifar_main.py``).
+- `SoftmaxBinary`: ``l = -(log p_y + sum_{k != y} log(1 - p_k)) / K`` with ``p = softmax(z)``: what the ports after
+  vandit15's call class-balanced softmax loss (LTR-weight-balancing, ``class_balanced_loss.py``). Base of
+  ``class_balanced`` only.
 
 Where others differ:
 
@@ -77,3 +80,19 @@ class FocalSigmoid(Loss):
         signed = torch.where(class_mask(targets, logits.shape[1]), logits, -logits)
         terms = torch.exp(self.gamma * F.logsigmoid(-signed)) * -F.logsigmoid(signed)
         return terms.sum(1) if self.classes == "sum" else terms.mean(1)
+
+
+class SoftmaxBinary(Loss):
+    """Binary cross-entropy between softmax outputs and one-hot targets, the mean over the classes.
+
+    torch's ``binary_cross_entropy`` cuts each logarithm at -100; nothing is cut here.
+    """
+
+    def per_sample(self, logits: Tensor, targets: Tensor) -> Tensor:
+        logits = working_precision(logits)
+        log_p = logits.log_softmax(1)
+        # 1 - p has digits left wherever p is at most a half; the largest one's is the sum of the others'
+        largest = class_mask(logits.argmax(1), logits.shape[1])
+        others = log_p.masked_fill(largest, -torch.inf).logsumexp(1, keepdim=True)
+        log_not = torch.where(largest, others, torch.log1p(-log_p.masked_fill(largest, -torch.inf).exp()))
+        return -torch.where(class_mask(targets, logits.shape[1]), log_p, log_not).mean(1)

@@ -21,7 +21,8 @@ in its Table A.4 head, middle and tail losses of weighted softmax have the size 
 Where others differ: ``awabs`` prints the class-balanced weights without a common factor (``normalise=none``); Cui's
 text and code, LDAM-DRW and BagofTricks-LT make them sum to K, which is the default: at beta = 0.9999 and CIFAR counts
 the bare weights are 1e-4 to 1e-2, and so would be the loss and its gradient. A common PyTorch port (vandit15) puts
-binary cross-entropy on softmax outputs under the name softmax; nothing here does.
+binary cross-entropy on softmax outputs under the name softmax; here that is ``base=softmax_bce``, which the code of
+weight balancing trains with.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from ltlib.losses.base import Loss, checked_choice
-from ltlib.losses.binary import BinaryCrossEntropy, FocalSigmoid
+from ltlib.losses.binary import BinaryCrossEntropy, FocalSigmoid, SoftmaxBinary
 from ltlib.losses.cross_entropy import CrossEntropy
 from ltlib.losses.weights import class_weights
 
@@ -98,7 +99,7 @@ class ClassBalanced(Weighted):
 
     Args:
         class_counts: Training images per class.
-        base: ``softmax``, ``sigmoid`` or ``focal`` (on sigmoids).
+        base: ``softmax``, ``sigmoid``, ``focal`` (on sigmoids) or ``softmax_bce``.
         beta: 0 <= beta < 1; at 0 this is the base alone.
         gamma: Of ``focal``, >= 0.
         normalise: ``classes``, ``largest`` or None.
@@ -118,8 +119,13 @@ class ClassBalanced(Weighted):
         normalise: str | None = "classes",
         reduction: str = "batch_size",
     ):
-        checked_choice("base of class_balanced", base, ("softmax", "sigmoid", "focal"))
+        checked_choice("base of class_balanced", base, ("softmax", "sigmoid", "focal", "softmax_bce"))
         focal = FocalSigmoid(gamma=gamma)  # made in any case: a wrong gamma is refused whatever the base
-        inner = {"softmax": CrossEntropy(), "sigmoid": BinaryCrossEntropy(), "focal": focal}[base]
+        inner = {
+            "softmax": CrossEntropy(),
+            "sigmoid": BinaryCrossEntropy(),
+            "focal": focal,
+            "softmax_bce": SoftmaxBinary(),
+        }[base]
         weights = class_weights(class_counts, "effective_number", beta=beta, normalise=normalise)
         super().__init__(inner, weights, reduction)

@@ -34,8 +34,10 @@ class Stage:
             classifier's, or their own under ``scales``.
         classifier: ``keep`` the classifier, ``reset`` it to fresh weights before this stage, or ``lws`` /
             ``lws_mislas``: put learnable scales on the one that is there. A first stage may name the classifier the
-            network is built with, ``cosine``.
+            network is built with, ``cosine`` or ``normed``.
         projection: Width of the projector; 0 for none.
+        projector: Its kind, in the first stage: ``mlp``, or ``prototypes``, with batch normalisation and a second one
+            for the classifier's weights.
         classifier_input: What the classifier reads, ``features`` or ``projection``.
         batch_norm: Statistics of frozen parts are left as they are; ``eval`` leaves all, ``shift`` lets frozen parts
             learn theirs anew (shifted batch normalisation).
@@ -43,10 +45,12 @@ class Stage:
         network: ``plain``, or a network of several branches: ``bbn``, ``reslt``.
         second_sampler: Order of a two-branch method's second stream.
         schedule: Instead of the recipe's; its warm-up is then left out.
+        peak_lr: Learning rate instead of the recipe's, before the factors of `lr`.
         weight_decay: Instead of the recipe's.
         selects_by: What a recipe's selection by loss and its patience look at: the classification ``loss``, or the
             whole ``objective``, see `ltlib.training.evaluation.evaluate`.
-        max_norm: Cap on the norms of the classifier's rows after each step, or None.
+        max_norm: Cap on the norms of the classifier's rows after each epoch, or None: the shortest row's norm as the
+            stage begins, and this share of the way to the longest's.
         finish: What is done to the network after the stage: ``tau_normalization``, ``nearest_class_mean``, or None.
         beta: ResLT's weight of the branches' own losses.
     """
@@ -58,14 +62,16 @@ class Stage:
     epochs: float = 1.0
     epoch_ends: Literal["sampler", "images"] = "sampler"
     lr: Mapping[str, float] = field(default_factory=lambda: dict(ALL_PARTS))
-    classifier: Literal["keep", "reset", "cosine", "lws", "lws_mislas"] = "keep"
+    classifier: Literal["keep", "reset", "cosine", "normed", "lws", "lws_mislas"] = "keep"
     projection: int = 0
+    projector: Literal["mlp", "prototypes"] = "mlp"
     classifier_input: Literal["features", "projection"] = "features"
     batch_norm: Literal["train", "eval", "shift"] = "train"
     mix: Spec | None = None
     network: Literal["plain", "bbn", "reslt"] = "plain"
     second_sampler: Spec | None = None
     schedule: str | None = None
+    peak_lr: float | None = None
     weight_decay: float | None = None
     selects_by: Literal["loss", "objective"] = "loss"
     max_norm: float | None = None
@@ -77,10 +83,12 @@ class Stage:
 
         Raises:
             SettingError: Mixed labels for a loss without a meaning for them, mixing where no single stream of images is
-                classified, or a selection by an objective that is no more than its loss.
+                classified, a selection by an objective that is no more than its loss, prototypes for another loss.
         """
         if self.selects_by == "objective" and (self.contrastive is None or self.loss is None):
             raise SettingError("selects_by=objective needs a contrastive loss beside a classification loss")
+        if self.projector == "prototypes" and (self.loss is None or getattr(self.contrastive, "name", "") != "bcl"):
+            raise SettingError("projector=prototypes is for the contrastive loss bcl beside a classification loss")
         if self.mix is None:
             return
         if self.contrastive is not None or self.network != "plain":

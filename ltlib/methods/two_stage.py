@@ -133,8 +133,43 @@ def mixup_cbce(
     return mixup(alpha=alpha)[0], second
 
 
-@METHODS.register("weight_balancing", source="Alshammari et al. 2022; convergent section 4.2")
-def weight_balancing(*, weight_decay: float = 5e-3, max_norm: float = 1.0, epochs: float = SECOND) -> tuple[Stage, ...]:
-    """A tuned weight decay, then class-balanced weights on the classifier under a cap on its rows' norms."""
-    second = second_(loss_("class_balanced"), epochs, max_norm=float(max_norm), sampler=draws.spec("instance_balanced"))
-    return Stage(loss=loss_("ce"), weight_decay=float(weight_decay)), second
+@METHODS.register(
+    "weight_balancing",
+    version=2,
+    source="Alshammari et al. 2022; code of LTR-weight-balancing; convergent section 4.2",
+)
+def weight_balancing(
+    *,
+    lr: float = 0.01,
+    weight_decay: float = 5e-3,
+    classifier_decay: float = 0.1,
+    max_norm: float = 0.1,
+    beta: float = 0.9999,
+    epochs: float = SECOND,
+) -> tuple[Stage, ...]:
+    """A tuned weight decay, then class-balanced weights on the classifier under a decay and a cap on its rows' norms.
+
+    As in the code's two demos for CIFAR-100-LT: both stages at the rate `lr` with a cosine schedule, the second with
+    binary cross-entropy on softmax outputs, batch statistics that go on learning, and a cap after each epoch at
+    min + max_norm (max - min) of the rows' norms as that stage begins. Otherwise than there: the recipe says batch
+    size, epochs and augmentation; stage 2 starts from the last epoch, not from the best on the test set; and the code's
+    cosine is an epoch ahead of ours, so that its last epoch has the rate 0.
+    """
+    if lr <= 0 or weight_decay < 0 or classifier_decay < 0:
+        raise SettingError(
+            "weight_balancing needs lr above 0 and decays of at least 0, "
+            f"not {lr}, {weight_decay} and {classifier_decay}"
+        )
+    if not 0 <= max_norm <= 1:
+        raise SettingError(f"max_norm of weight_balancing is a share of the norms' range, from 0 to 1, not {max_norm}")
+    second = second_(
+        loss_("class_balanced", base="softmax_bce", beta=beta),
+        epochs,
+        peak_lr=float(lr),
+        weight_decay=float(classifier_decay),
+        max_norm=float(max_norm),
+        batch_norm="shift",
+        sampler=draws.spec("instance_balanced"),
+    )
+    first = Stage(loss=loss_("ce"), peak_lr=float(lr), schedule="cosine", weight_decay=float(weight_decay))
+    return first, second

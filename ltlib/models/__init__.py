@@ -17,7 +17,7 @@ from numbers import Integral
 import torch
 from torch import nn
 
-from ltlib.errors import SettingError
+from ltlib.errors import SettingError, UnknownName
 from ltlib.models import classifiers
 from ltlib.models.backbones import BasicBlock, Bottleneck, ResNet
 from ltlib.models.cifar_resnet import CifarResNet
@@ -82,6 +82,7 @@ def create(
     classifier: str = "linear",
     projector: int = 0,
     classifier_input: str = "features",
+    projector_kind: str = "mlp",
     seed: int = 0,
 ) -> Network:
     """A network with freshly drawn weights, float32 on the CPU; torch's global generator is left alone.
@@ -92,28 +93,33 @@ def create(
         classifier: Name in `CLASSIFIERS`.
         projector: Width of the projection; 0 for no projector.
         classifier_input: ``features``, or ``projection`` for a classifier on the normalised projection.
+        projector_kind: Name in `classifiers.PROJECTORS`.
         seed: Of the weights, see `initialise`.
 
     Raises:
-        UnknownName: Unknown network or classifier.
+        UnknownName: Unknown network, classifier or projector.
         SettingError: A width or number of classes that is no such number; a projection asked for without a projector.
     """
     with torch.device("cpu"), torch.random.fork_rng(devices=[]):  # torch's modules draw weights when they are made
-        network = _build(model, num_classes, classifier, projector, classifier_input)
+        network = _build(model, num_classes, classifier, projector, classifier_input, projector_kind)
     initialise(network, seed)
     return network
 
 
-def _build(model: str | Spec, num_classes: int, classifier: str, projector: int, classifier_input: str) -> Network:
+def _build(
+    model: str | Spec, num_classes: int, classifier: str, projector: int, classifier_input: str, kind: str = "mlp"
+) -> Network:
     for label, number, least in (("num_classes", num_classes, 1), ("projector", projector, 0)):
         if not isinstance(number, Integral) or int(number) < least:
             raise SettingError(f"{label} must be a whole number of at least {least}, not {number!r}")
+    if kind not in classifiers.PROJECTORS:
+        raise UnknownName("projector", kind, classifiers.PROJECTORS)
     backbone = MODELS.create(model)
     width = projector if projector and classifier_input == "projection" else backbone.feature_dim
     return Network(
         backbone,
         CLASSIFIERS.create(classifier, width, num_classes),
-        classifiers.projector(backbone.feature_dim, projector) if projector else None,
+        classifiers.PROJECTORS[kind](backbone.feature_dim, projector) if projector else None,
         classifier_input,
     )
 

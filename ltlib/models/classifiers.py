@@ -5,6 +5,7 @@ f are the features of an image, W the classifier's weights with a row w_c per cl
 - ``linear``: ``z = W f + b``.
 - ``cosine``: ``z_c = cos(w_c, f)``, both normalised, no bias (``NormedLinear`` of LDAM-DRW). Where others multiply by a
   scale here (RIDE, SADE), LDAM has it in the loss.
+- ``normed``: ``z_c = 30 cos(w_c, f)``, for losses without a scale of their own (``NormedLinear`` of BCL).
 - ``nearest``: ``z_c = -|u(f - m) - w_c|^2``, w_c the mean of class c, m a centre, u nothing or division by the length.
 - ``lws``: learnable weight scaling, ``z = s * (W f + b)``, s one scale per class, W and b frozen (Kang et al. 2020,
   arXiv 1910.09217, section 4.3; the code of classifier-balancing).
@@ -36,32 +37,41 @@ def linear(width: int, num_classes: int) -> nn.Module:
 class Cosine(nn.Module):
     """Cosine classifier: normalised features times normalised weights, no bias.
 
-    The logits lie in -1 ... 1 and are computed in float32 also under autocast: at scale 30 the rounding of a cosine to
-    bfloat16 would move a logit by up to 0.06.
+    The logits lie in -scale ... scale and are computed in float32 also under autocast: at scale 30 the rounding of a
+    cosine to bfloat16 would move a logit by up to 0.06.
 
     Args:
         width: D of the features.
         num_classes: K.
+        scale: What the cosines are multiplied by.
 
     Attributes:
         weight: [K, D]; only the rows' directions matter.
     """
 
-    def __init__(self, width: int, num_classes: int):
+    def __init__(self, width: int, num_classes: int, scale: float = 1.0):
         super().__init__()
+        self.scale = scale
         self.weight = nn.Parameter(torch.empty(num_classes, width))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Cosines [N, K] of features [N, D]; 0 for features that are all zero."""
+        """Cosines [N, K] of features [N, D], times the scale; 0 for features that are all zero."""
         with torch.autocast(features.device.type, enabled=False):
             features = features if features.dtype == torch.float64 else features.float()
-            return F.linear(F.normalize(features, dim=1), F.normalize(self.weight.to(features.dtype), dim=1))
+            cosines = F.linear(F.normalize(features, dim=1), F.normalize(self.weight.to(features.dtype), dim=1))
+            return cosines if self.scale == 1 else self.scale * cosines
 
     @torch.no_grad()
     def draw(self, generator: torch.Generator) -> None:
         """Draw the weights as LDAM-DRW does: uniform in -1 ... 1, rows scaled to length one."""
         weight = torch.empty(self.weight.shape).uniform_(-1, 1, generator=generator)
         self.weight.copy_(F.normalize(weight, dim=1))
+
+
+@CLASSIFIERS.register("normed", source="Zhu et al. 2022, code of BCL")
+def normed(width: int, num_classes: int) -> nn.Module:
+    """Cosine classifier with scale 30."""
+    return Cosine(width, num_classes, scale=30.0)
 
 
 @CLASSIFIERS.register("nearest", source="code of classifier-balancing, KNNClassifier.py")
@@ -165,3 +175,30 @@ def projector(width: int, out: int) -> nn.Module:
     The network normalises its output to length one.
     """
     return nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, out))
+
+
+class PrototypeProjector(nn.Module):
+    """Projector of balanced contrastive learning, and beside it a second one of the same form for class prototypes.
+
+    Each is ``W_2 relu(BN(W_1 f))``, D -> D -> P, as in BCL's code; its rows are normalised by the network.
+
+    Attributes:
+        images: Projects features.
+        prototypes: Projects the classifier's weights.
+    """
+
+    def __init__(self, width: int, out: int):
+        super().__init__()
+        self.images, self.prototypes = _normed_projector(width, out), _normed_projector(width, out)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Projections [N, P] of features [N, D], not normalised."""
+        return self.images(features)
+
+
+def _normed_projector(width: int, out: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(width, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, out))
+
+
+PROJECTORS = {"mlp": projector, "prototypes": PrototypeProjector}
+"""What makes a projector of width P on features of width D, by name."""

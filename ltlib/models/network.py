@@ -115,7 +115,7 @@ def initialise(network: Network, seed: int, parts: Iterable[str] | None = None) 
 
 def _initialise_module(module: nn.Module, fan: str, linear: str, generator: torch.Generator) -> None:
     own = dict(module.named_parameters(recurse=False))
-    if isinstance(module, nn.BatchNorm2d):
+    if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
         module.reset_parameters()  # ones, zeros and fresh statistics: nothing is drawn
     elif isinstance(module, nn.Conv2d):
         assert module.bias is None, "no convolution here has a bias"

@@ -19,8 +19,7 @@ from ltlib.batches import draws, samplers
 from ltlib.datasets import longtail
 from ltlib.experiment import Experiment
 from ltlib.registry import Spec
-from ltlib.training import accelerator
-from ltlib.training.objectives import Contrastive
+from ltlib.training import accelerator, objectives
 
 LAYERS_PROBED = 8
 """The probe's network has eight layers; dispatch grows with depth."""
@@ -85,8 +84,7 @@ def stage_works(experiment: Experiment) -> list[Work]:
         if stage.epoch_ends == "images":
             batch_size = resolved.recipe.batch_size
             images = min(images, batch_size * draws.steps_for_images(sum(counts), batch_size))
-        views = Contrastive.views if stage.contrastive is not None else 1
-        macs = epochs * images * views * forward * (3.0 if "backbone" in stage.lr else 1.0)
+        macs = epochs * images * objectives.views(stage) * forward * (3.0 if "backbone" in stage.lr else 1.0)
         if stage.loss is not None:
             macs += epochs / resolved.recipe.evaluate_every * info.test_images * forward
         steps = epochs * draws.steps_per_epoch(images, resolved.recipe.batch_size)

@@ -28,6 +28,7 @@ def build(resolved: Resolved, num_classes: int) -> Network:
             classifier=first.classifier if first.classifier in CLASSIFIERS else "linear",
             projector=max(stage.projection for stage in resolved.stages),
             classifier_input=first.classifier_input,
+            projector_kind=first.projector,
             seed=seed,
         )
     return network.to(memory_format=torch.channels_last)

@@ -56,6 +56,7 @@ def fit(
     report: Callable[[Mapping[str, float]], None] = lambda row: None,
     stop: Callable[[], bool] = lambda: False,
     before_epoch: Callable[[], None] = lambda: None,
+    after_epoch: Callable[[], None] = lambda: None,
 ) -> Trained:
     """Train for `epochs` epochs, or go on where a checkpoint ends.
 
@@ -71,6 +72,7 @@ def fit(
         report: Called with each finished epoch's row.
         stop: Asked between chunks of steps; True saves the state and raises `Stopped`.
         before_epoch: Puts the network in its training mode.
+        after_epoch: Changes weights between an epoch's last step and its evaluation.
 
     Returns:
         History, test logits, selected weights.
@@ -111,6 +113,7 @@ def fit(
                 if asked:
                     raise Stopped
         guard.check_training(losses)
+        after_epoch()
         row: dict[str, float] = {"epoch": epoch, "lr": lr}
         trained = learner.meter.result()
         learner.meter.reset()

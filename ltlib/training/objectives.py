@@ -11,9 +11,10 @@ from torch.nn import functional as F
 
 from ltlib import losses
 from ltlib.errors import SettingError
-from ltlib.losses import BalancedContrastive, Loss
+from ltlib.losses import Loss
 from ltlib.methods import Stage
 from ltlib.models import Network, branches
+from ltlib.models.classifiers import PrototypeProjector
 
 
 class Batch(NamedTuple):
@@ -102,8 +103,7 @@ class Contrastive(Objective):
     def forward(self, network: Network, batch: Batch) -> tuple[Tensor, Tensor | None]:
         size = batch.targets.shape[0]
         features, projection = network.embed(batch.images)
-        extra = batch.noise if self.contrastive.noise else self._prototypes(network)
-        total = self.weights[0] * self.contrastive(projection, self._labels(batch.targets), extra)
+        total = self.weights[0] * self.contrastive(projection, self._labels(batch.targets), batch.noise)
         if self.loss is None:
             return total, None
         first = None if projection is None else projection[:size]
@@ -127,19 +127,33 @@ class Contrastive(Objective):
         labels = torch.arange(len(targets), device=targets.device) if self.contrastive.instances else targets
         return labels.repeat(self.views)
 
-    def _prototypes(self, network: Network) -> Tensor | None:
-        """BCL's class prototypes: the classifier's weights through the projector, as the reference code has them."""
-        if not isinstance(self.contrastive, BalancedContrastive) or network.classifier_input != "features":
-            return None
-        assert network.projector is not None
-        return F.normalize(network.projector(network.classifier.get_parameter("weight")), dim=1)
-
     def set_epoch(self, epoch: int, epochs: int) -> None:
         super().set_epoch(epoch, epochs)
         self.contrastive.set_epoch(epoch, epochs)
 
     def noise(self, num_classes: int) -> tuple[int, int] | None:
         return (self.views, 1) if self.contrastive.noise else None
+
+
+class BalancedContrast(Contrastive):
+    """BCL: ``L = w_1 contrastive(z, y) + w_2 loss(g(h_1), y)``, z of the second and third view, g reads the first.
+
+    The class prototypes are the classifier's weights through a projector of their own, as in the reference code. All
+    views go through the network in one batch, so batch statistics are of all three.
+    """
+
+    views = 3
+
+    def forward(self, network: Network, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        size = batch.targets.shape[0]
+        features, projection = network.embed(batch.images)
+        assert self.loss is not None
+        assert projection is not None
+        assert isinstance(network.projector, PrototypeProjector)
+        prototypes = F.normalize(network.projector.prototypes(network.classifier.get_parameter("weight")), dim=1)
+        contrast = self.contrastive(projection[size:], batch.targets.repeat(2), prototypes)
+        logits = network.classify(features[:size]).float()
+        return self.weights[0] * contrast + self.weights[1] * self.loss(logits, batch.targets), logits
 
 
 class TwoBranch(Objective):
@@ -192,7 +206,7 @@ def create(stage: Stage, class_counts: Sequence[int]) -> Objective:
     """
     loss = losses.create(stage.loss, class_counts) if stage.loss else None
     if stage.contrastive is not None:
-        return Contrastive(losses.create(stage.contrastive, class_counts), loss, stage.weights)
+        return _contrastive(stage)(losses.create(stage.contrastive, class_counts), loss, stage.weights)
     if loss is None:
         raise SettingError("a stage needs a classification or a contrastive loss")
     if stage.network == "bbn":
@@ -200,3 +214,12 @@ def create(stage: Stage, class_counts: Sequence[int]) -> Objective:
     if stage.network == "reslt":
         return ResidualBranches(loss, class_counts, 0.99 if stage.beta is None else stage.beta)
     return Supervised(loss)
+
+
+def views(stage: Stage) -> int:
+    """Augmented views of each image in a step of a stage."""
+    return 1 if stage.contrastive is None else _contrastive(stage).views
+
+
+def _contrastive(stage: Stage) -> type[Contrastive]:
+    return BalancedContrast if stage.projector == "prototypes" else Contrastive

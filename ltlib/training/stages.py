@@ -32,6 +32,7 @@ from ltlib.training import (
     evaluation,
     learner,
     loop,
+    norms,
     objectives,
     outcome,
     residents,
@@ -165,7 +166,6 @@ def _fit(training: StageTraining, checkpoint: loop.Checkpoint) -> Trained:
         training.resolved.precision,
         mixing=mixing,
         class_counts=torch.as_tensor(data.class_counts),
-        max_norm=stage.max_norm,
     )
     return loop.fit(
         learning,
@@ -179,7 +179,17 @@ def _fit(training: StageTraining, checkpoint: loop.Checkpoint) -> Trained:
         report=lambda row: training.report({"stage": training.number + 1, "epochs": training.epochs, **row}),
         stop=training.stop,
         before_epoch=lambda: train_mode(training.network, stage),
+        after_epoch=_cap(training),
     )
+
+
+def _cap(training: StageTraining) -> Callable[[], None]:
+    """What is done after the steps of each epoch; made before the first, while the weights are the stage's start."""
+    classifier, share = training.network.classifier, training.stage.max_norm
+    if share is None:
+        return lambda: None
+    cap = norms.cap_of(classifier, share)
+    return lambda: norms.cap_norms(classifier, cap)
 
 
 def most_steps(stage: Stage, images: int, batch_size: int) -> int | None:

@@ -109,7 +109,7 @@ def frozen(step: EagerStep) -> Any:
         [module.training for module in learner.network.modules()],
         [_plain(module) for module in learner.objective.modules()],
         settings,
-        (step.precision, step.max_norm, step.mixing),
+        (step.precision, step.mixing),
     )
 
 

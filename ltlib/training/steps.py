@@ -9,7 +9,7 @@ import contextlib
 from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ltlib.batches.draws import Draw
 from ltlib.batches.resident import Resident
@@ -49,7 +49,6 @@ class EagerStep:
         precision: ``float32`` or ``bf16``.
         mixing: Mixes images and labels.
         class_counts: [K], for mixings that look at them.
-        max_norm: Cap on the norms of the classifier's rows after each step.
     """
 
     def __init__(
@@ -60,11 +59,10 @@ class EagerStep:
         *,
         mixing: Mixing | None = None,
         class_counts: Tensor | None = None,
-        max_norm: float | None = None,
     ):
         self.learner, self.data, self.precision = learner, data, precision
         self.device = data.targets.device
-        self.mixing, self.max_norm = mixing, max_norm
+        self.mixing = mixing
         self.class_counts = None if class_counts is None else class_counts.to(self.device)
 
     def __call__(self, draw: Draw, lr: float) -> Tensor:
@@ -90,8 +88,6 @@ class EagerStep:
         loss.backward()
         learner.optimizer.step()
         learner.meter.update(loss.detach(), None if logits is None else logits.detach(), batch.targets)
-        if self.max_norm is not None:
-            cap_norms(learner.network.classifier, self.max_norm)
         return loss.detach()
 
     def batch(self, draw: Draw, s: int, host: Draw | None = None) -> Batch:
@@ -118,11 +114,3 @@ class EagerStep:
                 partner_targets = second_targets
                 share = self.mixing.label_share(mix["lam"], targets, partner_targets, self.class_counts)
         return Batch(images, targets, partner_targets, share, second_images, second_targets, noise)
-
-
-@torch.no_grad()
-def cap_norms(classifier: nn.Module, cap: float) -> None:
-    """Scale the classifier's rows that are longer than `cap` down to it (max-norm, Alshammari et al. 2022)."""
-    weight = classifier.get_parameter("weight")
-    norms = weight.norm(dim=1, keepdim=True)
-    weight.mul_((cap / norms.clamp(min=1e-12)).clamp(max=1.0))

@@ -82,16 +82,20 @@ CHANGES = {
     "weights": (1.0, 2.0),
     "sampler": Spec("instance_balanced", 2, {}),
     "epochs": 0.5,
+    "epoch_ends": "images",
     "lr": {"classifier": 1.0},
     "classifier": "reset",
     "projection": 64,
+    "projector": "prototypes",
     "classifier_input": "projection",
     "batch_norm": "eval",
     "mix": mixing.spec("mixup"),
     "network": "bbn",
     "second_sampler": Spec("reversed", 1, {}),
     "schedule": "cosine",
+    "peak_lr": 0.01,
     "weight_decay": 5e-3,
+    "selects_by": "objective",
     "max_norm": 1.0,
     "finish": Spec("tau_normalization", 1, {"tau": 1.0}),
     "beta": 0.99,
@@ -103,7 +107,8 @@ def test_every_field_of_a_stage_identifies_it() -> None:
     plain = Stage(loss=losses.spec("ce"))
     seen = {canonical_json(plain.identity())}
     for name, value in CHANGES.items():
-        seen.add(canonical_json(dataclasses.replace(plain, **{name: value}).identity()))  # type: ignore[arg-type]
+        beside = {"contrastive": losses.spec("bcl")} if name in ("selects_by", "projector") else {}
+        seen.add(canonical_json(dataclasses.replace(plain, **beside, **{name: value}).identity()))  # type: ignore[arg-type]
     assert len(seen) == 1 + len(CHANGES)
 
 

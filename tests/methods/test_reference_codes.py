@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 import torch
-from torch.nn import functional as F
 
-from ltlib import datasets, losses, methods, models, recipes, runs
+from ltlib import datasets, losses, methods, models, runs, sealed
 from ltlib.batches import augment
 from ltlib.batches.draws import SAMPLERS, epoch_draws, generator
 from ltlib.errors import SettingError
 from ltlib.experiment import Experiment
 from ltlib.methods import METHODS, finishes
 from ltlib.runs import cost
-from ltlib.training import evaluation, objectives, residents, stages
+from ltlib.training import evaluation, residents, stages
+from ltlib.training.loop import Stopped
 
 REPORTS = Path(__file__).resolve().parents[2] / "reports"
 DIGITS = Experiment(
@@ -197,96 +197,94 @@ def test_the_forms_differ_and_the_first_keeps_its_id() -> None:
         finishes.FINISHES.create("nearest_class_mean[form=manhattan]")
 
 
-# --- the author's code of `convergent` (Bish-Soli/MQP) ----------------------------------------------------------------
+def test_weight_balancing_has_the_codes_settings() -> None:
+    """LTR-weight-balancing, demo1 and demo2: rate 0.01 and a cosine in both stages, decays 5e-3 and 0.1, 10 epochs."""
+    resolved = Experiment(method="weight_balancing", recipe="ldam").resolve()
+    first, second = (resolved.stage_recipe(i) for i in (0, 1))
+    assert (first.weight_decay, second.weight_decay) == (5e-3, 0.1)
+    for recipe, epochs in ((first, 200), (second, 10)):
+        assert recipe.learning_rate(1, epochs) == 0.01
+        assert recipe.learning_rate(1 + epochs // 2, epochs) == pytest.approx(0.005)
+    stage = resolved.stages[1]
+    assert (stage.lr, stage.max_norm, stage.batch_norm) == ({"classifier": 1.0}, 0.1, "shift")
+    assert (stage.sampler.name, resolved.epochs(1)) == ("instance_balanced", 10)
+    for wrong in ("lr=0", "weight_decay=-1", "classifier_decay=-0.1", "max_norm=1.5", "max_norm=-0.1"):
+        with pytest.raises(SettingError, match="weight_balancing"):
+            methods.stages(f"weight_balancing[{wrong}]")
 
 
-def warmed_up(epoch: int, batch: int, batches: int) -> float:
-    """util.py, warmup_learning_rate: from 0.01 to 0.1 over the batches of ten epochs, set before each batch."""
-    if epoch > 10:
-        return 0.1
-    share = (batch + (epoch - 1) * batches) / (10 * batches)
-    return 0.01 + share * (0.1 - 0.01)
+def class_balanced_of_the_port(rows: list[list[float]], targets: list[int], counts: list[int]) -> float:
+    """class_balanced_loss.py with "softmax" and beta 0.9999: weights of sum K times binary cross-entropy on softmax,
+    the mean over images and classes."""
+    raw = [(1 - 0.9999) / (1 - 0.9999**n) for n in counts]
+    weights = [w / sum(raw) * len(counts) for w in raw]
+    terms = []
+    for row, y in zip(rows, targets, strict=True):
+        exponentials = [math.exp(z) for z in row]
+        for k, e in enumerate(exponentials):
+            p = e / sum(exponentials)
+            terms.append(weights[y] * -(math.log(p) if k == y else math.log(1 - p)))
+    return sum(terms) / len(terms)
 
 
-def test_convergent_text_warms_up_batch_by_batch() -> None:
-    recipe = recipes.create("convergent_text")
-    for epoch in (1, 2, 10, 11, 100):
-        expected = [warmed_up(epoch, batch, 639) for batch in range(639)]
-        assert recipe.rates(epoch, 100, 639) == pytest.approx(expected, rel=1e-12)
-    assert set(recipes.create("convergent").rates(1, 100, 639)) == {0.1}
+def test_weight_balancing_trains_with_its_codes_loss() -> None:
+    class_counts, targets = [500, 60, 7, 7], [0, 0, 1, 3, 2, 0, 3]
+    loss = losses.create(methods.stages("weight_balancing")[1].loss, class_counts)
+    logits = 3 * torch.randn(7, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    expected = class_balanced_of_the_port(logits.tolist(), targets, class_counts)
+    assert loss(logits, torch.tensor(targets)).item() == pytest.approx(expected, rel=1e-8)
+    logits.requires_grad_()
+    assert torch.autograd.gradcheck(lambda z: loss(z, torch.tensor(targets)), logits)
 
 
-def test_every_step_of_a_training_has_its_own_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[float] = []
-    real = stages.steps.set_rates
-    monkeypatch.setattr(stages.steps, "set_rates", lambda optimizer, lr: (seen.append(lr), real(optimizer, lr))[1])
-    experiment = DIGITS.replace(recipe="convergent_text[epochs=12;augmentation=shift1;normalise=unit]", limit=70)
-    stages.run_stages(experiment.resolve(), runs.load_data(experiment), tmp_path)
-    batches = math.ceil(70 / 32)
-    expected = [warmed_up(epoch, batch, batches) for epoch in range(1, 11) for batch in range(batches)]
-    assert seen[: len(expected)] == pytest.approx(expected, rel=1e-12)
-    assert set(seen[len(expected) :]) == {0.1}
+def test_that_loss_is_finite_where_a_probability_is_one() -> None:
+    """-log(1 - p) of a wrong class at logit 200 is 200, which float32's 1 - p has no digit of."""
+    loss = losses.create("class_balanced[base=softmax_bce;beta=0]", [1, 1, 1])
+    logits = torch.tensor([[200.0, 0.0, -1000.0]], requires_grad=True)
+    value = loss(logits, torch.tensor([1]))
+    assert value.item() == pytest.approx((200 + 200) / 3, rel=1e-6)
+    value.backward()
+    assert logits.grad is not None
+    assert logits.grad[0].tolist() == pytest.approx([2 / 3, -2 / 3, 0], abs=1e-6)
 
 
-def supcon_of_equal_views(projections: list[list[float]], targets: list[int], temperature: float) -> float:
-    """losses.py, SupConLoss, on two views that are the same: the mean over both views of every image."""
-    z, y, total = projections * 2, targets * 2, 0.0
-    for i, anchor in enumerate(z):
-        similar = [sum(a * b for a, b in zip(anchor, other, strict=True)) / temperature for other in z]
-        log_sum = math.log(sum(math.exp(s) for j, s in enumerate(similar) if j != i))
-        positives = [j for j in range(len(z)) if j != i and y[j] == y[i]]
-        total -= sum(similar[j] - log_sum for j in positives) / len(positives)
-    return total / len(z)
+def projected(rows: list[list[float]], thresh: float, starts: list[list[float]]) -> list[list[float]]:
+    """regularizers.py, MaxNorm_via_PGD: thresholds from the start, rows above them scaled down to them."""
+    at_start = [math.hypot(*row) for row in starts]
+    cap = min(at_start) + thresh * (max(at_start) - min(at_start))
+    return [[x * cap / math.hypot(*row) for x in row] if math.hypot(*row) > cap else row for row in rows]
 
 
-def test_supcon_ce_is_selected_by_both_losses_of_two_equal_views() -> None:
-    """train_models.py, validate_contrastive: 0.5 SupCon + 0.5 cross-entropy, batch by batch, weighed by its images."""
-    experiment = DIGITS.replace(method="supcon_ce", recipe="convergent[augmentation=shift1]")
-    resolved = experiment.resolve()
-    assert resolved.selection() == "best_test_objective"
-    data = runs.load_data(experiment)
-    network = models.create("resnet8", 10, projector=128, classifier_input="projection")
-    objective = objectives.create(resolved.stages[0], data.class_counts)
-    sets = residents.load(data, resolved, torch.device("cpu")).evaluated
-    columns, logits = evaluation.evaluate(network, objective, sets, "float32", 32)
-    images, targets = sets["test"], sets["test"].targets
-    assert logits is not None
-    with torch.no_grad():
-        _, projections = network.eval().embed(images.batch(torch.arange(len(targets))))
-    assert projections is not None
-    order = torch.randperm(len(targets), generator=generator(0, "evaluation"))
-    total = 0.0
-    for start in range(0, len(order), 32):
-        batch = order[start : start + 32]
-        z, y, out = projections[batch].double().tolist(), targets[batch].tolist(), logits[batch].double().tolist()
-        ce = [math.log(sum(map(math.exp, row))) - row[c] for row, c in zip(out, y, strict=True)]
-        total += len(batch) * (0.5 * supcon_of_equal_views(z, y, 0.07) + 0.5 * sum(ce) / len(ce))
-    assert columns["test_objective"] == pytest.approx(total / len(order), rel=1e-5)
-    plain = F.cross_entropy(logits, targets).item()
-    assert columns["test_loss"] == pytest.approx(plain, rel=1e-6)
+def test_the_cap_is_the_codes_and_holds_after_each_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[list[list[float]], list[list[float]]]] = []
+    real = stages.norms.cap_norms
+
+    def cap(classifier: Any, most: Any) -> None:
+        before = classifier.weight.tolist()
+        real(classifier, most)
+        seen.append((before, classifier.weight.tolist()))
+
+    monkeypatch.setattr(stages.norms, "cap_norms", cap)
+    experiment = DIGITS.replace(method="weight_balancing[epochs=1;lr=0.1;classifier_decay=0]")
+    first, last = stages.run_stages(experiment.resolve(), runs.load_data(experiment), tmp_path)
+    start = sealed.read_tensors(first / "weights.safetensors")["classifier.weight"].tolist()
+    assert len(seen) == 2, "once an epoch"
+    for before, after in seen:
+        expected = projected(before, 0.1, start)
+        assert expected != before
+        assert [x for row in after for x in row] == pytest.approx([x for row in expected for x in row], rel=1e-5)
+    assert sealed.read_tensors(last / "weights.safetensors")["classifier.weight"].tolist() == seen[-1][1]
 
 
-def test_the_epoch_with_the_lowest_objective_is_selected(reports: Path) -> None:
-    recipe = "convergent[augmentation=shift1;epochs=6;patience=0;lr=0.02]"
-    run = runs.run(DIGITS.replace(method="supcon_ce", recipe=recipe))
-    history = run.history.set_index("epoch")
-    assert run.selection == "best_test_objective"
-    assert run.metrics["selected"]["epoch"] == history["test_objective"].idxmin()
-    assert run.metrics["selected"]["loss"] == history["test_loss"][run.metrics["selected"]["epoch"]]
-    plain = runs.run(DIGITS.replace(method="supcon_ce[selects_by=loss]", recipe=recipe))
-    assert "test_objective" not in plain.history
-    assert plain.metrics["selected"]["epoch"] == history["test_loss"].idxmin(), "the same training"
-
-
-def test_only_supcon_ce_of_that_recipe_is_selected_otherwise() -> None:
-    for recipe in recipes.RECIPES.names():
-        found = {
-            name
-            for name in METHODS.names()
-            if Experiment(method=name, recipe=recipe).resolve().selection()[-9:] == "objective"
-        }
-        assert found == ({"supcon_ce"} if recipe == "convergent" else set())
-    with pytest.raises(SettingError, match="selects_by must be loss"):
-        methods.stages("supcon_ce[selects_by=accuracy]")
-    with pytest.raises(SettingError, match="needs a contrastive loss beside a classification loss"):
-        methods.Stage(loss=losses.spec("ce"), selects_by="objective")
+def test_a_resumed_stage_keeps_the_cap_it_began_with(tmp_path: Path) -> None:
+    """Not that of the weights it goes on from."""
+    experiment = DIGITS.replace(method="weight_balancing[epochs=1;lr=0.1;classifier_decay=0]")
+    data, resolved = runs.load_data(experiment), experiment.resolve()
+    whole = stages.run_stages(resolved, data, tmp_path / "whole")
+    rows: list[Any] = []
+    with pytest.raises(Stopped):
+        stages.run_stages(resolved, data, tmp_path / "cut", report=rows.append, stop=lambda: len(rows) == 3)
+    assert [(row["stage"], row["epoch"]) for row in rows] == [(1, 1), (1, 2), (2, 1)]
+    cut = stages.run_stages(resolved, data, tmp_path / "cut")
+    one, other = (sealed.read_tensors(places[1] / "weights.safetensors") for places in (whole, cut))
+    assert all(torch.equal(one[name], other[name]) for name in one)
