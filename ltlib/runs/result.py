@@ -99,6 +99,11 @@ class Run:
         return self._facts["fingerprint"]
 
     @property
+    def identity(self) -> dict[str, Any]:
+        """What identified the run when it was made; see `ltlib.experiment`."""
+        return self._facts["identity"]
+
+    @property
     def provenance(self) -> dict[str, Any]:
         return self._facts["provenance"]
 

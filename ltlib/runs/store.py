@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from ltlib import datasets, models, places, sealed
-from ltlib.datasets import LongTailed
-from ltlib.errors import DataError, LtlibError, RunError
+from ltlib.datasets import LongTailed, contents
+from ltlib.errors import DataError, LtlibError, RunError, printable
 from ltlib.experiment import Experiment, Resolved
 from ltlib.files import (
     canonical_json,
@@ -226,6 +226,7 @@ def verify() -> list[str]:
     Checks the digests of run and stage folders, that the identity still gives the id, and the subset's fingerprint
     where the data is there.
     """
+    contents.forget()  # of image files: what is in them decides, whatever their times say
     wrong: list[str] = []
     prints: dict[str, str] = {}
     top = places.runs_folder()
@@ -242,7 +243,9 @@ def verify() -> list[str]:
         if found is None:
             continue
         now = _made_by(found)
-        if now not in (None, found.id):
+        if now and now != found.id and (other := _other_images(found)):
+            wrong.append(other)
+        elif now not in (None, found.id):
             version = f"now {now}" if now else "unknown now"
             wrong.append(f"run {found.id} was made by another version of its components ({version}); it is not shown")
         elif now and datasets.available(found.experiment.dataset):
@@ -255,6 +258,18 @@ def verify() -> list[str]:
                         f"run {found.id} was trained on other images than {found.experiment.dataset} gives today"
                     )
     return wrong
+
+
+def _other_images(run: Run) -> str | None:
+    """A sentence for a run whose set, an image folder, holds other images than it was trained on; else None."""
+    exp = run.experiment
+    if run.identity["data"].get("digest") == exp.resolve().data["digest"]:
+        return None
+    where = f"; delete {run.folder} and train it again, or put the images back" if run.folder is not None else ""
+    return (
+        f"run {run.id} was trained on other images than {printable(exp.dataset)} holds now, "
+        f"so it is not shown for it{where}"
+    )
 
 
 @contextlib.contextmanager
