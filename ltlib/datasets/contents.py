@@ -44,15 +44,23 @@ def digests(folder: Path, names: Sequence[str]) -> list[str]:
         DataError: A file is missing, no plain file or may not be read; names it and its place in the list.
     """
     place = os.path.realpath(folder)
-    known = _memory[place] if place in _memory else _load(place)
+    if place not in _memory:
+        _memory[place] = _load(place)
+    known = _memory[place]
     started = time.time_ns()
-    stamps = [_stamp(folder, name, index) for index, name in enumerate(names)]
-    kept = [known.get(name) for name in names]
-    found = [had[1] if had is not None and had[0] == now else "" for had, now in zip(kept, stamps, strict=True)]
-    todo = [index for index, had in enumerate(found) if not had]
-    for index, value in zip(
-        todo, _read([(index, folder / names[index], stamps[index][0]) for index in todo]), strict=True
-    ):
+    top = os.path.join(folder, "")  # noqa: PTH118 - thousands of paths, each time a run is named
+    stamps = [_stamp(top, name, index) for index, name in enumerate(names)]
+    found, todo = [""] * len(names), []
+    for index, (name, stamp) in enumerate(zip(names, stamps, strict=True)):
+        had = known.get(name)
+        if had is not None and had[0] == stamp:
+            found[index] = had[1]
+        else:
+            todo.append(index)
+    if not todo:
+        return found
+    read = _read([(index, Path(top + names[index]), stamps[index][0]) for index in todo])
+    for index, value in zip(todo, read, strict=True):
         found[index] = value
     settled = {
         name: (stamp, value)
@@ -95,13 +103,13 @@ def unreadable(index: int, path: Path, error: OSError) -> DataError:
     return DataError(f"image {index}, {path}, cannot be read ({why}); {helps} or remove it")
 
 
-def _stamp(folder: Path, name: str, index: int) -> Stamp:
+def _stamp(top: str, name: str, index: int) -> Stamp:
     try:
-        found = os.stat(os.path.join(folder, name))  # noqa: PTH116, PTH118 - thousands of them, each time a run is named
+        found = os.stat(top + name)  # noqa: PTH116
     except OSError as error:
-        raise unreadable(index, folder / name, error) from None
+        raise unreadable(index, Path(top + name), error) from None
     if not stat.S_ISREG(found.st_mode):
-        raise DataError(f"image {index}, {folder / name}, is no plain file; replace or remove it")
+        raise DataError(f"image {index}, {top}{name}, is no plain file; replace or remove it")
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 

@@ -191,7 +191,7 @@ def _require_folder(path: Path) -> None:
     place = Path(os.path.abspath(path))  # noqa: PTH100 - without following links
     if place.is_file():
         packed = place.name.lower().endswith((".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"))
-        raise DataError(f"{place} is a file, {'unpack it and ' * packed}{helps}")
+        raise DataError(f"{place} is a file; {'unpack it and ' * packed}{helps}")
     if place.is_symlink():
         raise DataError(f"{place} is a link to {place.readlink()}, which is not there; restore that or {helps}")
     near = next(parent for parent in place.parents if parent.is_dir())

@@ -101,10 +101,17 @@ class ImageSet(Dataset[tuple[Any, int]]):
 
 @dataclass(frozen=True)
 class Source:
-    """A whole image set, before anything is taken away: what `load` cuts the long tail from."""
+    """A whole image set, before anything is taken away: what `load` cuts the long tail from.
+
+    Attributes:
+        train, test: Its images.
+        contents: SHA-256 of the files that were read, for a set whose digest stands before they are: one that is known
+            by name but that nobody publishes a checksum of. Else empty.
+    """
 
     train: ImageSet
     test: ImageSet
+    contents: str = ""
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -127,6 +134,7 @@ class LongTailed:
         groups: Head, middle and tail classes, from `subset_counts`: they do not depend on the validation set.
         fingerprint: `subsets.fingerprint` of the subset, training and validation images together.
         mean, std: Per channel, of pixels in 0..1.
+        contents: As of `Source`.
     """
 
     name: str
@@ -140,6 +148,7 @@ class LongTailed:
     fingerprint: str
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    contents: str = ""
 
     @property
     def num_classes(self) -> int:

@@ -78,9 +78,9 @@ def decode(path: Path, size: int, index: int = 0, content: str | None = None) ->
         return _pixels(data, size)
     except Exception as error:  # PIL's readers raise nearly every kind of exception on damaged files
         with contextlib.suppress(Exception):
-            bare = without_metadata(data)
-            if bare is not None:
-                return _pixels(bare, size)
+            for bare in without_metadata(data):
+                with contextlib.suppress(Exception):
+                    return _pixels(bare, size)
         raise refuse(_why(data, error)) from error
 
 

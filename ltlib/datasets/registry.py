@@ -135,6 +135,7 @@ def load(
         fingerprint=subsets.fingerprint(chosen, source.train.targets[chosen]),
         mean=known.mean,
         std=known.std,
+        contents=source.contents,
     )
 
 

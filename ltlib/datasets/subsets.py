@@ -82,10 +82,10 @@ def split_validation(
     of_subset = np.asarray(targets)[chosen]
     held_out = np.zeros(len(chosen), bool)
     for index in np.unique(of_subset):
-        positions = np.flatnonzero(of_subset == index)
-        positions = positions[np.argsort(chosen[positions])]  # the same images split the same way in any order
-        size = min(max(1, (len(positions) + 5) // 10), len(positions) - 1)
-        held_out[positions[random_order(len(positions), subset_seed, int(index), 1)][:size]] = True
+        places = np.flatnonzero(of_subset == index)
+        places = places[np.argsort(chosen[places])]  # the same images split the same way in any order
+        size = min(max(1, (len(places) + 5) // 10), len(places) - 1)
+        held_out[places[random_order(len(places), subset_seed, int(index), 1)][:size]] = True
     return chosen[~held_out], chosen[held_out]
 
 

@@ -132,7 +132,7 @@ def test_damaged_files_are_named(tmp_path: Path, kind: str) -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"image 0, .*none.png, cannot be read \(it is missing\)"):
+    with pytest.raises(DataError, match=r"image 0, .*none.png, is missing; restore it"):
         decode(tmp_path / "none.png", 8)
 
 
