@@ -74,7 +74,7 @@ class Folder(DatasetBuilder):
         return problems(self.path, [*listing.train, *listing.test])
 
     def repair(self) -> str:
-        return "replace or remove them"
+        return "replace or remove what is named"
 
 
 def _path_and_size(name: str, argument: str) -> tuple[Path, int]:
