@@ -10,10 +10,21 @@ import difflib
 from collections.abc import Iterable
 
 
+def printable(text: str) -> str:
+    """A text that any stream and file takes: bytes of a file name that are not UTF-8 as ``\\xe9``."""
+    try:
+        return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    except UnicodeEncodeError:  # half a character, which no file name of this system holds
+        return text.encode(errors="backslashreplace").decode()
+
+
 class LtlibError(Exception):
     """Base of every error with a sentence for the user."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class UnknownName(LtlibError, KeyError):
@@ -34,7 +45,7 @@ class UnknownName(LtlibError, KeyError):
         super().__init__(self.sentence)
 
     def __str__(self) -> str:  # KeyError would print the repr
-        return self.sentence
+        return printable(self.sentence)
 
 
 class SettingError(LtlibError, ValueError):

@@ -25,7 +25,7 @@ def canonical_json(value: Any) -> str:
 
 def digest(data: bytes | str) -> str:
     """SHA-256 of bytes or of a text's UTF-8, in hexadecimal."""
-    return hashlib.sha256(data.encode() if isinstance(data, str) else data).hexdigest()
+    return hashlib.sha256(data.encode(errors="surrogatepass") if isinstance(data, str) else data).hexdigest()
 
 
 def file_digest(path: Path) -> str:
@@ -65,8 +65,8 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """`write_bytes` for a text, in UTF-8."""
-    write_bytes(path, text.encode())
+    """`write_bytes` for a text, in UTF-8; what is no character (`errors.printable`) as JSON writes it, ``\\udce9``."""
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def write_json(path: Path, value: Any) -> None:

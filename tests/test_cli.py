@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 
 from ltlib import cli, grids, methods, runs
 from ltlib.errors import UnknownName
@@ -232,3 +233,23 @@ def test_a_bench_is_measured_and_written(what: str, monkeypatch: pytest.MonkeyPa
     assert cli.main(["bench", what, "--rounds=3", f"--out={out}"]) == 0
     assert asked == [(what, 3)]
     assert json.loads(out.read_text()) == {"bench": what, "rounds": 3}
+
+
+def test_advice_on_damaged_files_is_that_of_the_set(
+    tmp_path: Path, no_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in "ab":
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(3):
+            Image.new("RGB", (8, 8)).save(tmp_path / "photos" / name / f"{number}.png")
+    name = f"folder:{tmp_path / 'photos'}@8"
+    assert cli.main(["data", "verify", name]) == 0
+    (tmp_path / "photos" / "a" / "1.png").write_bytes(b"")
+    assert cli.main(["data", "verify", name]) == 1
+    said = capsys.readouterr()
+    assert "a/1.png, cannot be read (it is empty); replace or remove it" in said.out
+    assert said.err == f"ltlib: 1 file is damaged or missing in {name}; replace or remove what is named\n"
+    assert cli.main(["data", "verify", "cifar10"]) == 1
+    assert (
+        "files are damaged or missing in cifar10; ltlib data download cifar10 replaces them" in capsys.readouterr().err
+    )

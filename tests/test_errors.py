@@ -28,3 +28,11 @@ def test_unknown_name_far_from_all_lists_what_is_known() -> None:
 
 def test_wrong_settings_are_value_errors() -> None:
     assert issubclass(errors.SettingError, ValueError)
+
+
+def test_a_sentence_can_always_be_printed() -> None:
+    for error in (errors.DataError("caf\udce9.png is damaged"), errors.SettingError("caf\udce9.png is damaged")):
+        assert str(error) == "caf\\xe9.png is damaged"
+    assert str(errors.UnknownName("class caf\udce9", "x", [])) == "unknown class caf\\xe9 'x'; none is known"
+    assert errors.printable("é \udce9 ü") == "é \\xe9 ü"
+    assert errors.printable("\ud83d").isascii()  # half a character

@@ -227,3 +227,10 @@ def test_sweep_outlives_a_writer_that_finishes_meanwhile(tmp_path: Path, monkeyp
     gone = tmp_path / ".ltlib-tmp-gone"
     monkeypatch.setattr(Path, "glob", lambda self, pattern: iter([gone]))
     assert files.sweep(tmp_path, older_than=0) == 0
+
+
+def test_texts_with_bytes_that_are_no_utf8(tmp_path: Path) -> None:
+    value = {"dataset": "folder:caf\udce9 é"}
+    files.write_json(tmp_path / "a.json", value)
+    assert files.read_json(tmp_path / "a.json") == value
+    assert len({files.digest("a\udce9"), files.digest("a\udcea"), files.digest("a\\udce9"), files.digest("a")}) == 4

@@ -161,7 +161,9 @@ def _check(images: np.ndarray | Tensor, targets: Sequence[int] | np.ndarray | Te
     if images.ndim != 4 or images.dtype not in (np.uint8, torch.uint8):
         raise DataError(f"images must be uint8 [N, H, W, C], not {images.dtype} {list(images.shape)}")
     if images.shape[0] == 0:
-        raise DataError("a set without images cannot be made resident")
+        raise DataError(
+            "a set without images can be neither trained on nor tested with; choose a set, or counts, with images"
+        )
     if len(targets) != images.shape[0]:
         raise DataError(f"{images.shape[0]} images but {len(targets)} targets")
     if padding < 0:

@@ -78,9 +78,8 @@ class Data:
         for line in wrong:
             say(line)
         if wrong:
-            raise DataError(
-                f"{len(wrong)} files of {self.name} are damaged; ltlib data download {self.name} repairs them"
-            )
+            files = "1 file is" if len(wrong) == 1 else f"{len(wrong)} files are"
+            raise DataError(f"{files} damaged or missing in {self.name}; {datasets.repair(self.name)}")
         source = datasets.read(self.name)
         classes = datasets.info(self.name).num_classes
         say(f"{self.name}: {len(source.train):,} training and {len(source.test):,} test images, {classes} classes")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from ltlib.errors import printable
+
 
 def say(line: str) -> None:
     """One line for the user, at once."""
-    print(line, flush=True)
+    print(printable(line), flush=True)

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ltlib.datasets.base import DATASETS, DatasetBuilder, DatasetInfo
-from ltlib.datasets.registry import available, fetch, info, load, names, read, verify
+from ltlib.datasets.registry import available, fetch, info, load, names, read, repair, verify
 
 if TYPE_CHECKING:
     from ltlib.datasets.class_groups import groups
@@ -63,6 +63,7 @@ __all__ = [
     "names",
     "random_batch",
     "read",
+    "repair",
     "samples_per_class",
     "split_validation",
     "subset_counts",

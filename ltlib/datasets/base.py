@@ -127,6 +127,11 @@ class DatasetBuilder:
         self.read(root)
         return []
 
+    def repair(self) -> str:
+        """What helps with files that `problems` names, as words for a person."""
+        where = self.info().where
+        return f"get them again: {where}" if where else "replace them"
+
 
 DATASETS = Registry[DatasetBuilder]("dataset")
 

@@ -11,7 +11,7 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ltlib.datasets import folders
+from ltlib.datasets import contents, folders
 from ltlib.datasets.base import DATASETS, DatasetBuilder, DatasetInfo
 from ltlib.datasets.folders import Item
 from ltlib.errors import DataError
@@ -53,6 +53,7 @@ class Butterfly(DatasetBuilder):
 
     def problems(self, root: Path) -> list[str]:
         folder = require(root)
+        contents.forget(folder)
         return folders.problems(folder, scan(folder)[1])
 
 
@@ -90,7 +91,9 @@ def scan(folder: Path) -> tuple[tuple[str, ...], list[Item]]:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             rows = list(csv.DictReader(stream))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as a list of images ({error})") from error
+        raise DataError(
+            f"{path} cannot be read as a list of images ({error}); save it as CSV in UTF-8, readable by you"
+        ) from error
     if not rows or any(not row.get("filename") or not row.get("label") for row in rows):
         raise DataError(f"{path} must list images in the columns filename and label, every row with both")
     files = [row["filename"] for row in rows]
@@ -128,20 +131,26 @@ def read(folder: Path, size: int, listed: tuple[int, int] | None = None) -> Sour
         if count <= TEST_IMAGES:
             raise DataError(
                 f"class {name!r} in {folder / LIST} has {count} images; it needs more than the {TEST_IMAGES} "
-                "that go to the test set"
+                "that go to the test set; list more of it, or none"
             )
-    return _read(folder.resolve(), size, names, tuple(items))
+    values = contents.digests(folder, [item.path for item in items])
+    return _read(folder.resolve(), size, names, tuple(items), tuple(values))
 
 
 @functools.lru_cache(maxsize=1)
-def _read(folder: Path, size: int, names: tuple[str, ...], items: tuple[Item, ...]) -> Source:
+def _read(folder: Path, size: int, names: tuple[str, ...], items: tuple[Item, ...], values: tuple[str, ...]) -> Source:
     import numpy as np
 
     from ltlib.datasets.images import ImageSet, Source
     from ltlib.datasets.pictures import read_all
 
-    images = read_all(folder, [item.path for item in items], size)
+    images = read_all(folder, [item.path for item in items], size, values)
     targets = np.array([item.target for item in items], np.int64)
     test = np.sort(np.concatenate([np.flatnonzero(targets == c)[:TEST_IMAGES] for c in range(len(names))]))
     train = np.setdiff1d(np.arange(len(targets)), test)
-    return Source(ImageSet(images[train], targets[train], names), ImageSet(images[test], targets[test], names))
+    listed = (f"{item.path}\t{names[item.target]}\t{value}" for item, value in zip(items, values, strict=True))
+    return Source(
+        ImageSet(images[train], targets[train], names),
+        ImageSet(images[test], targets[test], names),
+        digest("\n".join(listed)),
+    )

@@ -107,6 +107,9 @@ class Cifar10(DatasetBuilder):
                 found.append(f"{path} is damaged (its MD5 is not {md5})")
         return found
 
+    def repair(self) -> str:
+        return f"ltlib data download {self.name} replaces them"
+
     def fetch(self, root: Path) -> None:
         self.provide(root, fetch=True)
 

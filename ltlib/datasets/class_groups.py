@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ltlib.datasets.subsets import whole_numbers
 from ltlib.errors import SettingError, UnknownName
 from ltlib.registry import parse
 
@@ -69,7 +70,10 @@ def _named_groups(num_classes: int, rule: Mapping[str, Sequence[int]]) -> dict[s
     for name in rule:
         if name not in GROUP_NAMES:
             raise UnknownName("class group", name, GROUP_NAMES)
-    named = {name: tuple(int(c) for c in rule.get(name, ())) for name in GROUP_NAMES}
+    named = {
+        name: tuple(whole_numbers(f"classes of group {name}", list(rule.get(name, ()))).tolist())
+        for name in GROUP_NAMES
+    }
     members = [c for part in named.values() for c in part]
     if len(set(members)) < len(members) or any(not 0 <= c < num_classes for c in members):
         raise SettingError(f"class groups must name classes 0 to {num_classes - 1}, none of them twice")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,8 @@ class DigitsFolder(DatasetBuilder):
     def read(self, root: Path, fetch: bool = False) -> Source:
         from ltlib.datasets import butterfly
 
-        return butterfly.read(write(reports_folder() / "cache" / "digits_folder"), self.info().image_size)
+        source = butterfly.read(write(reports_folder() / "cache" / "digits_folder"), self.info().image_size)
+        return replace(source, contents="")  # the pixels are known; how they are packed differs between versions of PIL
 
 
 def write(place: Path) -> Path:
@@ -56,7 +58,7 @@ def write(place: Path) -> Path:
     pixels, targets = arrays()
     if _whole(place, len(targets)):
         return place
-    with lock(place.parent, place.name):
+    with lock(place.parent, place.name, "LTLIB_REPORTS"):
         if not _whole(place, len(targets)):
             with new_folder(place) as folder:
                 (folder / "train").mkdir()

@@ -201,8 +201,14 @@ def _inside(member: tarfile.TarInfo, top: str, folder: Path) -> str | None:
 
 
 @contextlib.contextmanager
-def lock(root: Path, name: str) -> Iterator[None]:
-    """Hold the lock of a data set: a second process waits here; a dead one's lock is free."""
+def lock(root: Path, name: str, variable: str = "LTLIB_DATA") -> Iterator[None]:
+    """Hold the lock of a data set: a second process waits here; a dead one's lock is free.
+
+    Args:
+        root: The folder the set is in.
+        name: The set.
+        variable: What moves that folder, for the sentence.
+    """
     import filelock
 
     try:
@@ -211,7 +217,7 @@ def lock(root: Path, name: str) -> Iterator[None]:
         held.acquire()
     except OSError as error:
         raise DataError(
-            f"cannot write in {root}: {error.strerror or error}; set LTLIB_DATA to a folder of yours"
+            f"cannot write in {root}: {error.strerror or error}; set {variable} to a folder of yours"
         ) from None
     try:
         yield

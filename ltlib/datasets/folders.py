@@ -1,9 +1,8 @@
 """An image folder of your own: one folder per class, read once into memory at one size.
 
-Class folders lie directly in the folder, or in its ``train`` and ``test`` (else ``val``) folders. Without a test folder
-a fixed stratified fifth of each class is the test set. Classes are in plain sorted order of their names ('1', '10',
-'2'), and the training folder alone decides their numbers. Hidden files, ``._`` files and files that are not images by
-their suffix are ignored.
+Class folders lie directly in the folder, or in its training and test folders (`splits`). Without a test folder a fixed
+stratified fifth of each class is the test set. Classes are in plain sorted order of their names ('1', '10', '2'), and
+the training folder alone decides their numbers. What is read and what is not, `listing` says.
 """
 
 from __future__ import annotations
@@ -11,38 +10,39 @@ from __future__ import annotations
 import functools
 import os
 import re
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ltlib.datasets import contents, splits
 from ltlib.datasets.base import DATASETS, DatasetBuilder, DatasetInfo
-from ltlib.errors import DataError
+from ltlib.datasets.listing import LeftOut, class_files
+from ltlib.errors import DataError, printable
 from ltlib.files import digest
 
 if TYPE_CHECKING:
     from ltlib.datasets.images import Source
 
-IMAGE_SIZE = 64
+IMAGE_SIZE, LARGEST = 64, 1024  # pixels
 SPLIT_SEED = 0
-TEST_FOLDERS = ("test", "val")
-# Raster formats that PIL decodes itself, without calling another program.
-SUFFIXES = (
-    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif"),
-    *(".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2"),
-)
 
 
 @DATASETS.register("folder:PATH")
 class Folder(DatasetBuilder):
-    """An image folder of your own; ``folder:PATH@32`` reads its images at 32 pixels instead of 64."""
+    """An image folder of your own; ``folder:PATH@32`` reads its images at 32 pixels instead of 64.
+
+    Where a folder is called ``photos@32``, ``folder:photos@32`` is that folder; ``folder:photos/@32`` is the folder
+    photos at 32 pixels.
+    """
 
     def __init__(self, name: str):
         super().__init__(name)
         self.path, self.size = _path_and_size(name, self.argument)
 
     def info(self) -> DatasetInfo:
-        """Looks at the disk, at file names and sizes.
+        """Looks at the disk: at the files' names, and at what is in them.
 
         Raises:
             DataError: As `scan`.
@@ -57,27 +57,43 @@ class Folder(DatasetBuilder):
             digest=digest(f"folder: {listing.digest}; {self.size} pixels"),
             flips=True,
             class_names=listing.class_names,
-            citation=f"the images in {self.path}",
-            where=f"the folder {self.path}",
+            citation=printable(f"the images in {self.path}"),
+            where=printable(f"the folder {self.path}"),
         )
 
     def available(self, root: Path) -> bool:
-        return self.path.is_dir()
+        return os.path.isdir(self.path)  # noqa: PTH112 - Path.is_dir raises where the way is barred
 
     def read(self, root: Path, fetch: bool = False) -> Source:
         return read(self.path, self.size)
 
     def problems(self, root: Path) -> list[str]:
+        contents.forget(self.path)
         listing = scan(self.path)
+        listing.warn()
         return problems(self.path, [*listing.train, *listing.test])
+
+    def repair(self) -> str:
+        return "replace or remove what is named"
 
 
 def _path_and_size(name: str, argument: str) -> tuple[Path, int]:
-    match = re.fullmatch(r"(.+)@(\d{1,4})", argument)
-    path, size = (match.group(1), int(match.group(2))) if match else (argument, IMAGE_SIZE)
-    if not path or size < 1:
+    path, size = argument, IMAGE_SIZE
+    match = re.fullmatch(r"(.+)@([0-9]+)", argument, re.DOTALL)
+    if match and not os.path.isdir(_expanded(argument)):  # noqa: PTH112
+        path, size = match.group(1), int(match.group(2)[:9])
+    if not path:
         raise DataError(f"{name!r} names no folder; write folder:PATH, or folder:PATH@32 for images of 32 pixels")
-    return Path(path).expanduser(), size
+    if not 1 <= size <= LARGEST:
+        raise DataError(
+            f"{name!r} asks for images of {size} pixels, and there is no folder of that whole name; "
+            f"images are read at 1 to {LARGEST} pixels, as in folder:PATH@32"
+        )
+    return _expanded(path), size
+
+
+def _expanded(path: str) -> Path:
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser raises for the home of nobody
 
 
 @dataclass(frozen=True)
@@ -90,82 +106,151 @@ class Item:
 
 @dataclass(frozen=True)
 class Listing:
-    """The images of a folder, not yet read.
+    """The images of a folder, not yet read. Two of one digest are equal: the rest follows from it.
 
     Attributes:
+        digest: SHA-256 of the images' relative names and contents.
         class_names: Names of the class folders, sorted.
         train, test: Images, by class, then by path.
-        digest: SHA-256 of the sorted relative names and sizes in bytes.
+        contents: SHA-256 of each image's file, of `train`, then of `test`.
+        left_out: A sentence on what is not read; None where nothing is left out.
     """
 
-    class_names: tuple[str, ...]
-    train: tuple[Item, ...]
-    test: tuple[Item, ...]
     digest: str
+    class_names: tuple[str, ...] = field(compare=False)
+    train: tuple[Item, ...] = field(compare=False)
+    test: tuple[Item, ...] = field(compare=False)
+    contents: tuple[str, ...] = field(compare=False)
+    left_out: str | None = field(compare=False)
+
+    def warn(self) -> None:
+        """Say what is left out."""
+        if self.left_out is not None:
+            warnings.warn(self.left_out, stacklevel=3)
 
 
 def scan(path: Path) -> Listing:
-    """List the images of a folder and split them.
+    """List the images of a folder, split them, and look at what is in them.
 
     Raises:
-        DataError: No such folder, fewer than two classes, a class without an image, or a class that only the test
-            folder has.
+        DataError: No such folder, folders that are no clear split, fewer than two classes, a class without an image, a
+            class that only the test folder has, no test image, a file or folder that cannot be read.
     """
     try:
         return _scan(path)
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise DataError(
+            f"{error.filename or path} cannot be read ({error.strerror or error}); make it readable, or remove it"
+        ) from error
 
 
 def _scan(path: Path) -> Listing:
-    from ltlib.datasets.subsets import random_order
-
-    if not path.is_dir():
-        raise DataError(f"{path} is not a folder; give the folder that holds one folder of images per class")
-    train_folder = path / "train" if _is_split(path / "train") else path
-    tests = [path / name for name in TEST_FOLDERS if train_folder != path and _is_split(path / name)]
-    by_class = _class_files(train_folder)
-    empty = [name for name, files in by_class.items() if not files]
-    if empty:
-        raise DataError(f"class {empty[0]!r} in {train_folder} has no image; add images to it or remove its folder")
-    if len(by_class) < 2:
-        raise DataError(
-            f"{train_folder} holds {len(by_class)} class folder(s) with images, at least two are needed; "
-            "put the images of each class in a folder of its own"
-        )
+    _require_folder(path)
+    split = splits.find(path)
+    left_out = LeftOut(sentences=list(split.left_out))
+    by_class = class_files(path, split.train, left_out)
+    _check_classes(path, split.train, by_class, left_out)
     class_names = tuple(by_class)
-    train: list[tuple[Path, int]] = []
-    test: list[tuple[Path, int]] = []
-    if tests:
-        test_files = {name: files for name, files in _class_files(tests[0]).items() if files}
+    if split.test is not None:
+        test_files = {name: files for name, files in class_files(path, split.test, left_out).items() if files}
         unknown = sorted(set(test_files) - set(by_class))
         if unknown:
             raise DataError(
-                f"{tests[0]} has the class {', '.join(unknown)}, which {train_folder} lacks; rename or remove it"
+                f"{split.test} has the class {', '.join(unknown)}, which {split.train} lacks; rename or remove it"
             )
-        train = [(file, target) for target, name in enumerate(class_names) for file in by_class[name]]
-        test = [(file, target) for target, name in enumerate(class_names) for file in test_files.get(name, [])]
+        train = [Item(file, target) for target, name in enumerate(class_names) for file in by_class[name]]
+        test = [Item(file, target) for target, name in enumerate(class_names) for file in test_files.get(name, [])]
+        if not test:
+            raise DataError(
+                f"{split.test} holds no image to test with{_of(left_out)}; put images into its class folders, "
+                "or remove it: a fifth of each class is the test set then"
+            )
     else:
-        for target, name in enumerate(class_names):
-            files = by_class[name]
-            order = random_order(len(files), SPLIT_SEED, target, 2)
-            size = min(max(1, (2 * len(files) + 5) // 10), len(files) - 1)  # a fifth; one image stays in training
-            test += [(files[place], target) for place in sorted(order[:size])]
-            train += [(files[place], target) for place in sorted(order[size:])]
-    train_items, test_items = (
-        tuple(Item(file.relative_to(path).as_posix(), target) for file, target in part) for part in (train, test)
+        train, test = _fifth(list(by_class.values()))
+        if not test:
+            raise DataError(
+                f"each class in {path} has one image, which is needed for training; add images, or a test folder"
+            )
+    names = [item.path for item in (*train, *test)]
+    values = contents.digests(path, names)
+    return Listing(
+        digest=contents.of_set(names, values),
+        class_names=_texts(path, class_names),
+        train=tuple(train),
+        test=tuple(test),
+        contents=tuple(values),
+        left_out=left_out.text(path),
     )
-    sizes = sorted((file.relative_to(path).as_posix(), file.stat().st_size) for file, _ in train + test)
-    return Listing(class_names, train_items, test_items, digest("\n".join(f"{name}\t{size}" for name, size in sizes)))
+
+
+def _require_folder(path: Path) -> None:
+    """Refuse a path that is no folder, with what there is instead."""
+    if path.is_dir():
+        return
+    helps = "give the folder that holds one folder of images per class"
+    place = Path(os.path.abspath(path))  # noqa: PTH100 - without following links
+    if place.is_file():
+        packed = place.name.lower().endswith((".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"))
+        raise DataError(f"{place} is a file; {'unpack it and ' * packed}{helps}")
+    if place.is_symlink():
+        raise DataError(f"{place} is a link to {place.readlink()}, which is not there; restore that or {helps}")
+    near = next(parent for parent in place.parents if parent.is_dir())
+    raise DataError(f"{place} is not a folder; {helps} (the nearest folder that exists is {near})")
+
+
+def _check_classes(path: Path, folder: Path, by_class: dict[str, list[str]], left_out: LeftOut) -> None:
+    empty = [name for name, files in by_class.items() if not files]
+    if empty:
+        raise DataError(
+            f"class {empty[0]!r} in {folder} has no image{_of(left_out, f'{empty[0]}/')}; "
+            "add images to it or remove its folder"
+        )
+    if len(by_class) < 2:
+        inside = f", or give {folder / next(iter(by_class))} if that holds the class folders" if by_class else ""
+        raise DataError(
+            f"{folder} holds {len(by_class)} class folder(s) with images, at least two are needed; "
+            f"put the images of each class in a folder of its own{inside}"
+        )
+
+
+def _of(left_out: LeftOut, part: str = "") -> str:
+    """How many pictures in a part of the set are not read, for a sentence that says that there is none."""
+    files = [file for found in left_out.pictures.values() for file in found if part in file]
+    if not files:
+        return ""
+    return f" that is read ({len(files)} in other formats, such as {files[0]}; convert them to JPEG or PNG)"
+
+
+def _fifth(by_class: Sequence[Sequence[str]]) -> tuple[list[Item], list[Item]]:
+    """Training and test images, the latter a fixed stratified fifth."""
+    from ltlib.datasets.subsets import random_order
+
+    train, test = list[Item](), list[Item]()
+    for target, files in enumerate(by_class):
+        order = random_order(len(files), SPLIT_SEED, target, 2)
+        size = min(max(1, (2 * len(files) + 5) // 10), len(files) - 1)  # a fifth; one image stays in training
+        test += [Item(files[place], target) for place in sorted(order[:size])]
+        train += [Item(files[place], target) for place in sorted(order[size:])]
+    return train, test
+
+
+def _texts(path: Path, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of folders as texts that can be printed and stored, whatever bytes they are."""
+    texts = tuple(map(printable, names))
+    if len(set(texts)) < len(texts):
+        twice = next(text for place, text in enumerate(texts) if text in texts[:place])
+        raise DataError(f"{path} holds two folders that are both written {twice!r}; rename one")
+    return texts
 
 
 def read(path: Path, size: int = IMAGE_SIZE) -> Source:
-    """Read an image folder: every image RGB, `size` x `size` (see `pictures.decode`).
+    """Read an image folder: every image RGB, `size` x `size` (see `pictures.decode`). Warns of what is left out.
 
     Raises:
         DataError: As `scan`; or an image that cannot be read, named with its place in the list.
     """
     listing = scan(path)
+    listing.warn()
     return _read(path.resolve(), size, listing)
 
 
@@ -176,8 +261,9 @@ def _read(path: Path, size: int, listing: Listing) -> Source:
     from ltlib.datasets.images import ImageSet, Source
     from ltlib.datasets.pictures import read_all
 
-    images = read_all(path, [item.path for item in (*listing.train, *listing.test)], size)
-    targets = np.array([item.target for item in (*listing.train, *listing.test)], np.int64)
+    items = (*listing.train, *listing.test)
+    images = read_all(path, [item.path for item in items], size, listing.contents)
+    targets = np.array([item.target for item in items], np.int64)
     cut = len(listing.train)
     return Source(
         ImageSet(images[:cut], targets[:cut], listing.class_names),
@@ -196,32 +282,3 @@ def problems(path: Path, items: Sequence[Item]) -> list[str]:
         except DataError as error:
             found.append(str(error))
     return found
-
-
-def _is_split(path: Path) -> bool:
-    """Whether this holds class folders, rather than being a class that happens to be called train."""
-    if not path.is_dir():
-        return False
-    content = [entry for entry in path.iterdir() if not _hidden(entry.name)]
-    return any(entry.is_dir() for entry in content) and not any(_is_image(entry.name) for entry in content)
-
-
-def _class_files(folder: Path) -> dict[str, list[Path]]:
-    """The image files below each class folder, sorted by path; folders in sorted order."""
-    found = {}
-    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if entry.is_dir() and not _hidden(entry.name):
-            files = []
-            for parent, below, names in os.walk(entry):
-                below[:] = [name for name in below if not _hidden(name)]
-                files += [Path(parent, name) for name in names if _is_image(name)]
-            found[entry.name] = sorted(files, key=lambda file: file.as_posix())
-    return found
-
-
-def _hidden(name: str) -> bool:
-    return name.startswith((".", "__MACOSX"))
-
-
-def _is_image(name: str) -> bool:
-    return not _hidden(name) and name.lower().endswith(SUFFIXES)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import copy
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from ltlib.datasets import subsets
 from ltlib.errors import DataError
 
 Pixels = NDArray[np.uint8]
@@ -42,10 +45,12 @@ class ImageSet(Dataset[tuple[Any, int]]):
         indices: NDArray[np.integer] | None = None,
     ):
         self.images = np.asarray(images)
-        self.targets: Targets = np.asarray(targets, np.int64)
+        self.targets: Targets = subsets.whole_numbers("targets", targets)
         self.class_names = tuple(class_names)
         self.transform = transform
-        self.indices: Targets = np.arange(len(self.targets)) if indices is None else np.asarray(indices, np.int64)
+        self.indices: Targets = (
+            np.arange(len(self.targets)) if indices is None else subsets.whole_numbers("indices", indices)
+        )
         if self.images.dtype != np.uint8 or self.images.ndim != 4 or self.images.shape[-1] != 3:
             raise DataError(f"images must be uint8 [N, H, W, 3], not {self.images.dtype} {self.images.shape}")
         if not len(self.images) == len(self.targets) == len(self.indices):
@@ -60,6 +65,7 @@ class ImageSet(Dataset[tuple[Any, int]]):
 
     def __getitem__(self, index: int) -> tuple[Any, int]:
         """The image at that place: ``transform(PIL image)``, else uint8 [3, H, W]; and its class."""
+        index = operator.index(index)
         pixels, target = self.images[index], int(self.targets[index])
         if self.transform is None:
             return torch.from_numpy(pixels.transpose(2, 0, 1).copy()), target
@@ -72,11 +78,18 @@ class ImageSet(Dataset[tuple[Any, int]]):
         """Images per class."""
         return tuple(np.bincount(self.targets, minlength=len(self.class_names)).tolist())
 
-    def select(self, positions: NDArray[np.integer]) -> ImageSet:
-        """A set of the images at these places of this one, in this order."""
-        positions = np.asarray(positions, np.int64)
+    def select(self, positions: npt.ArrayLike | torch.Tensor) -> ImageSet:
+        """A set of the images at these places of this one, in this order.
+
+        Args:
+            positions: Whole numbers, negative ones counted from the end, or a mask with True or False for each image.
+
+        Raises:
+            SettingError: Other numbers, a mask of another length, or a place where there is no image.
+        """
+        places = subsets.positions(positions, len(self))
         return ImageSet(
-            self.images[positions], self.targets[positions], self.class_names, self.transform, self.indices[positions]
+            self.images[places], self.targets[places], self.class_names, self.transform, self.indices[places]
         )
 
     def with_transform(self, transform: Callable[[Any], Any] | None) -> ImageSet:
@@ -88,10 +101,17 @@ class ImageSet(Dataset[tuple[Any, int]]):
 
 @dataclass(frozen=True)
 class Source:
-    """A whole image set, before anything is taken away: what `load` cuts the long tail from."""
+    """A whole image set, before anything is taken away: what `load` cuts the long tail from.
+
+    Attributes:
+        train, test: Its images.
+        contents: SHA-256 of the files that were read, for a set whose digest stands before they are: one that is known
+            by name but that nobody publishes a checksum of. Else empty.
+    """
 
     train: ImageSet
     test: ImageSet
+    contents: str = ""
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -114,6 +134,7 @@ class LongTailed:
         groups: Head, middle and tail classes, from `subset_counts`: they do not depend on the validation set.
         fingerprint: `subsets.fingerprint` of the subset, training and validation images together.
         mean, std: Per channel, of pixels in 0..1.
+        contents: As of `Source`.
     """
 
     name: str
@@ -127,6 +148,7 @@ class LongTailed:
     fingerprint: str
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    contents: str = ""
 
     @property
     def num_classes(self) -> int:

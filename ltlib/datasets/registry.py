@@ -49,6 +49,11 @@ def verify(name: str, root: Path | str | None = None) -> list[str]:
     return builder(name).problems(_root(root))
 
 
+def repair(name: str) -> str:
+    """What helps with the files that `verify` names, as words for a person."""
+    return builder(name).repair()
+
+
 def read(name: str, root: Path | str | None = None, fetch: bool = False) -> Source:
     """Read a whole set: all its training and test images.
 
@@ -130,6 +135,7 @@ def load(
         fingerprint=subsets.fingerprint(chosen, source.train.targets[chosen]),
         mean=known.mean,
         std=known.std,
+        contents=source.contents,
     )
 
 

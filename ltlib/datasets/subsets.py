@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import numbers
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,7 @@ def choose_subset(
     legacy = np.random.RandomState(subset_seed) if subset == "ldam" else None
     chosen = []
     for index, count in enumerate(counts):
+        count = whole_number(f"the count of class {index}", count, 0)
         of_class = np.flatnonzero(targets == index).astype(np.int64)
         if count > len(of_class):
             raise SettingError(f"class {index} has {len(of_class)} images, {count} were asked for; lower its count")
@@ -69,29 +71,30 @@ def split_validation(
 
     Args:
         targets: Class of every image of the set, int [N].
-        indices: The chosen subset, int [M], indices into `targets`.
+        indices: The chosen subset, int [M], indices into `targets`, or a mask bool [N].
         subset_seed: Seed of the split, at least 0.
 
     Returns:
         Training and validation indices, both in the order of `indices`.
     """
     subset_seed = whole_number("subset_seed", subset_seed, 0)
-    chosen: Indices = np.asarray(indices).astype(np.int64)
+    chosen = positions(indices, len(targets))
     of_subset = np.asarray(targets)[chosen]
     held_out = np.zeros(len(chosen), bool)
     for index in np.unique(of_subset):
-        positions = np.flatnonzero(of_subset == index)
-        positions = positions[np.argsort(chosen[positions])]  # the same images split the same way in any order
-        size = min(max(1, (len(positions) + 5) // 10), len(positions) - 1)
-        held_out[positions[random_order(len(positions), subset_seed, int(index), 1)][:size]] = True
+        places = np.flatnonzero(of_subset == index)
+        places = places[np.argsort(chosen[places])]  # the same images split the same way in any order
+        size = min(max(1, (len(places) + 5) // 10), len(places) - 1)
+        held_out[places[random_order(len(places), subset_seed, int(index), 1)][:size]] = True
     return chosen[~held_out], chosen[held_out]
 
 
 def first_of_each(targets: NDArray[np.integer], indices: NDArray[np.integer], counts: Sequence[int]) -> Indices:
     """Keep the first images of each class of a chosen subset, as many as `counts` says, in the order of `indices`."""
-    of_subset = np.asarray(targets)[indices]
+    chosen = positions(indices, len(targets))
+    of_subset = np.asarray(targets)[chosen]
     kept = [np.flatnonzero(of_subset == index)[:count] for index, count in enumerate(counts)]
-    return np.asarray(indices, np.int64)[np.sort(np.concatenate(kept))]
+    return chosen[np.sort(np.concatenate(kept))]
 
 
 def fingerprint(indices: NDArray[np.integer], targets: NDArray[np.integer]) -> str:
@@ -107,7 +110,7 @@ def fingerprint(indices: NDArray[np.integer], targets: NDArray[np.integer]) -> s
     Returns:
         64 hexadecimal digits.
     """
-    indices, targets = np.asarray(indices), np.asarray(targets)
+    indices, targets = whole_numbers("indices", indices), whole_numbers("targets", targets)
     if indices.shape != targets.shape or indices.ndim != 1:
         raise SettingError(f"fingerprint needs one target per index, got {targets.shape} for {indices.shape}")
     pairs = np.stack([indices, targets], axis=1)[np.argsort(indices, kind="stable")]
@@ -124,3 +127,56 @@ def whole_number(name: str, value: object, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
         raise SettingError(f"{name} must be a whole number of at least {least}, not {value!r}")
     return int(value)
+
+
+def positions(given: Any, size: int) -> Indices:
+    """Places in a list of `size` things: whole numbers as they are, a mask's True ones.
+
+    Args:
+        given: Whole numbers [M], those below 0 counted from the end, or a mask bool [size]; array, tensor or sequence.
+        size: How many things there are.
+
+    Returns:
+        int64 [M], each from 0 to size - 1.
+
+    Raises:
+        SettingError: Anything else, such as floating-point numbers, a mask of another length, a place out of range.
+    """
+    array = _array(given)
+    if array.ndim == 1 and array.dtype == bool:
+        if len(array) != size:
+            raise SettingError(f"a mask needs one True or False for each of {size} images, not {len(array)}")
+        return np.flatnonzero(array).astype(np.int64)
+    places = whole_numbers("positions", given)
+    outside = places[(places < -size) | (places >= size)]
+    if len(outside):
+        raise SettingError(f"there is no image {outside[0]} in a set of {size}; places go from 0 to {size - 1}")
+    return np.where(places < 0, places + size, places)
+
+
+def whole_numbers(name: str, given: Any) -> Indices:
+    """A list of whole numbers as int64 [M].
+
+    Raises:
+        SettingError: Floating-point numbers, truth values, texts, or no list.
+    """
+    array = _array(given)
+    mixed = isinstance(given, (list, tuple)) and any(isinstance(value, (bool, np.bool_)) for value in given)
+    if array.ndim == 1 and array.size == 0:
+        return np.empty(0, np.int64)
+    if array.ndim != 1 or array.dtype.kind not in "iu" or mixed:
+        raise SettingError(f"{name} must be a list of whole numbers, not {_described(given, array)}")
+    return array.astype(np.int64)
+
+
+def _array(given: Any) -> NDArray[Any]:
+    """An array of what was given; tensors on any device."""
+    given = given.detach().cpu() if hasattr(given, "detach") else given
+    try:
+        return np.asarray(given)
+    except (TypeError, ValueError):
+        return np.asarray(None)
+
+
+def _described(given: Any, array: NDArray[Any]) -> str:
+    return type(given).__name__ if array.dtype == object else f"{array.dtype} {list(array.shape)}"

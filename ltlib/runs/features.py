@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ltlib import embedding, places
-from ltlib.errors import LtlibError
+from ltlib.errors import LtlibError, RunError
 from ltlib.files import write_bytes
 from ltlib.registry import parse
 
@@ -86,8 +86,12 @@ def _features(run: Run, place: Path) -> tuple[np.ndarray, np.ndarray]:
     with contextlib.suppress(Exception), np.load(place, allow_pickle=False) as kept:  # a damaged cache is made again
         return kept["features"], kept["targets"]
     from ltlib import runs
+    from ltlib.runs import store
     from ltlib.training import accelerator, residents
 
+    other = store.other_images(run)
+    if other is not None:
+        raise RunError(other)
     network = run.network()
     data = runs.load_data(run.experiment)
     index = chosen(data.test.targets)

@@ -99,6 +99,16 @@ class Run:
         return self._facts["fingerprint"]
 
     @property
+    def identity(self) -> dict[str, Any]:
+        """What identified the run when it was made; see `ltlib.experiment`."""
+        return self._facts["identity"]
+
+    @property
+    def contents(self) -> str:
+        """`ltlib.datasets.images.Source.contents` of its set; empty for runs that have none."""
+        return self._facts.get("contents", "")
+
+    @property
     def provenance(self) -> dict[str, Any]:
         return self._facts["provenance"]
 
@@ -197,9 +207,8 @@ class Run:
         """
         if self.folder is None:
             raise RunError(f"run {self.id} is here only as a record, without weights; ltlib train --weights makes them")
-        resolved = self.experiment.resolve()
-        network = assembly.assembled(resolved, len(self.class_counts))
-        folder = self.folder.parent / "stages" / resolved.stage_id(len(resolved.stages) - 1)
+        network = assembly.assembled(self.experiment.resolve(), len(self.class_counts))
+        folder = self.folder.parent / "stages" / self._facts["stages"][-1]
         chosen = folder / "selected.safetensors"
         if selection == "last" or not chosen.is_file():
             chosen = folder / "weights.safetensors"

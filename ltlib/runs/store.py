@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from ltlib import datasets, models, places, sealed
-from ltlib.datasets import LongTailed
-from ltlib.errors import DataError, LtlibError, RunError
+from ltlib.datasets import LongTailed, contents
+from ltlib.errors import DataError, LtlibError, RunError, printable
 from ltlib.experiment import Experiment, Resolved
 from ltlib.files import (
     canonical_json,
@@ -155,6 +155,8 @@ def _made_by(run: Run) -> str | None:
 def _train(resolved: Resolved, top: Path, report: stages.Report, stop: Callable[[], bool]) -> Run:
     exp = resolved.experiment
     data = load_data(exp)
+    if exp.resolve().data["digest"] != resolved.data["digest"]:
+        raise DataError(f"the images of {exp.dataset} changed while run {resolved.run_id} began; start it again")
     target = accelerator.device()
     sealed.refuse_newer(top / resolved.run_id)
     sweep(top)
@@ -173,6 +175,7 @@ def _train(resolved: Resolved, top: Path, report: stages.Report, stop: Callable[
         "class_names": list(data.class_names),
         "groups": {name: list(group) for name, group in data.groups.items()},
         "fingerprint": data.fingerprint,
+        **({"contents": data.contents} if data.contents else {}),
         "parameters": models.parameter_count(network),
         "macs": models.macs(network, image_size=data.image_size),
         "history": _history(folders),
@@ -226,8 +229,9 @@ def verify() -> list[str]:
     Checks the digests of run and stage folders, that the identity still gives the id, and the subset's fingerprint
     where the data is there.
     """
+    contents.forget()  # of image files: what is in them decides, whatever their times say
     wrong: list[str] = []
-    prints: dict[str, str] = {}
+    prints: dict[str, tuple[str, str]] = {}
     top = places.runs_folder()
     for folder in (done.parent for done in sorted(top.glob("*/DONE")) + sorted((top / "stages").glob("*/DONE"))):
         if not is_temporary(folder):
@@ -242,19 +246,36 @@ def verify() -> list[str]:
         if found is None:
             continue
         now = _made_by(found)
-        if now not in (None, found.id):
+        if now and now != found.id and (other := other_images(found)):
+            wrong.append(other)
+        elif now not in (None, found.id):
             version = f"now {now}" if now else "unknown now"
             wrong.append(f"run {found.id} was made by another version of its components ({version}); it is not shown")
         elif now and datasets.available(found.experiment.dataset):
             key = canonical_json(found.experiment.resolve().data)
             with _listed(wrong):
                 if key not in prints:
-                    prints[key] = load_data(found.experiment).fingerprint
-                if prints[key] != found.fingerprint:
-                    wrong.append(
-                        f"run {found.id} was trained on other images than {found.experiment.dataset} gives today"
-                    )
+                    data = load_data(found.experiment)
+                    prints[key] = data.fingerprint, data.contents
+                if prints[key][0] != found.fingerprint or found.contents not in ("", prints[key][1]):
+                    wrong.append(_trained_on_others(found))
     return wrong
+
+
+def other_images(run: Run) -> str | None:
+    """A sentence for a run whose set, an image folder, holds other images than it was trained on; else None."""
+    exp = run.experiment
+    if run.identity["data"].get("digest") == exp.resolve().data["digest"]:
+        return None
+    return _trained_on_others(run)
+
+
+def _trained_on_others(run: Run) -> str:
+    place = run.folder if run.folder is not None else "its record"
+    return (
+        f"run {run.id} was trained on other images than {printable(run.experiment.dataset)} holds now; "
+        f"put those back, or delete {place} and train it again"
+    )
 
 
 @contextlib.contextmanager

@@ -54,6 +54,13 @@ def test_thirds(classes: int, expected: tuple[int, int, int]) -> None:
     assert 0 in groups([4] * classes)["head"]
 
 
+def test_a_group_is_no_mask() -> None:
+    for wrong in ([True, False, True], [0.0], [0.5], ["0"]):
+        with pytest.raises(SettingError, match="classes of group head must be a list of whole numbers"):
+            groups([1, 2, 3], {"head": wrong})  # type: ignore[dict-item]
+    assert groups([1, 2, 3], {"head": {0, 1}, "tail": range(2, 3)})["head"] == (0, 1)  # type: ignore[dict-item]
+
+
 def test_named_classes() -> None:
     assert groups([1, 2, 3], {"tail": [0], "head": [2]}) == {"head": (2,), "middle": (), "tail": (0,)}
     for wrong in ({"tail": [0, 0]}, {"tail": [0], "head": [0]}, {"head": [3]}, {"head": [-1]}):

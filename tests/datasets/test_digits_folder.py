@@ -10,6 +10,7 @@ import pytest
 
 from ltlib import datasets
 from ltlib.datasets import butterfly, digits
+from ltlib.errors import DataError
 
 
 def test_digits_folder_is_written_once_and_read_by_the_same_loader(
@@ -35,3 +36,10 @@ def test_digits_folder_is_written_once_and_read_by_the_same_loader(
     assert len(datasets.load("digits_folder").train) == 1717
     assert (folder / "train" / "Image_1.png").is_file()
     assert not [path for path in folder.parent.iterdir() if path.name.startswith(".ltlib-tmp")]
+
+
+def test_a_place_that_cannot_be_written_names_what_moves_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LTLIB_REPORTS", str(tmp_path / "file"))
+    with pytest.raises(DataError, match=r"cannot write in .*; set LTLIB_REPORTS to a folder of yours"):
+        datasets.load("digits_folder")

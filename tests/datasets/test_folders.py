@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from ltlib import datasets
-from ltlib.datasets import folders
+import ltlib
+from ltlib import cli, datasets, runs
+from ltlib.datasets import contents, folders
 from ltlib.errors import DataError, SettingError
 
 
@@ -96,7 +100,7 @@ def test_hidden_and_foreign_files_are_ignored(tmp_path: Path) -> None:
     assert datasets.read(f"folder:{tmp_path}@8").class_names == ("a", "b")
 
 
-def test_digest_is_names_and_sizes(tmp_path: Path) -> None:
+def test_digest_is_names_and_contents(tmp_path: Path) -> None:
     fill(tmp_path / "one", a=5, b=5)
     shutil.copytree(tmp_path / "one", tmp_path / "two")
     one, two = (datasets.info(f"folder:{tmp_path / name}").digest for name in ("one", "two"))
@@ -104,6 +108,181 @@ def test_digest_is_names_and_sizes(tmp_path: Path) -> None:
     assert datasets.info(f"folder:{tmp_path / 'one'}@32").digest != one
     (tmp_path / "two" / "a" / "000.png").rename(tmp_path / "two" / "a" / "new.png")
     assert datasets.info(f"folder:{tmp_path / 'two'}").digest != one
+    shutil.copytree(tmp_path / "one", tmp_path / "three")
+    (tmp_path / "three" / "b").rename(tmp_path / "three" / "c")  # another name of a class, the same images
+    assert datasets.info(f"folder:{tmp_path / 'three'}").digest != one
+
+
+def repaint(file: Path, colour: tuple[int, int, int]) -> None:
+    """Other pixels, the same size in bytes, the same times."""
+    before = file.stat()
+    Image.new("RGB", (8, 8), colour).save(file)
+    assert file.stat().st_size == before.st_size
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_other_pixels_under_the_same_names_and_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    later = time.time_ns() + 60_000_000_000
+    monkeypatch.setattr(contents.time, "time_ns", lambda: later)  # the digests are kept
+    for name in ("a", "b"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for i in range(4):
+            Image.new("RGB", (8, 8), (i, 0, 0)).save(tmp_path / "set" / name / f"{i}.bmp")
+    shutil.copytree(tmp_path / "set", tmp_path / "twin")
+    name, twin = f"folder:{tmp_path / 'set'}@8", f"folder:{tmp_path / 'twin'}@8"
+    assert datasets.info(name).digest == datasets.info(twin).digest
+    repaint(tmp_path / "twin" / "b" / "2.bmp", (2, 0, 1))
+    assert datasets.info(name).digest != datasets.info(twin).digest
+    before = datasets.read(name)
+    assert set(np.concatenate([before.train.images, before.test.images])[:, 0, 0, 2]) == {0}
+    for file in (tmp_path / "set").rglob("*.bmp"):
+        repaint(file, (9, 9, 9))
+    after = datasets.read(name)
+    assert (after.train.images == 9).all()
+    assert (after.test.images == 9).all()
+
+
+def test_an_image_that_changes_while_the_set_is_read(tmp_path: Path) -> None:
+    listing = folders.scan(fill(tmp_path, a=3, b=3))
+    Image.new("RGB", (8, 8), (200, 0, 0)).save(tmp_path / listing.train[1].path)
+    with pytest.raises(DataError, match=r"image 1, .*png, changed while the set was read; read it again"):
+        folders._read(tmp_path, 8, listing)
+    assert (datasets.read(f"folder:{tmp_path}@8").train.images[1, 0, 0] == (200, 0, 0)).all()
+
+
+@pytest.mark.parametrize(("train", "test"), [("Train", "Test"), ("training", "testing"), ("train", "valid")])
+def test_split_folders_by_other_names(tmp_path: Path, train: str, test: str) -> None:
+    fill(tmp_path / train, ant=6, dog=5)
+    fill(tmp_path / test, ant=1, dog=2)
+    source = datasets.read(f"folder:{tmp_path}@8")
+    assert source.class_names == ("ant", "dog")
+    assert (source.train.class_counts, source.test.class_counts) == ((6, 5), (1, 2))
+
+
+def test_what_is_left_out_is_said_each_time(tmp_path: Path) -> None:
+    fill(tmp_path / "train", a=3, b=3)
+    fill(tmp_path / "test", a=1, b=1)
+    fill(tmp_path / "val", a=1, b=1)
+    (tmp_path / "train" / "a" / "IMG_1.HEIC").write_bytes(b"")
+    for call in (datasets.read, datasets.read, datasets.verify):
+        with pytest.warns(UserWarning, match=r"1 picture in .*train/a/IMG_1.HEIC.*; the images in .*val are not used"):
+            call(f"folder:{tmp_path}@8")
+
+
+def test_names_that_are_no_utf8(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fill(tmp_path / "set", **{"b": 3, "caf\udce9": 3})  # as unpacked from an old archive, in Latin-1
+    folder = tmp_path / "set"
+    for _ in range(2):  # only the class, then the set's folder too
+        name = f"folder:{folder}@8"
+        assert datasets.read(name).class_names == datasets.info(name).class_names == ("b", "caf\\xe9")
+        assert datasets.verify(name) == []
+        folder = folder.rename(tmp_path / "caf\udce9")
+    run = ltlib.run(ltlib.Experiment(name, 1, "resnet8", "ce", "convergent[augmentation=none;epochs=1]"))
+    assert run.class_names == ["b", "caf\\xe9"]
+    assert run.experiment.dataset == name
+    assert runs.verify() == []
+    (folder / "caf\udce9" / "000.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"caf\\xe9/000.png, cannot be read"):
+        datasets.read(name)
+    assert cli.main(["data", "verify", name]) == 1
+    assert "caf\\xe9/000.png" in capsys.readouterr().out
+
+
+def test_two_names_that_are_written_the_same(tmp_path: Path) -> None:
+    fill(tmp_path, **{"caf\udce9": 3, "caf\\xe9": 3})
+    with pytest.raises(DataError, match="two folders that are both written"):
+        datasets.info(f"folder:{tmp_path}")
+
+
+@pytest.mark.parametrize(
+    "name", ["photos@20", "a[b=1]", "a;b=c", "c:d", "C:\\photos@8", "with space", "~x", "ü", "#1", "a\nb"]
+)
+def test_folders_of_any_name(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path / name, a=4, bb=4)
+    monkeypatch.chdir(tmp_path)
+    digests = {datasets.info(f"folder:{form}").digest for form in (tmp_path / name, f"{tmp_path / name}/", f"./{name}")}
+    assert len(digests) == 1
+    assert datasets.read(f"folder:{tmp_path / name}@8").class_names == ("a", "bb")
+    assert datasets.info(f"folder:{tmp_path / name}@8").image_size == 8
+    resolved = ltlib.Experiment(f"folder:./{name}@8", 1, "resnet8", "ce", "convergent").resolve()
+    assert resolved.data["digest"] == datasets.info(f"folder:{tmp_path / name}@8").digest
+
+
+def test_a_folder_of_the_whole_name_comes_first(tmp_path: Path) -> None:
+    fill(tmp_path / "photos", x=2, y=2, z=2)
+    assert datasets.info(f"folder:{tmp_path}/photos@20").image_size == 20
+    fill(tmp_path / "photos@20", a=4, b=4)
+    known = datasets.info(f"folder:{tmp_path}/photos@20")
+    assert (known.class_names, known.image_size) == (("a", "b"), folders.IMAGE_SIZE)
+    assert known.where == f"the folder {tmp_path}/photos@20"
+    assert datasets.info(f"folder:{tmp_path}/photos/@20").class_names == ("x", "y", "z")
+    known = datasets.info(f"folder:{tmp_path}/photos@20@32")
+    assert (known.class_names, known.image_size) == (("a", "b"), 32)
+
+
+@pytest.mark.parametrize("size", ["0", "1025", "99999"])
+def test_sizes_that_no_image_is_read_at(tmp_path: Path, size: str) -> None:
+    with pytest.raises(
+        DataError, match=rf"asks for images of {size} pixels, .* no folder of that whole name; .* 1 to 1024"
+    ):
+        datasets.info(f"folder:{tmp_path}@{size}")
+
+
+def test_each_refusal_says_what_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    fill(tmp_path / "no test" / "train", a=3, b=3)
+    (tmp_path / "no test" / "test" / "a").mkdir(parents=True)
+    fill(tmp_path / "ones", a=1, b=1)
+    fill(tmp_path / "wrapped" / "photos", a=3, b=3)
+    fill(tmp_path / "heic", a=3, b=0)
+    (tmp_path / "heic" / "b" / "1.heic").touch()
+    (tmp_path / "photos.zip").touch()
+    (tmp_path / "link").symlink_to("gone")
+    for path, sentence in (
+        (
+            "missing/photos",
+            rf"{tmp_path}/missing/photos is not a folder; .*the nearest folder that exists is {tmp_path}\)",
+        ),
+        ("photos.zip", "photos.zip is a file; unpack it and give the folder"),
+        ("link", "link is a link to gone, which is not there; restore that"),
+        ("no test", r"no test/test holds no image to test with; put images .*, or remove it: a fifth"),
+        ("ones", "each class in ones has one image, .* add images, or a test folder"),
+        ("wrapped", "or give wrapped/photos if that holds the class folders"),
+        ("heic", r"class 'b' in heic has no image that is read \(1 in other formats, such as b/1.heic; convert"),
+    ):
+        for call in (datasets.info, datasets.load):
+            with pytest.raises(DataError, match=sentence):
+                call(f"folder:{path}")
+
+
+def test_no_right_to_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    is_dir = Path.is_dir
+
+    def barred(self: Path) -> bool:  # as where a folder above is closed
+        if self == tmp_path:
+            raise PermissionError(13, "Permission denied", str(self))
+        return is_dir(self)
+
+    monkeypatch.setattr(Path, "is_dir", barred)
+    assert datasets.available(f"folder:{tmp_path}")
+    with pytest.raises(DataError, match=rf"{tmp_path} cannot be read \(Permission denied\); make it readable"):
+        datasets.info(f"folder:{tmp_path}")
+
+
+def test_a_set_that_does_not_fit_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = np.empty
+
+    def full(shape: Any, *more: Any) -> Any:
+        if np.prod(shape) > 10_000_000:
+            raise MemoryError
+        return empty(shape, *more)
+
+    fill(tmp_path, a=3, b=3)
+    monkeypatch.setattr(np, "empty", full)
+    with pytest.raises(
+        DataError, match=r"6 images of 1024 pixels take 0 GiB .*; read them smaller, as in folder:PATH@32"
+    ):
+        datasets.read(f"folder:{tmp_path}@1024")
 
 
 def test_refused_folders(tmp_path: Path) -> None:

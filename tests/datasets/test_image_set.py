@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,6 +47,53 @@ def test_select_remembers_where_images_come_from() -> None:
     assert part.select(np.array([1])).indices.tolist() == [10]
 
 
+@pytest.mark.parametrize("kind", [np.array, list, tuple, torch.tensor])
+def test_a_mask_picks_its_true_places(kind: Callable[[list[bool]], object]) -> None:
+    part = make().select(kind([target == 2 for target in TARGETS]))
+    assert (part.indices.tolist(), part.targets.tolist()) == ([3, 4, 5], [2, 2, 2])
+    np.testing.assert_array_equal(part.images, PIXELS[3:6])
+    assert len(make().select(kind([False] * 7))) == 0
+
+
+@pytest.mark.parametrize(
+    ("positions", "wanted"),
+    [
+        ([], []),
+        (np.array([]), []),
+        ([-1, 0], [6, 0]),
+        (np.array([6, -7], np.int8), [6, 0]),
+        (np.array([5], np.uint64), [5]),
+        (torch.tensor([2, 2]), [2, 2]),
+        (range(1, 3), [1, 2]),
+    ],
+)
+def test_places_are_whole_numbers(positions: Any, wanted: list[int]) -> None:
+    part = make().select(positions)
+    assert part.indices.tolist() == wanted
+    np.testing.assert_array_equal(part.images, PIXELS[wanted])
+
+
+@pytest.mark.parametrize(
+    "positions",
+    [
+        *([7], [-8], [0.0], np.array([1.5]), torch.tensor([1.0]), [True], [True] * 8, [True, 2], [[0]], [[True] * 7]),
+        *(3, True, "abc", ["1"], slice(2), None, [None], np.array([np.nan])),
+    ],
+)
+def test_other_places_are_refused(positions: Any) -> None:
+    with pytest.raises(
+        SettingError, match=r"positions must be a list of whole numbers|a mask needs one|there is no image"
+    ):
+        make().select(positions)
+
+
+def test_one_item_is_a_whole_number() -> None:
+    assert make()[np.int64(-1)][1] == make()[6][1]
+    for wrong in (1.0, np.array([0, 1]), np.array([True] * 7)):
+        with pytest.raises(TypeError):
+            make()[wrong]  # type: ignore[index]
+
+
 def test_workers_and_pickle() -> None:
     copied = pickle.loads(pickle.dumps(make(transform=brightness)))
     assert copied[2] == make(transform=brightness)[2]
@@ -58,11 +107,12 @@ def test_workers_and_pickle() -> None:
     "wrong",
     [
         *({"images": PIXELS.astype(float)}, {"images": PIXELS[..., :2]}, {"targets": [0]}, {"targets": [3] * 7}),
-        *({"targets": [-1] * 7}, {"indices": np.arange(3)}),
+        *({"targets": [-1] * 7}, {"indices": np.arange(3)}, {"targets": [0.5] * 7}, {"targets": [True] * 7}),
+        *({"indices": [1.0] * 7}, {"indices": [True] * 7}),
     ],
 )
 def test_refused_arrays(wrong: dict[str, object]) -> None:
-    with pytest.raises(DataError):
+    with pytest.raises((DataError, SettingError)):
         make(**wrong)
 
 

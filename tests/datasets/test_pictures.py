@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
 import zlib
 from pathlib import Path
 
@@ -131,8 +133,72 @@ def test_damaged_files_are_named(tmp_path: Path, kind: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "tga", "jp2"])
+@pytest.mark.parametrize("kind", ["EPS", "EPS with a TIFF", "PDF", "WMF", "PSD", "ICNS", "HEIC", "FITS"])
+def test_only_the_readers_of_known_suffixes_are_asked(
+    tmp_path: Path, suffix: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from PIL import EpsImagePlugin, IcnsImagePlugin, PsdImagePlugin, WmfImagePlugin  # known to PIL, like in a notebook
+
+    assert all((EpsImagePlugin, IcnsImagePlugin, PsdImagePlugin, WmfImagePlugin))
+    stream = io.BytesIO()
+    if kind in ("PDF", "ICNS"):
+        Image.new("RGB", (16, 16)).save(stream, kind)
+    text = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"
+    starts = {
+        "EPS": text,
+        "EPS with a TIFF": b"\xc5\xd0\xd3\xc6"
+        + (32).to_bytes(4, "little")
+        + len(text).to_bytes(4, "little")
+        + bytes(20)
+        + text,
+        "WMF": b"\xd7\xcd\xc6\x9a" + bytes(60),
+        "PSD": b"8BPS\0\1" + bytes(6) + b"\0\3\0\0\0\x08\0\0\0\x08\0\x08\0\3" + bytes(400),
+        "HEIC": b"\0\0\0\x18ftypheic" + bytes(40),
+        "FITS": b"SIMPLE  =                    T".ljust(2880),
+    }
+    (tmp_path / f"a.{suffix}").write_bytes(starts.get(kind, stream.getvalue()))
+
+    def started(*arguments: object, **_: object) -> None:
+        raise SystemExit(f"a program was started: {arguments}")
+
+    monkeypatch.setattr(subprocess, "Popen", started)
+    monkeypatch.setattr(os, "system", started)
+    with pytest.raises(DataError, match="cannot be read"):
+        decode(tmp_path / f"a.{suffix}", 8)
+
+
+def test_what_is_in_a_file_says_what_it_is(tmp_path: Path) -> None:
+    image = photo(16, 16)
+    for kind in ("PNG", "BMP", "TIFF", "PPM", "TGA"):
+        image.save(tmp_path / "cat.jpg", kind)
+        np.testing.assert_array_equal(decode(tmp_path / "cat.jpg", 16), np.asarray(image))
+    red, blue = (Image.new("RGB", (16, 16), colour) for colour in (RED, BLUE))
+    red.save(tmp_path / "cat.jpg", "MPO", save_all=True, append_images=[blue])  # of two cameras, or with a depth map
+    assert np.abs(decode(tmp_path / "cat.jpg", 16).astype(int) - RED).max() < 8
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "TGA", "JPEG2000"])
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
+def test_a_file_cut_short_is_refused(tmp_path: Path, kind: str, part: float) -> None:
+    stream = io.BytesIO()
+    photo(64, 64).save(stream, kind)
+    data = stream.getvalue()
+    (tmp_path / "a.png").write_bytes(data)
+    assert decode(tmp_path / "a.png", 64).shape == (64, 64, 3)
+    (tmp_path / "a.png").write_bytes(data[: int(part * len(data))])
+    with pytest.raises(DataError, match=r"cannot be read \(.+\); replace or remove it"):
+        decode(tmp_path / "a.png", 64)
+
+
+def test_an_empty_file_is_called_so(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    with pytest.raises(DataError, match=r"cannot be read \(it is empty\)"):
+        decode(tmp_path / "a.png", 8)
+
+
 def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"image 0, .*none.png, cannot be read \(it is missing\)"):
+    with pytest.raises(DataError, match=r"image 0, .*none.png, is missing; restore it"):
         decode(tmp_path / "none.png", 8)
 
 

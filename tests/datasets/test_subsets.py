@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ltlib.datasets.longtail import long_tailed_counts
-from ltlib.datasets.subsets import choose_subset, fingerprint, split_validation
+from ltlib.datasets.subsets import choose_subset, fingerprint, first_of_each, split_validation
 from ltlib.errors import SettingError, UnknownName
 
 TARGETS = np.random.default_rng(7).permutation(np.repeat(np.arange(10), 300))
@@ -96,3 +96,24 @@ def test_fingerprint_layout() -> None:
     assert fingerprint(indices, targets + 1) != expected
     with pytest.raises(SettingError, match="one target per index"):
         fingerprint(indices, targets[:2])
+
+
+def test_a_mask_of_the_subset_is_split_like_its_places() -> None:
+    targets = np.arange(60) % 3
+    mask = np.arange(60) < 40
+    for one, other in zip(split_validation(targets, mask, 1), split_validation(targets, np.arange(40), 1), strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(first_of_each(targets, mask, [1, 2, 1]), [0, 1, 2, 4])
+
+
+def test_numbers_that_are_no_places_or_counts() -> None:
+    targets = np.arange(6) % 3
+    for wrong in ([0.5, 1.0], [True], [6], "ab"):
+        with pytest.raises(SettingError):
+            split_validation(targets, wrong)  # type: ignore[arg-type]
+    for counts in ([1, -1, 1], [1, 1.5, 1], [1, True, 1]):
+        with pytest.raises(SettingError, match="the count of class 1 must be a whole number of at least 0"):
+            choose_subset(targets, counts, "first")  # type: ignore[arg-type]
+    for indices, labels in ((np.array([True, False]), [0, 1]), ([0.0, 1.0], [0, 1]), ([0, 1], [0.5, 1])):
+        with pytest.raises(SettingError, match="must be a list of whole numbers"):
+            fingerprint(indices, labels)  # type: ignore[arg-type]

@@ -1,0 +1,197 @@
+"""The image files below a folder. Nothing that looks like a picture is passed over without a word.
+
+Passed over in silence: hidden files and folders, what systems and programs leave behind (``__MACOSX``, ``Thumbs.db``),
+and files that are no pictures. Links to folders are followed, unless they lead back to a folder that is read already.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ltlib.errors import DataError
+
+# Raster formats that PIL decodes itself, without calling another program.
+SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2"),
+)
+_OTHER_PICTURES = """
+heic heif hif heics mpo jxl jxr wdp hdp bpg j2k j2c jpc jpx jpf jpm svg svgz eps ps epsf pdf ai wmf emf ico icns cur
+psd psb xcf kra dng raw cr2 cr3 crw nef nrw arw srf sr2 orf rw2 raf pef srw x3f 3fr erf kdc dcr mrw rwl iiq
+pcx dcx sgi rgb rgba bw ras sun xbm xpm xwd dds exr hdr pfm pam pic pct pict fits fit fts dcm dicom nii qoi apng
+jng mng flif dib rle im msp spi tpic iff lbm cin dpx
+"""  # suffixes of pictures that are not read
+_NO_PICTURES = """
+txt csv tsv json jsonl xml yaml yml md rst html htm log ini cfg db py ipynb npy npz pt pth mat pkl h5 hdf5 parquet
+mp4 mov avi mkv mp3 wav zip gz tar 7z rar doc docx xls xlsx odt url lnk md5 sha256 aae xmp thm
+"""
+_OTHER, _NONE = frozenset(_OTHER_PICTURES.split()), frozenset(_NO_PICTURES.split())
+# How pictures begin.
+_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"%!PS", b"8BPS", b"\0\0\0\x0cjP  ")
+_SYSTEM = frozenset(("__macosx", "@eadir", "lost+found", "$recycle.bin", "system volume information", "__pycache__"))
+
+
+@dataclass
+class LeftOut:
+    """Pictures and folders that are not read.
+
+    Attributes:
+        pictures: Paths of pictures in formats or under names that are not read, by suffix.
+        sentences: What else is left out.
+    """
+
+    pictures: dict[str, list[str]] = field(default_factory=dict)
+    sentences: list[str] = field(default_factory=list)
+
+    def text(self, top: Path) -> str | None:
+        """One sentence of all of it, or None."""
+        said = list(self.sentences)
+        if self.pictures:
+            kinds = ", ".join(
+                f"{len(files)} {suffix or 'without a suffix'} such as {min(files)}"
+                for suffix, files in sorted(self.pictures.items())
+            )
+            count = sum(map(len, self.pictures.values()))
+            said.insert(
+                0,
+                f"{count} picture{'s' * (count > 1)} in formats or under names that are not read ({kinds}); "
+                "convert them to JPEG or PNG, named so",
+            )
+        return f"left out of {top}: {'; '.join(said)}" if said else None
+
+
+def hidden(name: str) -> bool:
+    """Whether a name is hidden, or one that systems and not people give."""
+    return name.startswith(".") or name.casefold() in _SYSTEM
+
+
+def is_image(name: str) -> bool:
+    """Whether a name is that of an image we read."""
+    return not hidden(name) and name.lower().endswith(SUFFIXES)
+
+
+def folders_in(folder: Path) -> list[str]:
+    """Names of the folders directly in a folder, sorted; links to folders among them.
+
+    Raises:
+        DataError: As `class_files`.
+    """
+    return [entry.name for entry in _look(folder)[0]]
+
+
+def images_in(folder: Path) -> list[str]:
+    """Names of the images directly in a folder, sorted."""
+    return [entry.name for entry in _look(folder)[1] if is_image(entry.name)]
+
+
+def has_image(folder: Path) -> bool:
+    """Whether a folder or one below it holds an image; links to folders below it are not followed."""
+    folders, files = _look(folder)
+    return any(is_image(entry.name) for entry in files) or any(
+        has_image(Path(entry.path)) for entry in folders if not entry.is_symlink()
+    )
+
+
+def class_files(top: Path, folder: Path, left_out: LeftOut) -> dict[str, list[str]]:
+    """The image files below each class folder, as paths relative to `top` with ``/``, sorted; folders in sorted order.
+
+    Args:
+        top: The set's folder.
+        folder: Holds the class folders.
+        left_out: What is passed over is added to it.
+
+    Raises:
+        DataError: A folder that may not be read, or a link that leads nowhere; names it.
+    """
+    relative = "" if folder == top else f"{folder.relative_to(top).as_posix()}/"
+    stray = images_in(folder)
+    if stray:
+        left_out.sentences.append(
+            f"{len(stray)} image{'s' * (len(stray) > 1)} directly in {folder}, in no class folder (such as {stray[0]})"
+        )
+    return {name: sorted(_below(top, f"{relative}{name}", left_out)) for name in folders_in(folder)}
+
+
+def _below(top: Path, folder: str, left_out: LeftOut) -> Iterator[str]:
+    """Images below a class folder. Folders come before links to folders, so that a link to one of them adds nothing."""
+    here, start = Path(os.path.realpath(top)), Path(os.path.realpath(top / folder))
+    seen = set(map(_identity, (here, *here.parents, start, *start.parents)))
+    folders, links = [folder], list[str]()
+    while folders or links:
+        current = folders.pop() if folders else links.pop(0)
+        if current != folder:
+            identity = _identity(top / current)
+            if identity in seen:
+                left_out.sentences.append(f"{top / current} leads back to a folder that is read already")
+                continue
+            seen.add(identity)
+        below, files = _look(top / current)
+        for entry in below:
+            (links if entry.is_symlink() else folders).append(f"{current}/{entry.name}")
+        for entry in files:
+            if is_image(entry.name):
+                yield f"{current}/{entry.name}"
+            elif _is_picture(entry):
+                suffix = Path(entry.name).suffix.lower()
+                left_out.pictures.setdefault(suffix, []).append(f"{current}/{entry.name}")
+
+
+Entries = list[os.DirEntry[str]]
+
+
+def _look(folder: Path) -> tuple[Entries, Entries]:
+    """The folders and the files directly in a folder, links to them too, sorted by name; hidden ones are left out."""
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted((entry for entry in found if not hidden(entry.name)), key=lambda entry: entry.name)
+    except OSError as error:
+        right = "give yourself the right to read it" if isinstance(error, PermissionError) else "make it readable"
+        raise DataError(
+            f"{folder} cannot be read ({error.strerror or error}); {right}, or move it elsewhere"
+        ) from error
+    folders, files = Entries(), Entries()
+    for entry in entries:
+        kind = _kind(entry)
+        if kind is not None:
+            (folders if kind == "folder" else files).append(entry)
+        elif entry.is_symlink() and _suffix(entry.name) not in _NONE:
+            raise DataError(
+                f"{entry.path} is a link to {Path(entry.path).readlink()}, which is not there or cannot be reached; "
+                "restore what it leads to, or remove the link"
+            )
+        elif is_image(entry.name):
+            raise DataError(f"{entry.path} is neither a file nor a folder; remove it")
+    return folders, files
+
+
+def _kind(entry: os.DirEntry[str]) -> str | None:
+    try:
+        return "folder" if entry.is_dir() else "file" if entry.is_file() else None
+    except OSError:  # a link that leads to itself, or whose way is barred
+        return None
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    found = folder.stat()
+    return found.st_dev, found.st_ino
+
+
+def _suffix(name: str) -> str:
+    return name.rpartition(".")[2].lower() if "." in name else ""
+
+
+def _is_picture(entry: os.DirEntry[str]) -> bool:
+    """Whether a file that we do not take for an image is one nevertheless, by its suffix or by how it begins."""
+    suffix = _suffix(entry.name)
+    if suffix in _OTHER or suffix in _NONE:
+        return suffix in _OTHER
+    try:
+        with open(entry.path, "rb") as stream:  # noqa: PTH123
+            start = stream.read(12)
+    except OSError:
+        return False
+    webp = start[:4] == b"RIFF" and start[8:] == b"WEBP"
+    return webp or start.startswith(_STARTS) or start[4:] in (b"ftypheic", b"ftypmif1", b"ftypheix", b"ftypavif")
