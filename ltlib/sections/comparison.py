@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ltlib.labels import label
-from ltlib.tables.scores import CLOSE, both, mean, side_by_side, used
+from ltlib.tables.scores import CLOSE, both, digits, mean, side_by_side, used
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,9 +99,9 @@ def closing(study: Study, runs: Iterable[Run]) -> pd.DataFrame:
                 "last epoch": mean(own, "accuracy", which="last"),
                 **{group: mean(own, "accuracy", group) for group in own[0].groups},
                 "epochs": round(float(np.mean([len(run.history) for run in own]))),
-                "minutes": float(np.mean([run.seconds for run in own])) / 60,
-                "million parameters": own[0].parameters / 1e6,
-                "million MACs": own[0].macs / 1e6,
+                "time (min)": round(float(np.mean([run.seconds for run in own])) / 60, 1),
+                "parameters (million)": digits(own[0].parameters / 1e6),
+                "MACs (million)": digits(own[0].macs / 1e6),
             }
             for (model, method), own in study.by_network(runs).items()
         ]
