@@ -173,7 +173,7 @@ class Page:
         if finding is not None:
             self.say(finding(frame, self.profile))
         closed = f"{label('table', number)} as printed: {len(frame)} cells, none of them run in {self.profile}"
-        with contextlib.nullcontext() if own else self.fold(closed):
+        with contextlib.nullcontext() if own or self._folds else self.fold(closed):
             self._show_table(number, frame, f"of {document}", [run for run in used if run.id in own])
 
     def frame(self, number: str, frame: pd.DataFrame, caption: str = "", runs: Iterable[Any] | None = None) -> None:

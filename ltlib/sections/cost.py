@@ -29,9 +29,10 @@ def show(page: Page, study: Study, own: Own, base: str, beside: Iterable[str] = 
         beside: Those to tell of besides the document's own.
     """
     if own:
-        caption = f"of training, {study.where(page.profile)}; MACs of an image's forward pass"
-        page.frame("Cost", cost(study, own), caption, used(own))
         page.say(sentence(study, own, base, beside))
+        caption = f"of training, {study.where(page.profile)}; MACs of an image's forward pass"
+        with page.fold(f"Time, parameters and MACs of all {len(own)} methods"):
+            page.frame("Cost", cost(study, own), caption, used(own))
 
 
 def cost(study: Study, own: Own) -> pd.DataFrame:

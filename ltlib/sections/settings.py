@@ -37,7 +37,7 @@ class Change(NamedTuple):
 
 
 def show(page: Page, number: str, rows: Own, caption: str, found: Sequence[Change], command: str) -> None:
-    """A table of scores side by side, and what each change moves.
+    """What each change moves, and a table of the scores side by side, folded.
 
     Args:
         page: The page.
@@ -50,8 +50,9 @@ def show(page: Page, number: str, rows: Own, caption: str, found: Sequence[Chang
     if not any(change.after for change in found):
         page.say(f"None was run; {command} trains them.")
         return
-    page.frame(number, side_by_side(rows, str), caption, used(rows))
     page.say(f"{told(found)}.")
+    with page.fold(f"{number}, in numbers: accuracy, ECE and class groups of each row"):
+        page.frame(number, side_by_side(rows, str), caption, used(rows))
 
 
 def labelled(parts: Mapping[str, Own], methods: Iterable[str], name: Callable[[str], str]) -> dict[str, Sequence[Run]]:

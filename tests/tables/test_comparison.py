@@ -242,9 +242,7 @@ def three(accuracies=(0.705, 0.71, 0.75), printed=("72.20", "70.90", "70.00"), s
 
 
 def test_best_is_bold_and_the_second_of_three_underlined():
-    frame = (
-        three()
-    )  # printed 72.20 > 70.90 > 70.00; ours BBN first, then Focal half a point before CE
+    frame = three()  # printed 72.20 > 70.90 > 70.00; ours BBN first, then Focal half a point before CE
     text = tables.to_markdown(frame)
     assert text.splitlines()[2:] == [
         r"| CE | **72.20** \| 70.50 (1) \| -1.70 \| ▼ below, n = 1 |",

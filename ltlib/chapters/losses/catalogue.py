@@ -44,6 +44,17 @@ def differences() -> pd.DataFrame:
     return pd.read_csv(Path(__file__).with_name("differences.csv"), keep_default_na=False)
 
 
+def differences_sentence(frame: pd.DataFrame) -> str:
+    """Which losses have several functions under their name, from `differences`."""
+    return f"{len(frame)} names stand for more than one function: {', '.join(map(called, frame['loss']))}."
+
+
+def catalogue_line(document: str, frame: pd.DataFrame) -> str:
+    """How many methods a document names and how many are built, from `catalogue`."""
+    built = int((frame["here"] != "not built").sum())
+    return f"{document}: {len(frame)} methods, {built} of them built here"
+
+
 def catalogue(document: str) -> pd.DataFrame:
     """The methods of a document: its name for each, our id and module, or why it is not built."""
     rows = published.methods(document)
