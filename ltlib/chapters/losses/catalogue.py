@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltlib import losses, published
+from ltlib.labels import label
 from ltlib.plots.loss_curves import called
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def differences() -> pd.DataFrame:
 
 def differences_sentence(frame: pd.DataFrame) -> str:
     """Which losses have several functions under their name, from `differences`."""
-    return f"{len(frame)} names stand for more than one function: {', '.join(map(called, frame['loss']))}."
+    names = [label(name) for losses_of in frame["loss"] for name in losses_of.split(", ")]
+    return f"{len(names)} names stand for more than one function: {', '.join(names)}."
 
 
 def catalogue_line(document: str, frame: pd.DataFrame) -> str:
