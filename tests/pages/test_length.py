@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from ltlib import places
+from ltlib import calibration, places
 from ltlib.chapters.losses import catalogue
 from ltlib.pages import declared, html, report
 from ltlib.pages.length import Length, in_sight
@@ -61,8 +61,11 @@ def test_long_pages_stay_short(
     monkeypatch.setattr(html, "embedded", lambda stem: "data:,")
     monkeypatch.setattr(catalogue, "trials", lambda names: pd.DataFrame({"method": names}))
     monkeypatch.setattr(chance, "floor_table", partial(chance.floor_table, draws=20))
-    real = chance.intervals
-    monkeypatch.setattr(chance, "intervals", lambda study, first, resamples: real(study, first, resamples=5))
+    intervals, by_chance = chance.intervals, calibration.errors_by_chance
+    monkeypatch.setattr(chance, "intervals", lambda study, first, resamples: intervals(study, first, resamples=5))
+    monkeypatch.setattr(
+        calibration, "errors_by_chance", lambda *of, **how: by_chance(*of[:2], **{**how, "draws": 2})
+    )  # their words, not their digits
     seen: list[Any] = []
     monkeypatch.setattr("IPython.display.display", seen.append)
     executed_without_runs(name, "laptop")
