@@ -58,6 +58,22 @@ _NAMES = {
     "butterfly": "Butterfly",
     "inaturalist2017": "iNaturalist 2017",
     "places_lt": "Places-LT",
+    "caltech_part": "Caltech (part)",
+    "ilsvrc_part1": "ILSVRC (part 1)",
+    "ilsvrc_part2": "ILSVRC (part 2)",
+    "mobilenet_v2": "MobileNetV2",
+    "resnet50v2": "ResNet-50 V2",
+    "densenet121": "DenseNet-121",
+    "convnext_base": "ConvNeXt-Base",
+    "vit_b_16": "ViT-B/16",
+    "bce": "BCE",
+    "focal_sigmoid": "Focal on sigmoids",
+    "deferred": "Deferred re-weighting",
+    "vs": "VS",
+    "ohem": "OHEM",
+    "tsc": "TSC",
+    "kcl": "KCL",
+    "bcl": "BCL",
     "f1": "F1",
     "ece": "ECE",
     "mce": "MCE",
@@ -76,3 +92,8 @@ def label(name: str) -> str:
     if settings:
         text += f" ({', '.join(f'{key} {value}' for key, value in settings.items())})"
     return text
+
+
+def set_label(dataset: str, imbalance_factor: float = 1) -> str:
+    """How a data set is printed at an imbalance factor: ``cifar100`` at 50 as "CIFAR-100-LT", at 1 as "CIFAR-100"."""
+    return f"{label(dataset)}{'-LT' if imbalance_factor > 1 and dataset.startswith('cifar') else ''}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ltlib.labels import label
+from ltlib.labels import label, set_label
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,17 @@ from ltlib.labels import label
 )
 def test_label(name: str, text: str) -> None:
     assert label(name) == text
+
+
+@pytest.mark.parametrize(
+    ("dataset", "factor", "text"),
+    [
+        ("cifar100", 50, "CIFAR-100-LT"),
+        ("cifar100", 1, "CIFAR-100"),
+        ("cifar10", float("nan"), "CIFAR-10"),  # a table that names no factor
+        ("digits", 20, "Digits"),
+        ("places_lt", 996, "Places-LT"),
+    ],
+)
+def test_a_long_tailed_cifar_is_called_so(dataset: str, factor: float, text: str) -> None:
+    assert set_label(dataset, factor) == text

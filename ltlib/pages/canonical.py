@@ -25,6 +25,7 @@ _READABLE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _RANDOM = re.compile(r"(?=.*\d)[0-9a-f]{8}(-[0-9a-f-]{27})?|[0-9a-f]{12,}")
 _HOME = re.compile(r"(/home/|/Users/|/root/|[A-Za-z]:\\\\?Users\\)")
 _LONG_CELL = 24
+_FOLD = re.compile(r"^</?details>", re.MULTILINE)
 
 
 def repository() -> str | None:
@@ -56,8 +57,9 @@ def header(raw: Mapping[str, Any], address: str | None = None, version: str = "m
     if what and raw.get("document"):
         lines += [f"Regenerates {', '.join(what)} of `{raw['document']}`.", ""]
     if raw.get("cost"):
-        lines += ["| profile | cost |", "|---|---|"]
+        lines += ["<details><summary>What each profile costs</summary>", "", "| profile | cost |", "|---|---|"]
         lines += [f"| `{profile}` | {raw['cost'][profile]} |" for profile in _PROFILES if profile in raw["cost"]]
+        lines += ["", "</details>"]
     return "\n".join(lines).strip()
 
 
@@ -138,6 +140,9 @@ def check(path: Path) -> list[str]:
     if not code or code[-1]["source"].strip() != "page.finish()" or cells[-1] is not code[-1]:
         problems.append("the last cell must be page.finish()")
     for cell in cells:
+        marks = _FOLD.findall(cell["source"]) if cell["cell_type"] == "markdown" else []
+        if marks != ["<details>", "</details>"] * (len(marks) // 2):
+            problems.append(f"cell {cell['id']} has a fold that it does not close: all below it would be inside")
         if _HOME.search(cell["source"]):
             problems.append(f"cell {cell['id']} names a folder of one machine")
         if cell["cell_type"] == "code":

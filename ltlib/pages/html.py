@@ -90,11 +90,11 @@ def table(
     name = names.label("table", number)
     counts = ", ".join(f"{n} {verdict}" for verdict, n in verdicts.items())
     body = exports.to_html(data, link=card)
-    body = body.replace('<span class="mark"', '<br><span class="mark"')  # a table of one-line cells is too wide
+    legend = f'<span class="lt-legend">{exports.legend(data)}</span>' if verdicts else ""
     return Shown(
         f'<figure class="lt-table" id="{names.slug("table", number)}"><figcaption><b>{escape(name)}</b> '
         f"{escape(caption)}{f'. {counts}.' if counts else ''} "
-        f'<span class="lt-stamp">{stamp}</span></figcaption>'
+        f'{legend}<span class="lt-stamp">{stamp}</span></figcaption>'
         f'<div class="lt-scroll" tabindex="0" role="region" aria-label="{escape(name)}">{body}</div>'
         f"{_without_verdict(data) if verdicts else ''}</figure>",
         f"{name} {caption}. {counts}\n{data.to_string(max_rows=20, max_cols=8)}",
@@ -125,7 +125,9 @@ def sentences(name: str, caption: str, data: pd.DataFrame) -> Shown:
 
 def _without_verdict(comparison: pd.DataFrame) -> str:
     """Why cells of a comparison are not comparable or not run, each reason once."""
-    unjudged = comparison["verdict"].isin(["not comparable", "not run"])
+    from ltlib.tables.verdicts import UNJUDGED
+
+    unjudged = comparison["verdict"].isin(UNJUDGED)
     counts = comparison.loc[unjudged, "reason"].value_counts()
     items = [f"<li>{n} {'cell' if n == 1 else 'cells'}: {escape(str(reason))}</li>" for reason, n in counts.items()]
     if not items:
@@ -154,7 +156,8 @@ def figure(number: str, source: str, alt: str, caption: str, stamp: str, data: p
             f'<div class="lt-scroll" tabindex="0">{frame(data.head(_PREVIEW_ROWS))}</div></details>'
         )
     return Shown(
-        f'<figure class="lt-figure" id="{names.slug("figure", number)}"><img src="{source}" alt="{escape(alt)}">'
+        f'<figure class="lt-figure" id="{names.slug("figure", number)}">'
+        f'<div class="lt-picture" tabindex="0"><img src="{source}" alt="{escape(alt)}"></div>'
         f"<figcaption><b>{escape(name)}.</b> {escape(caption)} "
         f'<span class="lt-stamp">{stamp}</span></figcaption>{below}</figure>',
         f"{name}. {caption} [{alt}]",
@@ -211,6 +214,17 @@ def failures(grid: str, reasons: Mapping[str, str]) -> list[Shown]:
     return remarks
 
 
+# --- folds -----------------------------------------------------------------------------------------------------------
+
+
+def fold(summary: str, shown: Sequence[Shown]) -> Shown:
+    """Things shown under one line that opens them, with the mouse, with Enter and by a link to what is inside."""
+    inside = "\n".join(item.html for item in shown)
+    extra = {kind: value for item in shown for kind, value in item.extra.items()}
+    text = "\n".join([summary, *(item.text for item in shown)])
+    return Shown(f'<details class="lt-fold"><summary>{escape(summary)}</summary>\n{inside}\n</details>', text, extra)
+
+
 # --- words -----------------------------------------------------------------------------------------------------------
 
 
@@ -225,10 +239,10 @@ def note(text: str, extra: Mapping[str, Any] | None = None) -> Shown:
 
 
 def notes(texts: Sequence[str]) -> Shown:
-    """What a close reading of the source found."""
-    head = "The source, read closely"
+    """What a close reading of the source found, folded."""
+    head = f"The source, read closely: {len(texts)} remark{'s' * (len(texts) != 1)}"
     items = "".join(f"<li>{escape(text)}</li>" for text in texts)
-    html = f'<aside class="lt-notes"><b>{head}</b><ul>{items}</ul></aside>'
+    html = f'<details class="lt-notes"><summary>{head}</summary><ul>{items}</ul></details>'
     return Shown(html, "\n".join([f"{head}:", *(f"- {text}" for text in texts)]))
 
 
@@ -270,6 +284,7 @@ def machine_card(rows: Mapping[str, str], css: str) -> Shown:
     items = "".join(f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>" for key, value in rows.items())
     return Shown(
         f"<style data-lt>{css}</style>"
-        f'<section class="lt-machine" aria-label="Machine and profile"><dl>{items}</dl></section>',
+        f'<details class="lt-machine"><summary>Machine, software and what this profile costs</summary>'
+        f"<dl>{items}</dl></details>",
         "\n".join(f"{key}: {value}" for key, value in rows.items()),
     )

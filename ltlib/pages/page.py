@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from ltlib import files, places
 from ltlib.errors import IncompleteError, SettingError
 from ltlib.pages import html
 from ltlib.pages.declared import Declared
-from ltlib.pages.names import slug
+from ltlib.pages.names import label, slug
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +45,7 @@ class Page:
         self._figures: dict[str, dict[str, Any]] = {}
         self._missing: list[dict[str, Any]] = []
         self._claims: list[dict[str, Any]] = []
+        self._folds: list[list[html.Shown]] = []
 
     # --- where things lie --------------------------------------------------------------------------------------------
 
@@ -61,10 +62,34 @@ class Page:
         return Path(target).as_uri()
 
     def show(self, shown: html.Shown) -> None:
-        """Display something in the cell."""
+        """Display something in the cell, or keep it for the fold that is open."""
+        if self._folds:
+            self._folds[-1].append(shown)
+            return
         from IPython.display import display
 
         display(shown)
+
+    @contextlib.contextmanager
+    def fold(self, summary: str) -> Iterator[None]:
+        """Show what the block shows under one line that opens it: what proves a finding, and not the finding.
+
+            with page.fold("The 21 sentences, each with the numbers behind both answers"):
+                claims.show(page, judged)
+
+        A link to something inside opens it. What the block has shown when it raises is shown too. Sliders of a live
+        kernel do not go into a fold; they stand above it.
+
+        Args:
+            summary: The line, which says what a reader finds there.
+        """
+        self._folds.append([])
+        try:
+            yield
+        finally:
+            held = self._folds.pop()
+            if held:
+                self.show(html.fold(summary, held))
 
     def _card(self, run_id: str) -> str:
         return f"{self.link(self.root / 'runs' / run_id)}.html"
@@ -121,13 +146,22 @@ class Page:
 
     # --- tables ------------------------------------------------------------------------------------------------------
 
-    def table(self, document: str, table: str, runs: Iterable[Any] | None = None) -> None:
+    def table(
+        self,
+        document: str,
+        table: str,
+        runs: Iterable[Any] | None = None,
+        finding: Callable[[pd.DataFrame, str], str] | None = None,
+    ) -> None:
         """Show a published table: printed beside ours, difference, runs, interval, verdict.
+
+        One that none of the runs fills has the printed numbers alone, and is folded.
 
         Args:
             document: Document id.
             table: Number of the table.
             runs: The runs to compare; None takes every run of the page so far.
+            finding: What it says, from the comparison and the profile's name: the sentences above the table.
         """
         from ltlib import tables
 
@@ -136,7 +170,11 @@ class Page:
         frame = tables.compare(used, document, table, self.profile)
         number = str(table) if document == self.declared.document else f"{document}/{table}"
         own = {run_id for ids in frame["run_ids"] for run_id in ids}
-        self._show_table(number, frame, f"of {document}", [run for run in used if run.id in own])
+        if finding is not None:
+            self.say(finding(frame, self.profile))
+        closed = f"{label('table', number)} as printed: {len(frame)} cells, none of them run in {self.profile}"
+        with contextlib.nullcontext() if own or self._folds else self.fold(closed):
+            self._show_table(number, frame, f"of {document}", [run for run in used if run.id in own])
 
     def frame(self, number: str, frame: pd.DataFrame, caption: str = "", runs: Iterable[Any] | None = None) -> None:
         """Show any other frame under a declared table number; a frame of `tables.compare_cells` as a comparison."""

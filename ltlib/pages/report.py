@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,7 +140,9 @@ class Exporter:
 
 def _fit(text: str, home: Path, name: str, up: str) -> str:
     """Link the largest embedded figures instead, where a page would be too large to carry them."""
-    pattern = re.compile(r'<figure class="lt-figure" id="([\w-]+)"><img (?:alt="[^"]*" )?src="(data:[^"]+)"')
+    pattern = re.compile(
+        r'<figure class="lt-figure" id="([\w-]+)">(?:<div [^>]*>)?<img (?:alt="[^"]*" )?src="(data:[^"]+)"'
+    )
     for match in sorted(pattern.finditer(text) if len(text) > PAGE_BYTES else (), key=lambda m: -len(m[2])):
         for ending in ("svg", "png"):
             saved = home / "figures" / name / f"{match[1]}.{ending}"
@@ -217,6 +219,13 @@ def markdown(source: str) -> str:
             if not re.match(r"\w+:|//|#", url):
                 url = re.sub(r"\.ipynb(?=#|$)", ".html", url)
             return super().link(text, url, title)
+
+        def block_html(self, text: str) -> str:
+            """A fold, as `Page.fold` makes it, around the Markdown between its two lines; other HTML is escaped."""
+            start = re.fullmatch(r"<details><summary>([^<>]*)</summary>\s*", text)
+            if start:
+                return f'<details class="lt-fold"><summary>{escape(unescape(start[1]))}</summary>\n'
+            return "</details>\n" if text.strip() == "</details>" else super().block_html(text)
 
         def inline_math(self, body: str) -> str:
             return mathml(body, "inline")

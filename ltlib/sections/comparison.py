@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ltlib.labels import label
-from ltlib.tables.scores import CLOSE, both, mean, side_by_side, used
+from ltlib.tables.scores import CLOSE, both, digits, mean, side_by_side, used
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,7 @@ Own = Mapping[str, Sequence["Run"]]
 
 
 def show(page: Page, study: Study, own: Own) -> None:
-    """A table, a plane of accuracy and ECE, and class groups of methods on one set, and what they say.
+    """What methods on one set come to, in a sentence and a plane of accuracy and ECE; the numbers folded.
 
     Args:
         page: The page.
@@ -35,15 +35,16 @@ def show(page: Page, study: Study, own: Own) -> None:
         page.say(f"No method was run; {study.command(study.document.home, page.profile)} trains them.")
         return
     where, runs = study.where(page.profile), used(own)
-    frame = side_by_side(own, study.name).sort_values("accuracy (%)", ascending=False, kind="stable")
-    page.frame("All methods", frame, f"on {where}; best accuracy first", runs)
+    page.say(sentence(study, own))
     rows = points(study, own)
     errors = [row["ece"] for row in rows]
     strong = [study.name(method) for method in study.document.proposed]
     chart = draw.plane(rows, emphasise=strong, log=min(errors) > 0 and max(errors) > 8 * min(errors))
     page.figure("Accuracy and ECE", chart, caption=f"Every method on {where}; the best lie lower right.", runs=runs)
-    page.figure("Class groups", draw.group_dots(rows), caption=f"Test accuracy, {where}.", runs=runs)
-    page.say(sentence(study, own))
+    frame = side_by_side(own, study.name).sort_values("accuracy (%)", ascending=False, kind="stable")
+    with page.fold(f"All {len(own)} in numbers, and by class group: accuracy and ECE, head, middle and tail"):
+        page.frame("All methods", frame, f"on {where}; best accuracy first", runs)
+        page.figure("Class groups", draw.group_dots(rows), caption=f"Test accuracy, {where}.", runs=runs)
 
 
 def points(study: Study, own: Own) -> list[dict[str, Any]]:
@@ -99,9 +100,9 @@ def closing(study: Study, runs: Iterable[Run]) -> pd.DataFrame:
                 "last epoch": mean(own, "accuracy", which="last"),
                 **{group: mean(own, "accuracy", group) for group in own[0].groups},
                 "epochs": round(float(np.mean([len(run.history) for run in own]))),
-                "minutes": float(np.mean([run.seconds for run in own])) / 60,
-                "million parameters": own[0].parameters / 1e6,
-                "million MACs": own[0].macs / 1e6,
+                "time (min)": round(float(np.mean([run.seconds for run in own])) / 60, 1),
+                "parameters (million)": digits(own[0].parameters / 1e6),
+                "MACs (million)": digits(own[0].macs / 1e6),
             }
             for (model, method), own in study.by_network(runs).items()
         ]

@@ -29,9 +29,10 @@ def show(page: Page, study: Study, own: Own, base: str, beside: Iterable[str] = 
         beside: Those to tell of besides the document's own.
     """
     if own:
-        caption = f"of training, {study.where(page.profile)}; MACs of an image's forward pass"
-        page.frame("Cost", cost(study, own), caption, used(own))
         page.say(sentence(study, own, base, beside))
+        caption = f"of training, {study.where(page.profile)}; MACs of an image's forward pass"
+        with page.fold(f"Time, parameters and MACs of all {len(own)} methods"):
+            page.frame("Cost", cost(study, own), caption, used(own))
 
 
 def cost(study: Study, own: Own) -> pd.DataFrame:
@@ -41,14 +42,14 @@ def cost(study: Study, own: Own) -> pd.DataFrame:
     rows = [
         {
             "method": study.name(method),
-            "thousand parameters": round(found[0].parameters / 1e3, 1),
-            "million MACs": round(found[0].macs / 1e6, 2),
-            "seconds": round(seconds(found), 1),
-            "stage 2 (% of the time)": percent(stage_2_share(found), 1),
+            "time (s)": round(seconds(found)),
+            "of it stage 2 (%)": percent(stage_2_share(found), 1),
+            "parameters (thousand)": round(found[0].parameters / 1e3, 1),
+            "MACs (million)": round(found[0].macs / 1e6, 1),
         }
         for method, found in own.items()
     ]
-    return pd.DataFrame(rows).sort_values("seconds", ascending=False, kind="stable")
+    return pd.DataFrame(rows).sort_values("time (s)", ascending=False, kind="stable")
 
 
 def sentence(study: Study, own: Own, base: str, beside: Iterable[str] = ()) -> str:

@@ -34,9 +34,10 @@ def show(page: Page, study: Study, printed: Columns, own: Mapping[str, Sequence[
     if not found:
         page.say("Too few methods were run to hold an ordering against print.")
         return
-    caption = f"that {where} tells apart, and what became of them"
-    page.frame("Orderings", pairs_frame(study, found), caption, used(own))
     page.say(sentence(printed, ours, page.profile))
+    caption = f"that {where} tells apart, and what became of them"
+    with page.fold(f"The {len(found)} printed orderings, method by method"):
+        page.frame("Orderings", pairs_frame(study, found), caption, used(own))
 
 
 def pairs_frame(study: Study, found: Sequence[Pair]) -> pd.DataFrame:

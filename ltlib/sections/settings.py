@@ -7,6 +7,7 @@ found = settings.changes(changed, {"the printed spread": own}, AWABS.short, grou
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -36,8 +37,10 @@ class Change(NamedTuple):
     group: str = ""
 
 
-def show(page: Page, number: str, rows: Own, caption: str, found: Sequence[Change], command: str) -> None:
-    """A table of scores side by side, and what each change moves.
+def show(
+    page: Page, number: str, rows: Own, caption: str, found: Sequence[Change], command: str, folded: bool = True
+) -> None:
+    """What each change moves, and a table of the scores side by side.
 
     Args:
         page: The page.
@@ -46,12 +49,15 @@ def show(page: Page, number: str, rows: Own, caption: str, found: Sequence[Chang
         caption: Its caption.
         found: The changes to put in words.
         command: What trains the runs, said where no change was run.
+        folded: Whether the table only proves the sentences.
     """
     if not any(change.after for change in found):
         page.say(f"None was run; {command} trains them.")
         return
-    page.frame(number, side_by_side(rows, str), caption, used(rows))
     page.say(f"{told(found)}.")
+    closed = page.fold(f"{number}, in numbers: accuracy, ECE and class groups of each row")
+    with closed if folded else contextlib.nullcontext():
+        page.frame(number, side_by_side(rows, str), caption, used(rows))
 
 
 def labelled(parts: Mapping[str, Own], methods: Iterable[str], name: Callable[[str], str]) -> dict[str, Sequence[Run]]:

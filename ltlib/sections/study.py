@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ltlib import grids, profiles
-from ltlib.labels import label
+from ltlib.labels import label, set_label
 from ltlib.registry import parse
 
 if TYPE_CHECKING:
@@ -108,10 +108,9 @@ def of(document: str) -> Study:
 
 def setting(experiment: Experiment) -> str:
     """Set, imbalance and network of an experiment, in words."""
-    data = label(experiment.dataset)
+    data = set_label(experiment.dataset, experiment.imbalance_factor)
     if experiment.imbalance_factor > 1:
-        data += f"{'-LT' if experiment.dataset.startswith('cifar') else ''}, imbalance factor "
-        data += f"{experiment.imbalance_factor:g}"
+        data += f", imbalance factor {experiment.imbalance_factor:g}"
     return f"{data}, {label(experiment.model)}"
 
 

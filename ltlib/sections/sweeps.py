@@ -55,10 +55,10 @@ def show(page: Page, name: str, runs: Sequence[Run], grid: Grid, what: str, pane
         what: What is varied and where, for the captions.
         panels: What a panel is, in words: ``form``.
     """
+    page.say(sentence(runs, grid, panels))
     for metric, word in WORDS.items():
         caption = f"{quantity(metric)} of {what}; best framed."
         page.figure(f"{name}, {word}", heat_maps(runs, grid, metric), caption=caption, runs=runs)
-    page.say(sentence(runs, grid, panels))
 
 
 def explore(page: Page, runs: Sequence[Run], grid: Grid, fixed: Iterable[Mapping[str, Any]]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ltlib import published, tables
+from ltlib.pages import html
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def table(page: Page, number: str, reading: Callable[[pd.DataFrame, str], str] | None = None) -> list[Run]:
-    """Show a table of the page's document, and say what it says.
+    """Say what a table of the page's document says, and show it; what contradicts it in the source is folded.
 
     Args:
         page: The page.
@@ -28,19 +29,16 @@ def table(page: Page, number: str, reading: Callable[[pd.DataFrame, str], str] |
     document = page.declared.document
     assert document is not None
     runs = page.runs(f"{document}/{number}", quiet=True)
-    page.table(document, number, runs)
-    if reading is not None:
-        page.say(reading(page.frames[number], page.profile))
+    page.table(document, number, runs, finding=reading)
     page.notes(document, table=number)
     return runs
 
 
 def remarks(page: Page, *numbers: int) -> None:
-    """Known inconsistencies of the source that name no table or figure, by their number in `published`."""
+    """Known inconsistencies of the source that name no table or figure, by their number in `published`, folded."""
     assert page.declared.document is not None
     rows = published.inconsistencies(page.declared.document)
-    for text in rows.loc[rows["number"].isin(numbers), "text"]:
-        page.note(f"The source, read closely: {text}")
+    page.show(html.notes(list(rows.loc[rows["number"].isin(numbers), "text"])))
 
 
 def results(runs: Iterable[Run], document: str, numbers: Sequence[str], profile: str) -> pd.DataFrame:

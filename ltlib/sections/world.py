@@ -18,8 +18,7 @@ import numpy as np
 
 from ltlib.labels import label
 from ltlib.statistics import FEWEST_PAIRS
-from ltlib.tables.exports import LOWER_IS_BETTER
-from ltlib.tables.scores import CLOSE
+from ltlib.tables.scores import CLOSE, LOWER_IS_BETTER
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,8 +2,9 @@
 
 A comparison (a frame of `tables.compare`) is laid out as its document does: methods down, metrics across, and in each
 cell ``published | ours | difference | verdict``, ours as mean ± standard deviation, in percent or fractions as printed.
-The best of each column is bold, the second underlined, the document's and ours separately. CSV stays tidy and keeps
-full precision. Any other frame is written as it stands. Text from outside is escaped for each format.
+The best of each column is bold, the second underlined, the document's and ours separately, and ours only where the
+runs tell them apart. What is not comparable has no difference. CSV stays tidy, with ids and full precision. Any other
+frame is written as it stands. Text from outside is escaped for each format.
 """
 
 from __future__ import annotations
@@ -13,23 +14,18 @@ import html
 import io
 import math
 import re
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ltlib.files import write_text
-from ltlib.tables.verdicts import MARKS
+from ltlib.tables.layout import Layout, Record, is_comparison, layout, spans
+from ltlib.tables.verdicts import MARKS, UNJUDGED
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Key = tuple[str, ...]
-Record = dict[Hashable, Any]
-_ROWS = {("awabs", "4.1"): ("imbalance", "method"), ("cefl", "5"): ("split", "method")}
-_ACROSS = ("dataset", "model", "method", "imbalance", "train_set", "stage", "split", "metric")
-LOWER_IS_BETTER = ("ece", "loss")
 _NUMBER = re.compile(r"[-+−–]?[\d.,]*\d(\s?[%x×]|\s(s|ms|min|MB|GB))?|[-–]|")
 """A number with its unit, a dash for none, or nothing: what stands right-aligned in a table."""
 _LONG = 40
@@ -42,50 +38,6 @@ _LATEX_MARKS = {
     "not comparable": r"$\neq$",
     "not run": "--",
 }
-
-
-@dataclass(frozen=True)
-class Layout:
-    """A comparison in its document's shape: labels of rows and columns, and the records of each cell."""
-
-    row_names: Key
-    rows: list[Key]
-    columns: list[Key]
-    cells: dict[tuple[Key, Key], list[Record]]
-    ranks: dict[tuple[int, str], int]  # (id of a record, "published" or "reproduced") -> 1 best, 2 second
-
-
-def is_comparison(frame: pd.DataFrame) -> bool:
-    """Whether a frame comes from `tables.compare`."""
-    return {"published", "reproduced", "verdict", "printed"} <= set(frame.columns)
-
-
-def layout(frame: pd.DataFrame) -> Layout:
-    """Arrange a comparison: what varies is a label; methods (and networks) go down, the rest across."""
-    records = frame.to_dict("records")
-    varies = [name for name in _ACROSS if len({_label(record, name) for record in records}) > 1]
-    bare = [name for name in varies if name != "train_set"]
-    if len({tuple(_label(r, n) for n in bare) for r in records}) == len(
-        {tuple(_label(r, n) for n in varies) for r in records}
-    ):
-        varies = bare  # an imbalance of 1 says balanced
-    first = (str(frame["document"].iloc[0]), str(frame["table"].iloc[0]))
-    down: Key = _ROWS.get(first) or tuple(name for name in ("model", "method") if name in varies)
-    if not down:
-        down = tuple(name for name in ("dataset", "imbalance") if name in varies) or ("method",)
-    across: Key = (*(name for name in varies if name not in down and name != "metric"), "metric")
-    cells: dict[tuple[Key, Key], list[Record]] = {}
-    groups: dict[tuple[Key, Key], list[Record]] = {}
-    for record in records:
-        row = tuple(_label(record, name) for name in down)
-        column = tuple(_label(record, name) for name in across)
-        cells.setdefault((row, column), []).append(record)
-        rivals = tuple(_label(record, name) for name in down if name != "method")
-        groups.setdefault((rivals, column), []).append(record)
-    # A printed column group stays together: order by where each label first appears, level by level.
-    seen = [list(dict.fromkeys(_label(record, name) for record in records)) for name in across]
-    columns = sorted({c for _, c in cells}, key=lambda c: [seen[i].index(part) for i, part in enumerate(c)])
-    return Layout(down, list(dict.fromkeys(row for row, _ in cells)), columns, cells, _ranks(groups.values()))
 
 
 def pivot(frame: pd.DataFrame) -> pd.DataFrame:
@@ -135,7 +87,7 @@ def to_latex(frame: pd.DataFrame, caption: str = "") -> str:
         header = []
         for level in range(len(shape.columns[0])):
             names = [_latex(n) for n in shape.row_names] if level == len(shape.columns[0]) - 1 else [""] * left
-            for text, span in _spans(shape, level):
+            for text, span in spans(shape, level):
                 names.append(f"\\multicolumn{{{span}}}{{l}}{{{_latex(text)}}}" if span > 1 else _latex(text))
             header.append(names)
         rows = _body(shape, {1: r"\textbf{{{}}}", 2: r"\underline{{{}}}"}, _latex, r" $\mid$ ", _LATEX_MARKS)
@@ -182,7 +134,7 @@ def to_html(frame: pd.DataFrame, caption: str = "", link: Callable[[str], str] |
         heads = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in names)
         if not names:
             heads = f'<td colspan="{len(shape.row_names)}"></td>'
-        for text, span in _spans(shape, level):
+        for text, span in spans(shape, level):
             scope = f'scope="colgroup" colspan="{span}"' if span > 1 else 'scope="col"'
             heads += f"<th {scope}>{html.escape(text)}</th>"
         lines.append(f"<tr>{heads}</tr>")
@@ -196,6 +148,22 @@ def to_html(frame: pd.DataFrame, caption: str = "", link: Callable[[str], str] |
             cells += f'<td class="{kinds}">{inner}</td>' if records else "<td></td>"
         lines.append(f"<tr>{cells}</tr>")
     return "\n".join([*lines, "</tbody>", "</table>"]) + "\n"
+
+
+def legend(frame: pd.DataFrame) -> str:
+    """How to read the cells of a comparison as `to_html` writes them, as HTML: only what occurs in them."""
+    parts = []
+    if frame["n"].gt(0).any():
+        judged = not frame["verdict"].isin(UNJUDGED).all()
+        parts.append(f"A cell: printed │ ours (runs){', difference and verdict' if judged else ''}.")
+    found = set(frame["verdict"])
+    parts += [f"{MARKS[name].replace(' ', ': ', 1)}." for name in UNJUDGED if name in found]
+    ranked = set(layout(frame).ranks.values())
+    if ranked:
+        second = ", <u>underlined</u>: the second" if 2 in ranked else ""
+        own = "; ours, where the runs tell them apart" if frame["n"].gt(0).any() else ""
+        parts.append(f"<b>Bold</b>: the best of its column{second}{own}.")
+    return " ".join(parts)
 
 
 def save(frame: pd.DataFrame, stem: Path, caption: str = "") -> list[Path]:
@@ -215,28 +183,16 @@ def save(frame: pd.DataFrame, stem: Path, caption: str = "") -> list[Path]:
     return paths
 
 
-def _label(record: Record, name: str) -> str:
-    value = record[name]
-    if name == "imbalance":
-        if isinstance(value, str):
-            value = float(value or "nan")
-        return f"IF {value:g}" if not math.isnan(value) else ("mean" if str(record["note"]).startswith("mean") else "")
-    if name == "stage":
-        return f"stage {value}" if value else ""
-    if name == "metric":
-        return value + {"percent": " (%)", "nats": " (nats)"}.get(str(record["unit"]), "")
-    return str(value)
-
-
 def _numbers(record: Record) -> tuple[str, str, str]:
     """Published as printed, ours as mean ± std (n), and the difference, all in the document's unit."""
     scale = 100 if record["unit"] == "percent" else 1
     digits = min(len(str(record["printed"]).partition(".")[2]), 2 if scale == 100 else 4)
     if record["n"] == 0:
         return str(record["printed"]), "", ""
+    comparable = record["verdict"] != "not comparable"
     spread = f" ± {record['std'] * scale:.{digits}f}" if record["n"] > 1 else ""
     ours = f"{record['reproduced'] * scale:.{digits}f}{spread} ({record['n']})"
-    return str(record["printed"]), ours, f"{record['delta'] * scale:+.{digits}f}"
+    return str(record["printed"]), ours, f"{record['delta'] * scale:+.{digits}f}" if comparable else ""
 
 
 def _body(
@@ -278,44 +234,19 @@ def _html_cell(record: Record, shape: Layout, link: Callable[[str], str] | None)
         place = shape.ranks.get((id(record), column), 0)
         if text:
             parts.append(f'<span class="{name}{rank.get(place, "")}">{tags.get(place, "{}").format(text)}</span>')
-    mark = MARKS[record["verdict"]] + (", n = 1" if record["n"] == 1 else "")
-    parts.append(f'<span class="mark" title="{html.escape(record["reason"])}">{html.escape(mark)}</span>')
+    why = html.escape(record["reason"])
+    if record["verdict"] in UNJUDGED:  # its sign alone: a word in most cells of a table hides the others
+        sign, name = MARKS[record["verdict"]][0], record["verdict"]
+        parts.append(f'<span class="sign" role="img" aria-label="{name}" title="{why}">{sign}</span>')
+    else:
+        mark = MARKS[record["verdict"]] + (", n = 1" if record["n"] == 1 else "")
+        parts.append(f'<span class="mark" title="{why}">{html.escape(mark)}</span>')
     if link is not None:
         parts += [
             f'<a class="run" href="{html.escape(link(run))}" title="run {html.escape(run)}">run {i}</a>'
             for i, run in enumerate(record["run_ids"], 1)
         ]
     return " ".join(parts)
-
-
-def _ranks(groups: Iterable[Sequence[Record]]) -> dict[tuple[int, str], int]:
-    """Best and second best record of each group of rivals; equal values share a rank; sizes are not ranked."""
-    ranks: dict[tuple[int, str], int] = {}
-    for group in groups:
-        if group[0]["metric"] == "count" or len({record["method"] for record in group}) < 2:
-            continue
-        for column in ("published", "reproduced"):
-            values = sorted({record[column] for record in group if not math.isnan(record[column])})
-            if group[0]["metric"] not in LOWER_IS_BETTER:
-                values.reverse()
-            for record in group:
-                if len(values) > 1 and record[column] in values[:2]:
-                    ranks[(id(record), column)] = values.index(record[column]) + 1
-    return ranks
-
-
-def _spans(shape: Layout, level: int) -> list[tuple[str, int]]:
-    """Labels of one header level with the number of columns each covers."""
-    spans: list[tuple[str, int]] = []
-    before: Key | None = None
-    for column in shape.columns:
-        prefix = column[: level + 1]
-        if prefix == before and level < len(column) - 1:
-            spans[-1] = (spans[-1][0], spans[-1][1] + 1)
-        else:
-            spans.append((column[level], 1))
-        before = prefix
-    return spans
 
 
 def _plain_rows(frame: pd.DataFrame) -> list[list[str]]:
@@ -335,7 +266,9 @@ def _plain(value: Any) -> str:
         return " ".join(str(item) for item in value)
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.4g}"
+    return str(value)
 
 
 def _csv_value(value: Any) -> str:

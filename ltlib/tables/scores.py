@@ -59,6 +59,11 @@ def percent(value: float, digits: int = 2) -> float:
     return round(100 * value, digits)
 
 
+def digits(value: float, significant: int = 3) -> float:
+    """A size rounded to its first digits, for a table: 0.0753, 11.2, 557."""
+    return float(f"{value:.{significant}g}")
+
+
 def signed(number: float) -> str:
     """A number with its sign and one decimal; what rounds to 0 is +0.0."""
     return f"{round(number, 1) + 0.0:+.1f}"

@@ -28,6 +28,9 @@ MARKS = {
     "not run": "– not run",
 }
 
+#: Those that say nothing about our number.
+UNJUDGED = ("not comparable", "not run")
+
 #: How far the mean may lie from the published number: fractions, a share of the published loss, nothing for counts.
 TOLERANCES = {
     "accuracy": 0.01,

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ltlib import losses
@@ -162,3 +163,24 @@ def test_sentences_are_judged_by_the_formulas(batch):
         "awabs, section 2.2.2": [False],
         "loss_balance, abstract": [None],
     }
+
+
+# --- the sentences that lead -----------------------------------------------------------------------------------------
+
+
+def test_what_leads_a_folded_table_is_counted_from_it():
+    met = pd.DataFrame({"limit": ["a", "b", "c"], "the same": ["yes", "no", "yes"]})
+    assert limits.sentence(met) == "2 of 3 pairs are the same function; apart: b."
+    assert limits.sentence(met[met["the same"] == "yes"]) == "2 of 2 pairs are the same function."
+    differ = pd.DataFrame({"loss": ["focal", "ldam_drw, deferred"]})
+    assert catalogue.differences_sentence(differ) == (
+        "3 names stand for more than one function: Focal, LDAM-DRW, Deferred re-weighting."
+    )
+    methods = pd.DataFrame({"here": ["ce", "not built", "ldam"]})
+    assert catalogue.catalogue_line("awabs", methods) == "awabs: 3 methods, 2 of them built here"
+    one, other = (sentences.Sentence("", source, None, "") for source in ("cefl, 1", "awabs, 2"))
+    told = [one._replace(answer=True), other._replace(answer=False), other._replace(answer=False), one]
+    assert sentences.tally(told) == (
+        "Of 4 sentences the formulas bear out 1 and contradict 2 (awabs, 2); 1 cannot be told."
+    )
+    assert sentences.tally(told[:1]) == "Of 1 sentences the formulas bear out 1."

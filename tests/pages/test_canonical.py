@@ -98,6 +98,7 @@ def test_formatting_drops_outputs_counts_metadata_and_random_ids_and_keeps_the_r
         (lambda v: v["cells"].pop(2), "must call notebook.setup"),
         (lambda v: v["cells"].pop(), "last cell must be page.finish()"),
         (lambda v: v["cells"][3].update(source=["see /home/someone/x"]), "folder of one machine"),
+        (lambda v: v["cells"][3].update(source=["<details><summary>a</summary>\n", "\n", "b"]), "does not close"),
         (lambda v: v["cells"][4].update(source=["a =\n"]), "not Python"),
         (lambda v: v["cells"][4].update(source=["a = 1\n"] * 40), "longer than"),
         (lambda v: v["metadata"]["ltlib"].update(id="cefl/other"), "not its path"),

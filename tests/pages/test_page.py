@@ -111,7 +111,7 @@ def test_a_large_drawing_is_embedded_as_pixels(tmp_path: Path):
 def test_a_table_shows_every_published_cell_and_why_it_has_no_verdict(page, tmp_path: Path):
     page.table("convergent", "1", runs=[])
     text = seen(page)
-    assert text.count("– not run") == 12
+    assert text.count('aria-label="not run"') == 12
     assert "0.748" in text
     assert "Cells without a verdict, and why" in text
     assert 'id="table-1"' in text
@@ -120,6 +120,74 @@ def test_a_table_shows_every_published_cell_and_why_it_has_no_verdict(page, tmp_
     page.table("convergent", "1", runs=[])
     assert set(page.frames) == {"1", "convergent/1"}
     assert page.open_items() == []
+
+
+@pytest.fixture
+def displayed(page, monkeypatch) -> list[html.Shown]:
+    """What reaches the cell, through the page's own `show`."""
+    found: list[html.Shown] = []
+    monkeypatch.delattr(page, "show")
+    monkeypatch.setattr("IPython.display.display", found.append)
+    return found
+
+
+def test_a_fold_is_one_output_of_its_cell_with_all_of_the_block_inside(page, displayed):
+    page.say("A finding.")
+    with page.fold("Two rows & their reasons"):
+        page.frame("1", pd.DataFrame({"a": [1, 2]}))
+        page.missing("6", "nobody printed it")
+        with page.fold("A fold in a fold"):
+            page.claim("It rises.", "section 1", True, "1 to 2")
+    page.say("After it.")
+    assert len(displayed) == 3
+    text = displayed[1].html
+    assert text.startswith('<details class="lt-fold"><summary>Two rows &amp; their reasons</summary>')
+    assert text.endswith("</details>")
+    assert text.index('id="table-1"') < text.index('id="figure-6"') < text.index("A fold in a fold")
+    assert text.count("<details") == text.count("</details>") == 2
+    assert "Two rows & their reasons\nTable 1" in displayed[1].text
+    assert page.open_items() == ["figure 5"]  # what is folded is there
+
+
+def test_what_a_fold_shows_before_an_error_is_shown_and_an_empty_one_is_not(page, displayed):
+    def half():
+        with page.fold("Half of it"):
+            page.say("Until here.")
+            raise SettingError("no further")
+
+    with pytest.raises(SettingError, match="no further"):
+        half()
+    with page.fold("Nothing"):
+        pass
+    page.say("After.")
+    assert [shown.text for shown in displayed] == ["Half of it\nUntil here.", "After."]
+
+
+def test_the_finding_stands_above_its_table_and_a_table_without_runs_is_folded(page, displayed):
+    asked = []
+
+    def finding(frame, profile):
+        asked.append((len(frame), profile))
+        return "Printed, the best: SupCon + CE."
+
+    page.table("convergent", "1", runs=[], finding=finding)
+    assert asked == [(12, "quick")]
+    assert [shown.text.split("\n")[0] for shown in displayed] == [
+        "Printed, the best: SupCon + CE.",
+        "Table 1 as printed: 12 cells, none of them run in quick",
+    ]
+    with page.fold("All of them"):
+        page.table("convergent", "1", runs=[])
+    assert displayed[-1].html.count("lt-fold") == 1  # one click, not two
+
+
+def test_remarks_on_the_source_are_folded_and_counted(page, displayed):
+    page.notes("convergent", "1")
+    (shown,) = displayed
+    count = shown.html.count("<li>")
+    said = f"The source, read closely: {count} remark{'s' * (count != 1)}"
+    assert count
+    assert shown.html.startswith(f'<details class="lt-notes"><summary>{said}</summary>')
 
 
 def test_answers_say_in_which_profile_they_hold(page):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ltlib.pages import cards, declared, index, report
+from ltlib.pages import cards, declared, html, index, report
 from ltlib.pages.report import PageState
 from notebooks import write_notebook
 
@@ -164,7 +166,7 @@ def test_a_page_that_would_be_too_large_links_its_largest_figures(page, tmp_path
         outputs.append(
             shown(
                 f'<figure class="lt-figure" id="figure-{number}">'
-                f'<img src="data:image/png;base64,{data}" alt="x"></figure>'
+                f'<div class="lt-picture" tabindex="0"><img src="data:image/png;base64,{data}" alt="x"></div></figure>'
             )
         )
     text = write(page, [cell("code", "f()", outputs)], tmp_path)
@@ -266,3 +268,35 @@ def test_a_card_holds_everything_about_a_run_and_nothing_it_could_execute(num_cl
     before = path.stat().st_mtime_ns
     cards.write_cards([run(num_classes)], tmp_path)
     assert path.stat().st_mtime_ns == before
+
+
+def test_a_fold_in_markdown_is_one_on_the_page_and_other_html_is_not():
+    text = report.markdown(
+        "<details><summary>What it costs & why</summary>\n\n| a |\n|---|\n| 1 |\n\nAt $x$.\n\n</details>\n\nAfter."
+    )
+    assert '<details class="lt-fold"><summary>What it costs &amp; why</summary>' in text
+    assert text.index("<table>") < text.index("<math") < text.index("</details>") < text.index("<p>After.")
+    for hostile in (
+        "<details onclick=x><summary>y</summary>\n\nz",
+        "<details><summary><script>x</script></summary>\n\nz",
+        "</details><script>1</script>",
+    ):
+        made = report.markdown(hostile)
+        assert "<details" not in made
+        assert "</details>" not in made
+        assert "<script" not in made
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no Chromium to open a page in")
+@pytest.mark.parametrize(("anchor", "opened"), [("#table-1", ["Outer", "Inner"]), ("#after", []), ("", [])])
+def test_a_link_into_a_closed_fold_opens_it(page, tmp_path: Path, anchor: str, opened: list[str]):
+    inside = html.fold("Inner", [html.Shown('<p id="table-1">a</p>', "a")])
+    output = html.fold("Outer", [inside, html.fold("Other", [html.say("b")])]).html + '<p id="after">c</p>'
+    write(page, [cell("code", "f()", [shown(output)])], tmp_path)
+    path = tmp_path / "reports" / "quick" / "convergent" / "x.html"
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    flags += ["--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path / 'chromium'}", "--dump-dom"]
+    dom = subprocess.run(["chromium", *flags, f"{path.as_uri()}{anchor}"], capture_output=True, text=True, timeout=120)
+    found = re.findall(r'<details class="lt-fold" open="">\s*<summary>(\w+)</summary>', dom.stdout)
+    assert "<summary>Outer</summary>" in dom.stdout
+    assert found == opened

@@ -191,7 +191,7 @@ def test_closing_holds_the_selected_epoch_against_the_last() -> None:
 
 
 def test_cost_and_fitting() -> None:
-    assert cost.cost(TOY, OWN)["stage 2 (% of the time)"].tolist() == [25.0] * 3
+    assert cost.cost(TOY, OWN)["of it stage 2 (%)"].tolist() == [25.0] * 3
     text = cost.sentence(TOY, OWN, "old", beside=("first",))
     assert "over that of Old way (4 s): New way, stage 1 1.00, New way 1.00. Stage 2 takes 25% of" in text
     frame = cost.fitting(TOY, {"old": OWN["old"][0]})

@@ -18,7 +18,8 @@ import pytest
 from ltlib import metrics, published, tables
 from ltlib.tables import comparison, verdicts
 from ltlib.tables.comparison import Wanted
-from ltlib.tables.exports import layout
+from ltlib.tables.exports import legend
+from ltlib.tables.layout import layout
 
 
 @dataclass(frozen=True)
@@ -215,8 +216,8 @@ def small():
 
 def test_pivot_has_the_documents_layout(small):
     shown = tables.pivot(small)
-    assert shown.index.get_level_values("method").tolist() == ["ce", "focal"]
-    assert shown.columns.get_level_values(0).tolist() == ["accuracy (%)", "ece (%)"]
+    assert shown.index.get_level_values("method").tolist() == ["CE", "Focal"]
+    assert shown.columns.get_level_values(0).tolist() == ["accuracy (%)", "ECE (%)"]
     assert shown.iloc[0, 0] == "72.20 | 70.00 ± 0.14 (2) | -2.20 | ▼ below"
     assert shown.iloc[1, 1] == "5.00 | 4.00 ± 0.14 (2) | -1.00 | = reproduced"
 
@@ -228,17 +229,112 @@ def test_fractions_stay_fractions_and_one_run_is_marked():
     assert tables.pivot(compared([printed])).iloc[0, 0] == "0.722 | – | – | – not run"
 
 
-def test_best_and_second_for_the_document_and_for_ours(small):
-    text = tables.to_markdown(small)
-    assert text.splitlines()[2].startswith(r"| ce | **72.20** \| <u>70.00 ± 0.14 (2)</u> \| -2.20 \| ▼ below |")
-    assert "**4.00** \\| <u>10.00 ± 0.14 (2)</u>" in text  # a smaller calibration error is better
-    tex = tables.to_latex(small)
-    assert r"\textbf{72.20} $\mid$ \underline{70.00 $\pm$ 0.14 (2)} $\mid$ -2.20 $\mid$ $\downarrow$" in tex
-    for rule in ("\\toprule", "\\midrule", "\\bottomrule", "\\begin{tabular}{lll}", "\\end{tabular}"):
+def three(accuracies=(0.705, 0.71, 0.75), printed=("72.20", "70.90", "70.00"), seeds=(0,), **experiment):
+    """CE, Focal and BBN: a printed accuracy, and ours in each of some seeds."""
+    names = ("ce", "focal", "bbn")
+    rows = [row(method=m, value=float(text), printed=text) for m, text in zip(names, printed, strict=True)]
+    runs = [
+        Run(Experiment(m, seed=seed, **experiment), {"accuracy": value + 0.001 * seed})
+        for m, value in zip(names, accuracies, strict=True)
+        for seed in seeds
+    ]
+    return compared(rows, runs=runs)
+
+
+def test_best_is_bold_and_the_second_of_three_underlined():
+    frame = three()  # printed 72.20 > 70.90 > 70.00; ours BBN first, then Focal half a point before CE
+    text = tables.to_markdown(frame)
+    assert text.splitlines()[2:] == [
+        r"| CE | **72.20** \| 70.50 (1) \| -1.70 \| ▼ below, n = 1 |",
+        r"| Focal | <u>70.90</u> \| 71.00 (1) \| +0.10 \| = reproduced, n = 1 |",
+        r"| BBN | 70.00 \| **75.00 (1)** \| +5.00 \| ▲ above, n = 1 |",
+    ]
+    tex = tables.to_latex(frame)
+    assert r"\textbf{72.20} $\mid$ 70.50 (1) $\mid$ -1.70 $\mid$ $\downarrow$" in tex
+    assert r"\underline{70.90} $\mid$ 71.00 (1)" in tex
+    for rule in ("\\toprule", "\\midrule", "\\bottomrule", "\\begin{tabular}{ll}", "\\end{tabular}"):
         assert rule in tex
-    page = tables.to_html(small)
+    page = tables.to_html(frame)
     assert '<span class="published best"><strong>72.20</strong></span>' in page
-    assert '<span class="ours second"><u>70.00 ± 0.14 (2)</u></span>' in page
+    assert '<span class="published second"><u>70.90</u></span>' in page
+    assert '<span class="ours best"><strong>75.00 (1)</strong></span>' in page
+    assert '<span class="ours">71.00 (1)</span>' in page
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "seeds", "bold", "underlined"),
+    [
+        ((0.70, 0.72, 0.75), (0,), ["75.00 (1)"], ["72.00 (1)"]),
+        ((0.70, 0.745, 0.75), (0,), [], []),  # half a point, one run: nobody leads
+        (
+            (0.70, 0.75, 0.75),
+            (0,),
+            ["75.00 (1)", "75.00 (1)"],
+            [],
+        ),  # equal ones share it; the worst is no second
+        ((0.70, 0.745, 0.75), (0, 1, 2), ["75.10 ± 0.10 (3)"], ["74.60 ± 0.10 (3)"]),  # three runs can tell
+    ],
+)
+def test_ours_is_ranked_only_as_far_as_the_runs_tell_apart(accuracies, seeds, bold, underlined):
+    page = tables.to_html(three(accuracies, seeds=seeds))
+    assert re.findall(r'class="ours best"><strong>([^<]+)<', page) == bold
+    assert re.findall(r'class="ours second"><u>([^<]+)<', page) == underlined
+
+
+def test_of_two_none_is_the_second(small):
+    text = tables.to_html(small)
+    assert "<u>" not in text
+    assert "<strong>72.20</strong>" in text
+    assert "<strong>4.00 ± 0.14 (2)</strong>" in text  # a smaller calibration error is better
+
+
+def test_what_is_not_comparable_has_a_sign_and_no_difference():
+    other = Experiment("ce", imbalance_factor=20.0)
+    frame = compared(
+        [row(), row(method="focal")],
+        [Wanted(tables.cell_key(row()), other, "", ("IF 20 for IF 10",))],
+        [Run(other, {"accuracy": 0.5})],
+    )
+    assert tables.pivot(frame).iloc[0, 0] == "72.2 | 50.0 (1) | – | ≠ not comparable, n = 1"
+    assert math.isfinite(frame.loc[0, "delta"])  # the data keep it
+    page = Page(tables.to_html(frame))
+    signs = [a for _, a in page.tags if a.get("class") == "sign"]
+    assert [a["aria-label"] for a in signs] == ["not comparable", "not run"]
+    assert "IF 20 for IF 10" in signs[0]["title"]
+    assert page.text.split("\n")[-5:-3] == ["CE72.2 50.0 (1) ≠", "Focal72.2 –"]
+
+
+def test_the_legend_explains_what_occurs_and_nothing_else(small):
+    everything = legend(three())
+    assert everything == (
+        "A cell: printed │ ours (runs), difference and verdict. <b>Bold</b>: the best of its column, "
+        "<u>underlined</u>: the second; ours, where the runs tell them apart."
+    )
+    assert "underlined" not in legend(small)
+    assert legend(compared([row()])) == "–: not run."
+
+
+def test_names_are_those_people_write():
+    rows = published.table("awabs", "4.3")
+    shape = layout(tables.compare_cells(rows, [], [], "awabs"))
+    assert ("CIFAR-100-LT", "IF 50") in shape.rows
+    assert shape.columns[0][-1] == "accuracy (%)"
+    assert "ECE (%)" in {column[-1] for column in shape.columns}
+    words = tables.to_html(tables.compare_cells(published.table("awabs", "4.6"), [], [], "awabs"))
+    assert re.findall(r'<th scope="row">([^<]+)</th>', words)[-3:] == [
+        "Method 1 (CutOut)", "Method 2 (CutMix)", "Method 3 (Cut-Thumbnail)",
+    ]  # fmt: skip
+    assert "SupCon + CE" in tables.to_html(
+        tables.compare_cells(published.table("convergent", "1"), [], [], "convergent")
+    )
+    assert "LDAM" in tables.to_markdown(
+        tables.compare_cells(published.table("architectures", "5.1"), [], [], "architectures")
+    )  # a document without trainings
+
+
+def test_large_numbers_are_written_out():
+    frame = pd.DataFrame({"network": ["ResNet-50"], "parameters (thousand)": [23_528.522]})
+    assert "<td>23,529</td>" in tables.to_html(frame)
 
 
 def test_csv_keeps_every_bit(small):
@@ -346,7 +442,7 @@ def test_layouts_follow_the_documents():
         return layout(tables.compare_cells(published.table(document, table), [], [], document))
 
     assert shape("convergent", "1").row_names == ("method",)
-    assert [c[-1] for c in shape("convergent", "1").columns] == ["precision", "recall", "f1", "accuracy"]
+    assert [c[-1] for c in shape("convergent", "1").columns] == ["precision", "recall", "F1", "accuracy"]
     ratios = ["IF 1", "IF 10", "IF 20", "IF 50", "IF 100", "IF 200", "IF 500", "mean"]
     assert shape("cefl", "2").columns == [(ratio, "accuracy (%)") for ratio in ratios]
     assert shape("awabs", "4.3").row_names == ("dataset", "imbalance")

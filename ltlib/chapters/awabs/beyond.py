@@ -33,13 +33,14 @@ def shift(page: Page, runs: Iterable[Run]) -> pd.DataFrame | None:
         gone = " and ".join(AWABS.name(method) for method in SHIFT if method not in first)
         page.missing(f"figure {number}", f"{gone} not run.", AWABS.command("methods", page.profile))
         return None
+    frame = shift_frame(first)
+    page.say(shift_sentence(frame))
     said = {base.partition("_")[0]: first[base].predictions["selected"] for base in SHIFT}  # the look of both
     chart = calibration.group_confidence(said, first[SHIFT[0]].groups)
     caption = f"Confidence of the predicted class by class group, {AWABS.where(page.profile)}, test images."
     page.figure(number, chart, caption=caption, runs=first.values())
-    frame = shift_frame(first)
-    page.frame("Confidence and accuracy", frame, "by class group, in percent", first.values())
-    page.say(shift_sentence(frame))
+    with page.fold("The same in numbers: confidence and accuracy by class group"):
+        page.frame("Confidence and accuracy", frame, "by class group, in percent", first.values())
     return frame
 
 

@@ -28,8 +28,9 @@ def fitting(page: Page, first: Mapping[str, Run]) -> None:
         return
     frame = cost.fitting(AWABS, first)
     caption = "accuracy on the (augmented, mixed) training images at the end of stage 1; test accuracy and confidence"
-    page.frame("Fitting", frame, caption, first.values())
     page.say(f"{cost.fitting_sentence(frame, AWABS.name('ce'))}{short_training(frame, page.profile)}")
+    with page.fold(f"Training and test accuracy beside confidence, {len(frame)} methods"):
+        page.frame("Fitting", frame, caption, first.values())
 
 
 def short_training(frame: pd.DataFrame, profile: str) -> str:

@@ -32,8 +32,8 @@ def epsilons(page: Page, runs: Sequence[Run]) -> None:
         page.say(f"No epsilon was run; {AWABS.command('epsilons', page.profile)} trains them.")
         return
     what = f"proposed method 2 over its two epsilons and three forms, {AWABS.where(page.profile)}"
-    sweeps.show(page, "Epsilons", runs, GRID, what, panels="form")
     page.say(limit_sentence(runs))
+    sweeps.show(page, "Epsilons", runs, GRID, what, panels="form")
 
 
 def limit_sentence(runs: Sequence[Run]) -> str:

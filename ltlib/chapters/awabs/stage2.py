@@ -38,8 +38,8 @@ def variants(page: Page, own: Mapping[str, Sequence[Run]], printed: Mapping[str,
         page.say(f"No variant was run; {AWABS.command('variants', page.profile)} trains them.")
         return
     frame = variants_frame(own, printed, page.profile)
-    page.frame("Variants", frame, f"of stage 2, proposed method 2; ours on {AWABS.where(page.profile)}", used(own))
     page.say(variants_sentence(own, printed, page.profile))
+    page.frame("Variants", frame, f"of stage 2, proposed method 2; ours on {AWABS.where(page.profile)}", used(own))
 
 
 def _named(own: Mapping[str, Sequence[Run]]) -> dict[str, Sequence[Run]]:
@@ -74,10 +74,11 @@ def prior_kept(page: Page, first: Mapping[str, Run]) -> None:
         return
     frame = prior_frame(first)
     caption = f"stage 2 with and without the class prior in the prediction, {AWABS.where(page.profile)}"
-    page.frame("Prior at test time", frame, caption, first.values())
     moved = [(AWABS.short(m), *frame[frame["method"] == AWABS.name(m)]["accuracy (%)"]) for m in first]
     said = ", ".join(f"{m} {left_out:.1f}% and {kept:.1f}%" for m, left_out, kept in moved)
     page.say(f"Accuracy without and with the prior in the prediction: {said}.")
+    with page.fold("The same with ECE and class groups"):
+        page.frame("Prior at test time", frame, caption, first.values())
 
 
 def prior_frame(first: Mapping[str, Run]) -> pd.DataFrame:

@@ -54,8 +54,8 @@ def stage_2(page: Page, frame: pd.DataFrame, runs: Sequence[Run]) -> None:
     caption = "From stage 1 to stage 2 in Tables 4.3 to 4.5; a row is a method, a set and an imbalance factor."
     if stand_in(page.profile):
         caption += f" Ours are of {stand_in(page.profile)}."
-    page.figure("Stage 2", chart, caption=caption, runs=runs)
     page.say(changes_sentence(rows, page.profile))
+    page.figure("Stage 2", chart, caption=caption, runs=runs)
 
 
 def changes_sentence(rows: Sequence[dict[str, Any]], profile: str) -> str:
@@ -93,8 +93,9 @@ def where_images_go(page: Page, shown: Mapping[str, Run]) -> None:
         return
     frame = groups_frame(shown)
     caption = f"of the head's test images, in percent, {AWABS.where(page.profile)}"
-    page.frame("Groups predicted", frame, caption, shown.values())
     page.say(groups_sentence(frame))
+    with page.fold(f"Where the head's images go, {len(frame)} methods"):
+        page.frame("Groups predicted", frame, caption, shown.values())
 
 
 def groups_frame(shown: Mapping[str, Run]) -> pd.DataFrame:

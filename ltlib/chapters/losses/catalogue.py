@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltlib import losses, published
+from ltlib.labels import label
 from ltlib.plots.loss_curves import called
 
 if TYPE_CHECKING:
@@ -42,6 +43,18 @@ def differences() -> pd.DataFrame:
     import pandas as pd
 
     return pd.read_csv(Path(__file__).with_name("differences.csv"), keep_default_na=False)
+
+
+def differences_sentence(frame: pd.DataFrame) -> str:
+    """Which losses have several functions under their name, from `differences`."""
+    names = [label(name) for losses_of in frame["loss"] for name in losses_of.split(", ")]
+    return f"{len(names)} names stand for more than one function: {', '.join(names)}."
+
+
+def catalogue_line(document: str, frame: pd.DataFrame) -> str:
+    """How many methods a document names and how many are built, from `catalogue`."""
+    built = int((frame["here"] != "not built").sum())
+    return f"{document}: {len(frame)} methods, {built} of them built here"
 
 
 def catalogue(document: str) -> pd.DataFrame:

@@ -75,6 +75,13 @@ def limits(batch: int = 60, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["limit", "the same", "largest difference", "loss", "becomes"])
 
 
+def sentence(frame: pd.DataFrame) -> str:
+    """How many of the limits are met, and which are not, from `limits`."""
+    apart = list(frame.loc[frame["the same"] == "no", "limit"])
+    met = f"{len(frame) - len(apart)} of {len(frame)} pairs are the same function"
+    return f"{met}; apart: {', '.join(apart)}." if apart else f"{met}."
+
+
 def printed_twins() -> str:
     """What `architectures` prints for losses that are one function on a balanced set."""
     rows = published.table("architectures", "5.1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,15 @@ class Sentence(NamedTuple):
     source: str
     answer: bool | None
     evidence: str
+
+
+def tally(said: Sequence[Sentence]) -> str:
+    """How many sentences the formulas bear out, and where those stand that they do not."""
+    answers = [one.answer for one in said]
+    against = list(dict.fromkeys(one.source for one in said if one.answer is False))
+    text = f"Of {len(said)} sentences the formulas bear out {answers.count(True)}"
+    text += f" and contradict {answers.count(False)} ({'; '.join(against)})" if against else ""
+    return f"{text}; {answers.count(None)} cannot be told." if None in answers else f"{text}."
 
 
 def of_cefl() -> list[Sentence]:

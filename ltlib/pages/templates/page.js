@@ -7,9 +7,35 @@
     return set ? set === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   }
   if (saved()) root.setAttribute("data-theme", saved());
+  // A link to something inside a closed fold opens it, and what it lies in; so does printing, for as long as that takes.
+  function reveal() {
+    var name = location.hash.slice(1), goal = null;
+    try { goal = name && document.getElementById(decodeURIComponent(name)); } catch (e) { /* not an address of ours */ }
+    if (!goal) return;
+    var inside = false;
+    for (var at = goal.parentElement; at; at = at.parentElement) {
+      if (at.tagName === "DETAILS" && !at.open) { at.open = true; inside = true; }
+    }
+    if (inside) goal.scrollIntoView();
+  }
+  window.addEventListener("hashchange", reveal);
+  document.addEventListener("click", function (e) {
+    var link = e.target.closest && e.target.closest('a[href^="#"]');
+    if (link && link.getAttribute("href") === location.hash) reveal(); // the same address again is no change of it
+  });
+  reveal();
+  var folds = "details.lt-fold, details.lt-notes", shut = [];
+  window.addEventListener("beforeprint", function () {
+    shut = Array.prototype.filter.call(document.querySelectorAll(folds), function (d) { return !d.open; });
+    shut.forEach(function (d) { d.open = true; });
+  });
+  window.addEventListener("afterprint", function () { shut.forEach(function (d) { d.open = false; }); });
+
+  var switches = { code: ["Show code", "Hide code", "details.code"], folds: ["Open folds", "Close folds", folds] };
   document.querySelectorAll("button[data-do]").forEach(function (button) {
+    var theme = button.dataset.do === "theme", own = switches[button.dataset.do];
+    if (own && !document.querySelector(own[2])) return;
     button.hidden = false;
-    var theme = button.dataset.do === "theme";
     function name() { if (theme) button.textContent = dark() ? "Light" : "Dark"; }
     name();
     button.addEventListener("click", function () {
@@ -21,8 +47,8 @@
       }
       var open = button.getAttribute("aria-pressed") !== "true";
       button.setAttribute("aria-pressed", open);
-      button.textContent = open ? "Hide code" : "Show code";
-      document.querySelectorAll("details.code").forEach(function (d) { d.open = open; });
+      button.textContent = own[open ? 1 : 0];
+      document.querySelectorAll(own[2]).forEach(function (d) { d.open = open; });
     });
   });
 
