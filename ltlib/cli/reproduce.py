@@ -37,7 +37,7 @@ class Reproduce:
 
     def run(self) -> int:
         from ltlib import grids, places, profiles, runs
-        from ltlib.pages import chain, declared
+        from ltlib.pages import chain, order
         from ltlib.runs import plan, records, sweep
         from ltlib.training import accelerator
 
@@ -47,7 +47,7 @@ class Reproduce:
                 raise SettingError(f"{name} must be at least 1, not {value}")
         jobs = self.jobs or sweep.default_jobs()
         budget = plan.parse_budget(self.budget) if self.budget is not None else None
-        pages = chain.select(declared.all_pages(), self.only or None) if self.only or not self.grid else []
+        pages = chain.select(order.pages(), self.only or None) if self.only or not self.grid else []
         names = grids.expand(self.grid) or tuple(name for page in pages for name in page.grids)
         work = plan.make(self.profile, grids.wanted(names, self.profile), budget)
         say(work.text(jobs))

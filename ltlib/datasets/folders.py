@@ -33,7 +33,7 @@ SUFFIXES = (
 )
 
 
-@DATASETS.register("folder:PATH")
+@DATASETS.register("folder:PATH", source="ours")
 class Folder(DatasetBuilder):
     """An image folder of your own; ``folder:PATH@32`` reads its images at 32 pixels instead of 64."""
 

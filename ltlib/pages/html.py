@@ -224,12 +224,29 @@ def note(text: str, extra: Mapping[str, Any] | None = None) -> Shown:
     return Shown(f'<p class="lt-note">{escape(text)}</p>', text, extra)
 
 
-def notes(texts: Sequence[str]) -> Shown:
-    """What a close reading of the source found."""
+def notes(told: Sequence[tuple[str, str]], again: Sequence[tuple[str, str]] = ()) -> Shown:
+    """What a close reading of the source found.
+
+    Args:
+        told: Anchor and text of each point.
+        again: Address and place of each that is told elsewhere; places are drawn together.
+    """
     head = "The source, read closely"
-    items = "".join(f"<li>{escape(text)}</li>" for text in texts)
-    html = f'<aside class="lt-notes"><b>{head}</b><ul>{items}</ul></aside>'
-    return Shown(html, "\n".join([f"{head}:", *(f"- {text}" for text in texts)]))
+    items = "".join(f'<li id="{escape(anchor)}">{escape(text)}</li>' for anchor, text in told)
+    places: dict[str, list[str]] = {}
+    for address, place in again:
+        places.setdefault(place, []).append(address)
+    said = []
+    for place, own in places.items():
+        marks = ", ".join(f'<a href="{escape(a)}">{escape(a.rpartition("-")[2])}</a>' for a in own)
+        said.append(f"{escape(place)} ({'point' if len(own) == 1 else 'points'} {marks})")
+    below = f"{'More ' if told else ''}{' and '.join(said)}"
+    html = f'<aside class="lt-notes"><b>{head}</b>{":" if not told else ""} '
+    html += f"<ul>{items}</ul>" if told else ""
+    html += (f"<p>{below}.</p>" if told else f"{below}.") if said else ""
+    lines = [f"{head}:", *(f"- {text}" for _, text in told)]
+    lines += [f"- {place}: {len(own)} more" for place, own in places.items()]
+    return Shown(f"{html}</aside>", "\n".join(lines))
 
 
 def claim(

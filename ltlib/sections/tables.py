@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from ltlib import published, tables
+from ltlib import tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,9 +38,7 @@ def table(page: Page, number: str, reading: Callable[[pd.DataFrame, str], str] |
 def remarks(page: Page, *numbers: int) -> None:
     """Known inconsistencies of the source that name no table or figure, by their number in `published`."""
     assert page.declared.document is not None
-    rows = published.inconsistencies(page.declared.document)
-    for text in rows.loc[rows["number"].isin(numbers), "text"]:
-        page.note(f"The source, read closely: {text}")
+    page.notes(page.declared.document, numbers=numbers)
 
 
 def results(runs: Iterable[Run], document: str, numbers: Sequence[str], profile: str) -> pd.DataFrame:
