@@ -103,8 +103,10 @@ def _document(name: str, boxes: list[dict[str, Any]], states: Sequence[PageState
     """A document as the index shows it: its reference, what it is, its pages and tables."""
     known = name in published.documents()
     printed = len(published.tables(name)) if known else 0
+    drawn = [(item, [n.partition("/")[2] for n in item.page.figures if n.startswith(f"{name}/")]) for item in states]
     return {
         "id": name,
+        "drawn": [(item, names.ranges(numbers)) for item, numbers in drawn if numbers],
         "reference": references.get(name) if known else None,
         "what": published.title(name) if known else name,
         "boxes": boxes,

@@ -32,14 +32,11 @@ def write(folder: Path, style: str, script: str, render: Any) -> None:
         render: The template, as ``jinja2.Template.render``.
     """
     entries = methods()
-    parts = kinds()
-    named = {key for entry in [*entries, *(e for own in parts.values() for e in own)] for key in entry["keys"]}
     shown = dict.fromkeys(entry["module"] for entry in entries)
     values = {
         "references": references.bibliography(),
-        "named": named,
         "methods": entries,
-        "kinds": parts,
+        "kinds": kinds(),
         "modules": {name: (PACKAGE / f"{name.replace('.', '/')}.py").read_text(encoding="utf-8") for name in shown},
         "bibtex": BIBTEX,
         "version": __version__,
@@ -51,7 +48,7 @@ def write(folder: Path, style: str, script: str, render: Any) -> None:
 
 
 def methods() -> list[dict[str, Any]]:
-    """Every method: id, name, summary, source in words, keys of its references, settings, module under ``ltlib``."""
+    """Every method: id, name, summary, source in words and cut at what it names, settings, module under ``ltlib``."""
     from ltlib.labels import label
     from ltlib.methods import METHODS
     from ltlib.registry import format_value
@@ -63,7 +60,7 @@ def methods() -> list[dict[str, Any]]:
             "name": label(entry.name),
             "summary": entry.summary.replace("`", ""),
             "source": entry.source,
-            "keys": [own.key for own in references.cited(entry.source)],
+            "pieces": references.pieces(entry.source),
             "settings": ", ".join(f"{key} {format_value(value)}" for key, value in entry.defaults.items()),
             "module": homes[entry.name],
         }
@@ -96,7 +93,7 @@ def kinds() -> dict[str, list[dict[str, Any]]]:
                 "name": label(entry.name),
                 "summary": entry.summary.replace("`", ""),
                 "source": entry.source,
-                "keys": [own.key for own in references.cited(entry.source)],
+                "pieces": references.pieces(entry.source),
             }
             for entry in registry
         ]

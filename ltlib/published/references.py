@@ -127,16 +127,25 @@ def cited(source: str) -> list[Reference]:
     Args:
         source: Such as ``Zhong et al. 2021, section 3.4; awabs Table 4.1`` or ``github.com/Bish-Soli/MQP, March 2024``.
     """
-    places = {}
+    return [get(key) for key in dict.fromkeys(key for _, key in pieces(source) if key)]
+
+
+def pieces(source: str) -> list[tuple[str, str]]:
+    """A source in words, cut into what names an entry, with its key, and the words between, with none."""
+    spans: list[tuple[int, int, str]] = []
     for entry in bibliography():
         names = [entry.short]
         if "code" in entry.fields:
-            names.append(entry.fields["code"].removeprefix("https://"))
-            names.append(entry.fields["code"].rpartition("/")[2])
-        hits = [hit.start() for name in names for hit in re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", source)]
-        if hits:
-            places[entry.key] = min(hits)
-    return [get(key) for key in sorted(places, key=places.__getitem__)]
+            names += [entry.fields["code"].removeprefix("https://"), entry.fields["code"].rpartition("/")[2]]
+        for name in names:
+            hits = re.finditer(rf"(?<![\w/]){re.escape(name)}(?!\w)", source)
+            spans += [(hit.start(), hit.end(), entry.key) for hit in hits]
+    found, place = [], 0
+    for start, end, key in sorted(spans, key=lambda span: (span[0], -span[1])):
+        if start >= place:
+            found += [(source[place:start], ""), (source[start:end], key)]
+            place = end
+    return [(text, key) for text, key in [*found, (source[place:], "")] if text]
 
 
 def _documents() -> list[str]:
