@@ -312,9 +312,7 @@ class Page:
         return left
 
     def record(self) -> dict[str, Any]:
-        """What the page holds, as JSON-ready values; ``facts`` and a table's ``cells`` are for the index's findings."""
-        from ltlib.tables import findings
-
+        """What the page holds, as JSON-ready values; a table's ``cells`` are for the index's findings."""
         return {
             "id": self.declared.id,
             "profile": self.profile,
@@ -323,7 +321,6 @@ class Page:
             "missing": self._missing,
             "claims": self._claims,
             "runs": sorted(self._runs),
-            "facts": [findings.fact(self._runs[name]) for name in sorted(self._runs)],
             "failures": self._failures,
         }
 
@@ -339,11 +336,13 @@ class Page:
                 f"{self.declared.id} declares {', '.join(left)}, which no cell showed; show them, or say why not with "
                 "page.missing(number, reason)"
             )
+        from ltlib.tables import findings
+
         if self._runs:
             from ltlib.pages import cards
 
             cards.write_cards(self._runs.values(), self.root)
-        record = self.record()
+        record = self.record() | {"facts": [findings.fact(self._runs[name]) for name in sorted(self._runs)]}
         place = os.environ.get("LTLIB_SENTINEL")
         if place:
             files.write_json(Path(place), record)

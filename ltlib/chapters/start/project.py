@@ -33,16 +33,16 @@ def documents(pages: Sequence[declared.Declared]) -> pd.DataFrame:
         drawn = len(_own(document, ((page.document, page.figures) for page in pages)) & set(figures))
         cells = f"{len(published.results(document)):,}"
         rows.append(
-            [_titled(document), published.title(document), cells, f"{done} of {len(tables)}", f"{drawn} of {len(figures)}"]
+            [document, _titled(document), cells, f"{done} of {len(tables)}", f"{drawn} of {len(figures)}"]
         )
     return pd.DataFrame(rows, columns=["document", "what it is", "printed numbers", "tables here", "figures here"])
 
 
 def _titled(document: str) -> str:
-    """Title, authors and year, with the id that stands for it here."""
+    """Title, authors, year, and what it is in our words."""
     entry = references.get(document)
     people = entry.people[0][0] + (" et al." if len(entry.people) > 2 else "") if entry.people else "author not named"
-    return f"{entry.title} ({', '.join(filter(None, [people, entry.year]))}): {document}"
+    return f"{entry.title} ({', '.join(filter(None, [people, entry.year]))}): {published.title(document)}"
 
 
 def _own(document: str, declared_: Iterable[tuple[str | None, Sequence[str]]]) -> set[str]:
