@@ -211,6 +211,16 @@ def test_a_grid_of_finished_runs_is_done_and_gets_its_records(
     assert runs.verify() == []
 
 
+def test_results_are_written_once(trained: Run, tiny: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ltlib.runs import records
+
+    written: list[Path] = []
+    monkeypatch.setattr(grids, "experiments", lambda name, profile: ([tiny], {}))
+    monkeypatch.setattr(records, "write", written.append)
+    assert cli.main(["reproduce", "--profile=laptop", "--grid", "convergent/1"]) == 0
+    assert len(written) == 1
+
+
 def test_a_failed_run_fails_the_command(
     tiny: Experiment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

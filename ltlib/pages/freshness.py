@@ -133,7 +133,10 @@ def nothing_here(page: Declared, profile: str) -> str:
     grids = [number if "/" in number else f"{page.document}/{number}" for number in page.tables]
     if not grids or not set(grids) <= set(page.grids):
         return ""
-    wanted = declared.experiments([replace(page, grids=tuple(grids))], profile)
+    try:
+        wanted = declared.experiments([replace(page, grids=tuple(grids))], profile)
+    except LtlibError:  # a wrong grid: the key says what is wrong
+        return ""
     if any(run_state(experiment.run_id) != "missing" for experiment in wanted):
         return ""
     words = names.ranges(page.tables)

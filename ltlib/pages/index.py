@@ -35,7 +35,7 @@ def write_index(folder: Path, profile: str, states: Sequence[PageState]) -> None
     pages = [item.page for item in states]
     twins = {page.id: twin for page in pages if (twin := order.twin(page, pages, profile)) is not None}
     look = {"style": assets("cells.css", "style.css"), "script": assets("page.js")}
-    gallery = [
+    gallery: list[dict[str, Any]] = [
         {"state": item, "twin": twins.get(item.page.id), "figures": _figures(folder, item)}
         for item in states
         if item.html and item.record.get("figures")
@@ -73,7 +73,7 @@ def _findings(states: Sequence[PageState], profile: str) -> list[findings.Senten
     """The five sentences, from what the pages that are here deposited."""
     here = [item for item in states if item.html]
     facts = {fact["id"]: fact for item in here for fact in item.record.get("facts", ())}
-    homes = [f"{document.id}/{document.home}" for document in grids.DOCUMENTS.values() if document.home]
+    homes = [f"{document.id}/{document.home}" for document in grids.DOCUMENTS.values() if document.home and facts]
     home = {experiment.run_id for name in homes for experiment in grids.experiments(name, profile)[0]}
     own = [fact for name, fact in facts.items() if name in home] or list(facts.values())
     tables = [
@@ -106,7 +106,11 @@ def _document(name: str, boxes: list[dict[str, Any]], states: Sequence[PageState
     drawn = [(item, [n.partition("/")[2] for n in item.page.figures if n.startswith(f"{name}/")]) for item in states]
     return {
         "id": name,
-        "drawn": [(item, names.ranges(numbers)) for item, numbers in drawn if numbers],
+        "drawn": [
+            (item, f"Figure{'s' * (len(n) > 1)} {names.ranges(n)} {'are' if len(n) > 1 else 'is'}")
+            for item, n in drawn
+            if n
+        ],
         "reference": references.get(name) if known else None,
         "what": published.title(name) if known else name,
         "boxes": boxes,
@@ -144,7 +148,9 @@ def _table_box(item: PageState, number: str) -> dict[str, Any]:
         "good": sum(verdicts.get(word, 0) for word in _GOOD_VERDICTS),
         "compared": sum(n for word, n in verdicts.items() if word not in ("not run", "not comparable")),
         "cells": sum(verdicts.values()),
-        "link": f"{item.html or item.failed_html}#{names.slug('table', number)}" if item.html or item.failed_html else None,
+        "link": f"{item.html or item.failed_html}#{names.slug('table', number)}"
+        if item.html or item.failed_html
+        else None,
         "page": item.page,
     }
 
@@ -156,7 +162,9 @@ def _figures(folder: Path, item: PageState) -> list[dict[str, Any]]:
         source = _thumbnail(folder, item.page, info["anchor"])
         if source:
             link = f"{item.html}#{info['anchor']}"
-            found.append({"source": source, "link": link, "alt": info["alt"], "caption": _caption(item.page, number, info)})
+            found.append(
+                {"source": source, "link": link, "alt": info["alt"], "caption": _caption(item.page, number, info)}
+            )
     return found
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ltlib import published
-from ltlib.errors import SettingError, UnknownName
+from ltlib.errors import LtlibError, SettingError, UnknownName
 from ltlib.pages import declared
 from ltlib.pages.declared import Declared
 
@@ -75,4 +75,7 @@ def twin(page: Declared, ordered: Sequence[Declared], profile: str) -> Declared 
 
 
 def _runs(page: Declared, profile: str) -> set[str]:
-    return {experiment.run_id for experiment in declared.experiments([page], profile)}
+    try:
+        return {experiment.run_id for experiment in declared.experiments([page], profile)}
+    except LtlibError:  # a wrong grid is that page's trouble, and its state says so
+        return set()

@@ -18,7 +18,9 @@ from ltlib.published import references
 from ltlib.version import __version__
 
 PAGE, BIBTEX = "references.html", "references.bib"
-_APART = re.compile(r"<(a|pre|script|style|svg|math|h\d)\b.*?</\1>|<(th|td|code)\b([^>]*)>([^<>]+)</\2>|<table\b", re.DOTALL)
+_APART = re.compile(
+    r"<(a|pre|script|style|svg|math|h\d)\b.*?</\1>|<(th|td|code)\b([^>]*)>([^<>]+)</\2>|<table\b", re.DOTALL
+)
 _SETTINGS = re.compile(r"\s*(\[[^\]]*\]|\([^)]*\))$")
 
 
@@ -69,7 +71,7 @@ def methods() -> list[dict[str, Any]]:
 
 
 def kinds() -> dict[str, list[dict[str, Any]]]:
-    """What else has a source, by kind: losses, networks, data sets, samplers, mixtures, resampling, recipes, optimizers."""
+    """What else has a source, by kind: data sets, losses, networks, samplers, mixtures, recipes, ..."""
     from ltlib import losses, mixing, models, recipes
     from ltlib.batches import draws
     from ltlib.datasets import resampling
@@ -174,5 +176,3 @@ def line(key: str) -> dict[str, str]:
 def digest() -> str:
     """SHA-256 of what links and lines of a page depend on."""
     return files.digest(files.canonical_json([references.text(), sorted(names().items())]))
-
-

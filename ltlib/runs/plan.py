@@ -49,7 +49,8 @@ class Plan:
             wall = max(total / jobs, max(self.seconds))
             lines[0] += f", about {duration(wall)} with {jobs} process{'es' if jobs > 1 else ''} (estimate)"
         lines += [
-            f"  {_runs(count)} {'waits' if count == 1 else 'wait'} for {name}, which is not here: {datasets.info(name).where}"
+            f"  {_runs(count)} {'waits' if count == 1 else 'wait'} for {name}, which is not here: "
+            + datasets.info(name).where
             for name, count in self.no_data.items()
         ]
         if self.left_out:
@@ -68,8 +69,8 @@ class Plan:
         shared = sum(len(owners) > 1 for owners in stages.values())
         disk = sum(cost.stage_bytes(owners[0]) for owners in stages.values())
         lines = [
-            f"  all that is left, its data here or not: {_runs(len(todo))} with {between} stages, {len(stages)} of them "
-            f"different, as {shared} serve several runs"
+            f"  all that is left, its data here or not: {_runs(len(todo))} with {between} stages, {len(stages)} of "
+            f"them different, as {shared} serve several runs"
         ]
         if profiles.get(self.profile).network is None:
             seconds = sum(_prices(todo, cost.REFERENCE_GPU))
@@ -79,7 +80,9 @@ class Plan:
             )
         else:
             seconds = sum(_prices(todo, cost.measure()))
-            lines.append(f"  about {duration(seconds)} in one process of this machine (estimate from a probe of a second)")
+            lines.append(
+                f"  about {duration(seconds)} in one process of this machine (estimate from a probe of a second)"
+            )
         lines.append(f"  about {disk / 1e9:.2f} GB of disk for weights and logits")
         return "\n".join(lines)
 

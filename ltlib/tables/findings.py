@@ -11,6 +11,7 @@ says more than the runs do:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -89,7 +90,7 @@ def fact(run: Run) -> dict[str, Any]:
     from ltlib.runs import cost
 
     exp, last = run.experiment, run.metrics["last"]
-    epochs = {int(stage): int(n) for stage, n in run.history.groupby("stage").size().items()}
+    epochs = Counter(int(stage) for stage in run.history["stage"])
     tail = last["groups"].get("tail", {}).get("accuracy")
     board = [exp.dataset, exp.imbalance_factor, exp.imbalance_type, exp.order, exp.subset, exp.limit, exp.model]
     return {
@@ -190,7 +191,9 @@ def _in_print(tables: Sequence[Mapping[str, Any]], profile: str) -> list[Sentenc
         printed = sum(table["rows"] for table in tables)
         size = profiles.get(profile)
         images = f" on {label(size.stand_ins[0][1])}" if size.stand_ins else ""
-        why = f"{label(size.network)}{images} stands in for what the documents trained" if size.network else "none is run"
+        why = (
+            f"{label(size.network)}{images} stands in for what the documents trained" if size.network else "none is run"
+        )
         met.add(f"none of the {printed:,} printed numbers on these pages can be set against ours in {profile}: {why}.")
         missed.add("nothing can be said here either; ").add("ltlib reproduce --profile paper").add(
             " trains what the documents did."
@@ -207,7 +210,9 @@ def _in_print(tables: Sequence[Mapping[str, Any]], profile: str) -> list[Sentenc
     open_ = f" and {count['inconclusive']} inconclusive" if count["inconclusive"] else ""
     bad = len(judged) - len(good)
     missed.add(f"{bad} of {len(judged)}: {count['above']} above print, {count['below']} below{open_}")
-    far = [(abs(c["reproduced"] - c["published"]), c, t) for c, t in judged if _overall(c) and c["verdict"] in _JUDGED[2:]]
+    far = [
+        (abs(c["reproduced"] - c["published"]), c, t) for c, t in judged if _overall(c) and c["verdict"] in _JUDGED[2:]
+    ]
     worst: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
     for _, cell, table in sorted(far, key=lambda item: -item[0]):
         worst.setdefault(printed_row(table["document"], cell["method"]), (cell, table))
@@ -224,7 +229,9 @@ def _in_print(tables: Sequence[Mapping[str, Any]], profile: str) -> list[Sentenc
 def _on_board(rows: Sequence[Row], where: str, images: int, card: str, page: str) -> list[Sentence]:
     cheap, sure, use = Sentence("Cheapest"), Sentence("Best calibrated"), Sentence("What to use")
     if len(rows) < 3:
-        few = f"only {len(rows)} {'method has' if len(rows) == 1 else 'methods have'} been trained alike" if rows else ""
+        few = (
+            f"only {len(rows)} {'method has' if len(rows) == 1 else 'methods have'} been trained alike" if rows else ""
+        )
         for sentence in (cheap, sure, use):
             sentence.add(f"{few or 'no method has been trained here yet'}; nothing can be set side by side.")
         return [cheap, sure, use]
@@ -241,13 +248,13 @@ def _on_board(rows: Sequence[Row], where: str, images: int, card: str, page: str
     frugal = [row for row in near if row.images <= 1.001 * least]
     cheap.add(f"on {where} ({images:,} images, {_each([row.n for row in rows])}) {len(near)} of ")
     cheap.add(f"{len(rows)} methods", page)
-    cheap.add(f" lie within {100 * span:g} points of the highest accuracy, {best:.1%}, and are not put in order. ")
+    cheap.add(f" lie within {_points(span)} of the highest accuracy, {best:.1%}, and are not put in order. ")
     if most.images > 1.001 * least:
         cheap.add("Of these, ").listed(named(frugal)).add(f" saw the fewest training images, {least:,.0f}; ")
         cheap.listed(named([most])).add(f" saw {most.images / least:.2f} times as many.")
     else:
         cheap.add(f"All of them saw {least:,.0f} training images: ").listed(named(near)).add(".")
-    sure.add(f"the lowest calibration error (ECE) there is {lowest:.1%}; within {100 * ece_span:g} points of it, not put in ")
+    sure.add(f"the lowest calibration error (ECE) there is {lowest:.1%}; within {_points(ece_span)} of it, not put in ")
     sure.add("order: ").listed(named(calm))
     plain = next((row for row in rows if row.name == label("ce")), None)
     sure.add(f". Plain cross-entropy has {plain.ece:.1%}." if plain is not None and plain not in calm else ".")
@@ -264,6 +271,10 @@ def _on_board(rows: Sequence[Row], where: str, images: int, card: str, page: str
         use.add(f" ({_scores(safe)})")
     use.add(f"; {_each([row.n for row in rows])}.")
     return [cheap, sure, use]
+
+
+def _points(span: float) -> str:
+    return f"{100 * span:g} point{'' if span == 0.01 else 's'}"
 
 
 def _scores(row: Row) -> str:

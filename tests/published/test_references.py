@@ -60,7 +60,9 @@ def test_a_source_in_words_leads_to_its_entries_in_order_and_only_to_them():
     assert keys("github.com/Bish-Soli/MQP, March 2024") == ["convergent"]
     assert keys("code of classifier-balancing") == ["kang2020"]
     assert keys("cefl2 section II, Lin et al. 2018, my_awabs") == []
-    assert "".join(text for text, _ in references.pieces("Lin et al. 2017, Eq. 5; ours")) == "Lin et al. 2017, Eq. 5; ours"
+    assert (
+        "".join(text for text, _ in references.pieces("Lin et al. 2017, Eq. 5; ours")) == "Lin et al. 2017, Eq. 5; ours"
+    )
 
 
 def test_every_work_that_code_and_notebooks_cite_by_name_and_year_has_an_entry():

@@ -69,7 +69,9 @@ def test_a_plan_without_data_lists_what_is_missing(no_data: Path, reports: Path)
     assert set(found.no_data) == {"cifar10", "cifar100"}
     assert sum(found.no_data.values()) == len(found.experiments) > 0
     text = found.text()
-    assert f"{found.no_data['cifar10']} runs wait for cifar10, which is not here: {datasets.info('cifar10').where}" in text
+    assert (
+        f"{found.no_data['cifar10']} runs wait for cifar10, which is not here: {datasets.info('cifar10').where}" in text
+    )
     assert not reports.exists(), "a plan writes nothing"
     assert list(no_data.iterdir()) == []
 

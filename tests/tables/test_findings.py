@@ -13,7 +13,9 @@ from ltlib.runs import cost
 from ltlib.tables import findings
 
 
-def fact(method: str, accuracy: float, ece: float, images: int = 1000, where: str = "A", seed: int = 0, tail=0.5) -> dict:
+def fact(
+    method: str, accuracy: float, ece: float, images: int = 1000, where: str = "A", seed: int = 0, tail=0.5
+) -> dict:
     return {
         "id": f"{method}-{where}-{seed}", "board": [where], "where": where, "method": method, "accuracy": accuracy,
         "ece": ece, "tail": tail, "images": images, "train_images": 100,
@@ -47,7 +49,10 @@ BOARD = [
 def test_single_runs_within_three_points_are_not_put_in_order():
     text = said(BOARD)
     # 48.0 is the best; 45.01 is 2.99 below it, 40.0 is 8 below
-    assert "4 of 5 methods lie within 3 points of the highest accuracy, 48.0%, and are not put in order" in text["Cheapest"]
+    assert (
+        "4 of 5 methods lie within 3 points of the highest accuracy, 48.0%, and are not put in order"
+        in text["Cheapest"]
+    )
     assert "on A (100 images, one run each)" in text["Cheapest"]
     assert "Of these, LADE and Mixup saw the fewest training images, 1,000; MiSLAS saw 1.30 times" in text["Cheapest"]
     # ECE 2.0 is the lowest, 4.9 lies 2.9 above it, 12 does not
@@ -62,7 +67,7 @@ def test_three_seeds_are_told_apart_by_the_tolerance():
     facts = [f | {"id": f"{f['id']}{s}"} for f in BOARD for s in range(3)]
     text = said(facts)
     # within 1 point of 48.0: 47.0 and 47.5; the ECE's tolerance is 1.5 points: only LADE's 2.0
-    assert "3 of 5 methods lie within 1 points of the highest accuracy" in text["Cheapest"]
+    assert "3 of 5 methods lie within 1 point of the highest accuracy" in text["Cheapest"]
     assert "(100 images, 3 runs each)" in text["Cheapest"]
     assert text["Best calibrated"].count("LADE") == 1
     assert "cRT" not in text["Best calibrated"]
@@ -117,7 +122,9 @@ def test_names_are_as_people_say_them():
     assert findings.printed_row("awabs", "cbce") == findings.called("mixup_cbce")
     assert findings.printed_row("awabs", "las") == "Label-aware smoothing"
     # settings stand only where two rows would have one name
-    rows, *_ = findings.board([fact("mislas[epsilon_head=0.4]", 0.1, 0.1), fact("focal[gamma=1]", 0.1, 0.1), fact("focal[gamma=2]", 0.1, 0.1)])
+    rows, *_ = findings.board(
+        [fact("mislas[epsilon_head=0.4]", 0.1, 0.1), fact("focal[gamma=1]", 0.1, 0.1), fact("focal[gamma=2]", 0.1, 0.1)]
+    )
     assert [row.name for row in rows] == ["Focal (gamma 1)", "Focal (gamma 2)", "MiSLAS"]
 
 

@@ -32,9 +32,7 @@ def documents(pages: Sequence[declared.Declared]) -> pd.DataFrame:
         done = len(_own(document, ((page.document, page.tables) for page in pages)) & set(tables))
         drawn = len(_own(document, ((page.document, page.figures) for page in pages)) & set(figures))
         cells = f"{len(published.results(document)):,}"
-        rows.append(
-            [document, _titled(document), cells, f"{done} of {len(tables)}", f"{drawn} of {len(figures)}"]
-        )
+        rows.append([document, _titled(document), cells, f"{done} of {len(tables)}", f"{drawn} of {len(figures)}"])
     return pd.DataFrame(rows, columns=["document", "what it is", "printed numbers", "tables here", "figures here"])
 
 
