@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ from PIL import Image
 from ltlib import cli, grids, methods, runs
 from ltlib.errors import UnknownName
 from ltlib.experiment import Experiment
-from ltlib.pages import declared
+from ltlib.pages import order
 from ltlib.runs import Run, cost
 from ltlib.runs.cost import Pace
 
@@ -36,7 +37,7 @@ def _quickly(monkeypatch: pytest.MonkeyPatch, no_data: Path) -> None:
 def _one_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """One notebook, so that these tests do not depend on which there are."""
     page = SimpleNamespace(id="convergent/cifar10", notebook="convergent/cifar10", title="x", grids=("convergent/1",))
-    monkeypatch.setattr(declared, "all_pages", lambda: [page])
+    monkeypatch.setattr(order, "pages", lambda: [page])
 
 
 BAD = [
@@ -180,9 +181,13 @@ def test_verify_fails_where_something_is_wrong(trained: Run, capsys: pytest.Capt
 @pytest.mark.usefixtures("_one_page")
 def test_a_dry_run_prints_the_plan_and_writes_nothing(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["reproduce", "--dry-run", "--jobs=2"]) == 0
-    assert capsys.readouterr().out.startswith("quick: 3 runs, 3 to train, about ")
+    assert capsys.readouterr().out.startswith("quick: 3 runs, 0 finished, 3 to train now, about ")
     assert cli.main(["reproduce", "--dry-run", "--profile=laptop"]) == 0
-    assert "3 runs wait for cifar10: ltlib data download cifar10" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.startswith("laptop: 3 runs, 0 finished, 0 to train now\n")
+    assert "3 runs wait for cifar10, which is not here: ltlib data download cifar10" in said
+    assert "all that is left, its data here or not: 3 runs with 3 stages, 3 of them different" in said
+    assert re.search(r"about \S+ .*in one process of this machine", said), "a time without data too"
     assert not reports.exists()
 
 
@@ -205,6 +210,16 @@ def test_a_grid_of_finished_runs_is_done_and_gets_its_records(
     assert record.stat().st_mtime_ns == made
     assert tiny.run_id in (reports / "laptop" / "results.csv").read_text()
     assert runs.verify() == []
+
+
+def test_results_are_written_once(trained: Run, tiny: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ltlib.runs import records
+
+    written: list[Path] = []
+    monkeypatch.setattr(grids, "experiments", lambda name, profile: ([tiny], {}))
+    monkeypatch.setattr(records, "write", written.append)
+    assert cli.main(["reproduce", "--profile=laptop", "--grid", "convergent/1"]) == 0
+    assert len(written) == 1
 
 
 def test_a_failed_run_fails_the_command(

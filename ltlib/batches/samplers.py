@@ -78,7 +78,7 @@ def epoch_length(sampler: str | Spec, class_counts: Sequence[int]) -> int:
     return order.length(class_counts) if isinstance(order, Sampler) else sum(class_counts)
 
 
-@SAMPLERS.register("instance_balanced", source="every image once an epoch")
+@SAMPLERS.register("instance_balanced", source="Kang et al. 2020, Eq. 1 with q = 1")
 def instance_balanced() -> Order:
     """Every image once an epoch, in a new random order."""
     return InstanceBalanced()

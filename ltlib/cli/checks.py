@@ -20,11 +20,11 @@ class Status:
 
     def run(self) -> int:
         from ltlib import grids, profiles
-        from ltlib.pages import chain, declared, freshness
+        from ltlib.pages import freshness, order
         from ltlib.runs import plan
 
         profiles.get(self.profile)
-        pages = chain.in_order(declared.all_pages())
+        pages = order.pages()
         for page in pages:
             state = freshness.state(page, self.profile)
             say(f"{state.state:8} {page.id}" + (f"  ({state.reason})" if state.reason else ""))

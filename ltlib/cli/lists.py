@@ -74,9 +74,9 @@ def image_sets() -> list[str]:
 
 
 def _pages() -> list[str]:
-    from ltlib.pages import declared
+    from ltlib.pages import order
 
-    return [f"{page.id}: {page.title}" for page in declared.all_pages()]
+    return [f"{page.id}: {page.title}" for page in order.pages()]
 
 
 def _runs() -> list[str]:

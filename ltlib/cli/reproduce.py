@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +37,7 @@ class Reproduce:
 
     def run(self) -> int:
         from ltlib import grids, places, profiles, runs
-        from ltlib.pages import chain, declared
+        from ltlib.pages import chain, order
         from ltlib.runs import plan, records, sweep
         from ltlib.training import accelerator
 
@@ -47,7 +47,7 @@ class Reproduce:
                 raise SettingError(f"{name} must be at least 1, not {value}")
         jobs = self.jobs or sweep.default_jobs()
         budget = plan.parse_budget(self.budget) if self.budget is not None else None
-        pages = chain.select(declared.all_pages(), self.only or None) if self.only or not self.grid else []
+        pages = chain.select(order.pages(), self.only or None) if self.only or not self.grid else []
         names = grids.expand(self.grid) or tuple(name for page in pages for name in page.grids)
         work = plan.make(self.profile, grids.wanted(names, self.profile), budget)
         say(work.text(jobs))
@@ -69,7 +69,6 @@ class Reproduce:
             for run_id, reason in found.failures.items():
                 say(f"run {run_id} failed: {reason}")
             failed.update(found.failures)
-            records.write(folder)
 
         def record(run: Any) -> None:
             if self.profile != "quick" and not (folder / "records" / f"{run.id}.json").is_file():
@@ -79,17 +78,27 @@ class Reproduce:
         for run in (runs.load(e.run_id) for e in work.experiments if e not in todo):
             if run is not None and run.folder is not None:  # trained by hand, or killed before its record was written
                 record(run)
-        records.write(folder)
-        if self.grid:
-            train(work.missing)
-            waiting = sum(work.no_data.values())
-            if failed or waiting:
-                raise IncompleteError(
-                    f"{len(failed)} runs failed and {waiting} wait for data; the same command goes on from there"
-                )
-            return 0
-        states = chain.run_chain(self.profile, self.only or None, jobs=jobs, force=self.force, train=train, say=say)
+        try:
+            if self.grid:
+                return self._trained(work, train, failed)
+            states = chain.run_chain(self.profile, self.only or None, jobs=jobs, force=self.force, train=train, say=say)
+        finally:
+            records.write(folder)
         say(f"report: {folder / 'index.html'}")
         chosen = {page.id for page in pages}
         chain.require_complete([state for state in states if state.page.id in chosen])
+        return 0
+
+    def _trained(self, work: Any, train: Callable[[Sequence[Experiment]], None], failed: Mapping[str, str]) -> int:
+        """Train grids alone.
+
+        Raises:
+            IncompleteError: Runs failed, or wait for data.
+        """
+        train(work.missing)
+        waiting = sum(work.no_data.values())
+        if failed or waiting:
+            raise IncompleteError(
+                f"{len(failed)} runs failed and {waiting} wait for data; the same command goes on from there"
+            )
         return 0

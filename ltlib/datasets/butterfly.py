@@ -24,7 +24,7 @@ LIST = "Training_set.csv"
 TEST_IMAGES = 8  # per class, the first listed
 
 
-@DATASETS.register("butterfly")
+@DATASETS.register("butterfly", source="butterfly; convergent section 3.3")
 class Butterfly(DatasetBuilder):
     """75 classes of photographs; a person must download them, no address serves them without an account."""
 

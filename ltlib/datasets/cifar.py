@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ltlib.datasets.images import ImageSet, Source
 
 
-@DATASETS.register("cifar10")
+@DATASETS.register("cifar10", source="Krizhevsky 2009")
 class Cifar10(DatasetBuilder):
     """CIFAR-10: ten classes of 5,000 training and 1,000 test images, 32x32.
 
@@ -169,7 +169,7 @@ class Cifar10(DatasetBuilder):
         return load_arrays(data)
 
 
-@DATASETS.register("cifar100")
+@DATASETS.register("cifar100", source="Krizhevsky 2009")
 class Cifar100(Cifar10):
     """CIFAR-100: a hundred classes (the fine labels) of 500 training and 100 test images, 32x32."""
 

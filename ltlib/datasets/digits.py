@@ -24,7 +24,7 @@ CITATION = 'E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits",
 DIGEST = "0b7e9c3202d7bcd255d6a19a238d3743bf5e320ba74812a6679958a017c55382"
 
 
-@DATASETS.register("digits")
+@DATASETS.register("digits", source="Alpaydin and Kaynak 1998; Pedregosa et al. 2011")
 class Digits(DatasetBuilder):
     """scikit-learn's digits, 50 test images of each class by a fixed seeded choice."""
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ltlib.datasets.images import Source
 
 
-@DATASETS.register("digits_folder")
+@DATASETS.register("digits_folder", source="Alpaydin and Kaynak 1998; Pedregosa et al. 2011")
 class DigitsFolder(DatasetBuilder):
     """scikit-learn's digits as PNG files with a list, the first eight listed of each class to test."""
 

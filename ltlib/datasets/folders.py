@@ -29,7 +29,7 @@ IMAGE_SIZE, LARGEST = 64, 1024  # pixels
 SPLIT_SEED = 0
 
 
-@DATASETS.register("folder:PATH")
+@DATASETS.register("folder:PATH", source="ours")
 class Folder(DatasetBuilder):
     """An image folder of your own; ``folder:PATH@32`` reads its images at 32 pixels instead of 64.
 

@@ -69,7 +69,7 @@ __all__ = [
     "spec",
 ]
 
-LOSSES.register("ce", source="textbook; convergent Eq. 3")(CrossEntropy)
+LOSSES.register("ce", source="Bishop 2006, section 4.3.4; convergent Eq. 3")(CrossEntropy)
 LOSSES.register("focal", source="Lin et al. 2017, Eq. 5; convergent Eq. 4")(Focal)
 LOSSES.register("bce", source="awabs section 2.2.1")(BinaryCrossEntropy)
 LOSSES.register("focal_sigmoid", source="Lin et al. 2017, Eq. 5; code of Cui et al. 2019")(FocalSigmoid)

@@ -13,7 +13,7 @@ from ltlib.methods.stage import METHODS, Stage
 from ltlib.registry import Spec
 
 
-@METHODS.register("ce", source="textbook")
+@METHODS.register("ce", source="Bishop 2006, section 4.3.4; convergent Eq. 3")
 def ce() -> tuple[Stage, ...]:
     """Cross-entropy: the plain baseline."""
     return (Stage(loss=losses.spec("ce")),)

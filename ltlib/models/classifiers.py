@@ -27,7 +27,7 @@ from ltlib.registry import Registry
 CLASSIFIERS = Registry[nn.Module]("classifier")
 
 
-@CLASSIFIERS.register("linear", source="textbook")
+@CLASSIFIERS.register("linear", source="Bishop 2006, section 4.3.4")
 def linear(width: int, num_classes: int) -> nn.Module:
     """Linear classifier ``z = W f + b``."""
     return nn.Linear(width, num_classes)

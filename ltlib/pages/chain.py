@@ -16,7 +16,7 @@ from typing import Any
 
 from ltlib import files, places, profiles
 from ltlib.errors import IncompleteError, LockedError, LtlibError, SettingError, UnknownName
-from ltlib.pages import declared, digests, freshness, index, report
+from ltlib.pages import declared, digests, freshness, index, order, report
 from ltlib.pages.declared import Declared
 from ltlib.pages.execution import Execution, execute
 from ltlib.pages.freshness import TEXT_CHANGED, beside, run_state, state
@@ -38,30 +38,6 @@ def select(pages: Sequence[Declared], only: Iterable[str] | None) -> list[Declar
             raise UnknownName("notebook", name, {p.id for p in pages} | {p.id.split("/")[0] for p in pages})
         chosen += [page for page in found if page not in chosen]
     return [page for page in pages if page in chosen]
-
-
-def in_order(pages: Sequence[Declared]) -> list[Declared]:
-    """The pages, each after those it comes after, otherwise in order of id.
-
-    Raises:
-        UnknownName: A page comes after a notebook that does not exist.
-        SettingError: A circle; names its members.
-    """
-    known = {page.notebook for page in pages} | {page.id for page in pages}
-    for page in pages:
-        for name in page.after:
-            if name not in known:
-                raise UnknownName(f"notebook that {page.id} comes after:", name, known)
-    ordered: list[Declared] = []
-    left = sorted(pages, key=lambda page: page.id)
-    while left:
-        waiting = {name for page in left for name in (page.id, page.notebook)}
-        ready = [page for page in left if not waiting & (set(page.after))]
-        if not ready:
-            raise SettingError(f"these notebooks come after each other in a circle: {', '.join(p.id for p in left)}")
-        ordered += ready
-        left = [page for page in left if page not in ready]
-    return ordered
 
 
 def make(page: Declared, profile: str, *, timeout: float = 3600.0, stop: threading.Event | None = None) -> Execution:
@@ -124,7 +100,7 @@ def run_chain(
     profiles.get(profile)
     if jobs < 1:
         raise SettingError(f"jobs must be at least 1, not {jobs}")
-    pages = in_order(declared.all_pages(root))
+    pages = order.pages(root)
     chosen = select(pages, only)
     todo = [page for page in chosen if force or state(page, profile).state != "fresh"]
     exporter = report.Exporter()
@@ -133,6 +109,8 @@ def run_chain(
     say(f"{len(chosen)} pages, {len(chosen) - len(todo)} fresh, {len(todo)} to make")
     if train is not None and todo:
         _train(todo, profile, train, say)
+    if not force:
+        todo = [page for page in todo if not _bare(page, profile, say)]
     stop = threading.Event()
     try:
         _make_all(todo, pages, exporter, profile, jobs, timeout, stop, say)
@@ -159,7 +137,15 @@ def _train(
             say(f"training: {error}; the pages that need it will say so")
 
 
-def _refresh(exporter: report.Exporter, page: Declared, profile: str, order: Sequence[Declared]) -> bool:
+def _bare(page: Declared, profile: str, say: Callable[[str], None]) -> bool:
+    """Whether a page would show empty tables only; says what fills it."""
+    nothing = freshness.nothing_here(page, profile)
+    if nothing:
+        say(f"{page.id}: nothing here yet, {nothing}; not executed; fill it with: {freshness.command(page, profile)}")
+    return bool(nothing)
+
+
+def _refresh(exporter: report.Exporter, page: Declared, profile: str, pages: Sequence[Declared]) -> bool:
     """Write a page anew without executing it, where only its text or the template changed."""
     current = state(page, profile)
     if current.reason != TEXT_CHANGED or page.path is None:
@@ -168,7 +154,7 @@ def _refresh(exporter: report.Exporter, page: Declared, profile: str, order: Seq
     executed = digests.with_text(declared.read_notebook(copy), declared.read_notebook(page.path))
     said["good"]["key"] = freshness.key(page, profile, current.record.get("runs", ()))
     fresh = replace(current, state="fresh", reason="")
-    exporter.write_page(beside(page, profile, "html"), page, profile, fresh, executed, order)
+    exporter.write_page(beside(page, profile, "html"), page, profile, fresh, executed, pages)
     files.write_text(copy, _text(executed))
     freshness.keep(page, profile, said)
     return True
@@ -180,7 +166,7 @@ def _text(notebook: Mapping[str, Any] | None) -> str:
 
 def _make_all(
     todo: Sequence[Declared],
-    order: Sequence[Declared],
+    pages: Sequence[Declared],
     exporter: report.Exporter,
     profile: str,
     jobs: int,
@@ -196,7 +182,7 @@ def _make_all(
                 page = running[future]
                 try:
                     done = future.result()
-                    _export(exporter, page, profile, done, order)
+                    _export(exporter, page, profile, done, pages)
                     word = "done" if done.complete else f"FAILED: {done.cause}"
                     say(f"{page.id}: {word} ({done.seconds:.0f} s)")
                 except LtlibError as error:
@@ -216,22 +202,22 @@ def _note_failure(page: Declared, profile: str, cause: str) -> None:
 
 
 def _export(
-    exporter: report.Exporter, page: Declared, profile: str, done: Execution, order: Sequence[Declared]
+    exporter: report.Exporter, page: Declared, profile: str, done: Execution, pages: Sequence[Declared]
 ) -> None:
     current = state(page, profile)
-    if done.complete:
+    if done.complete and current.state != "empty":
         current = replace(current, state="fresh", reason="")
     path = beside(page, profile, "html" if done.complete else "failed.html")
-    exporter.write_page(path, page, profile, current, done.notebook, order)
+    exporter.write_page(path, page, profile, current, done.notebook, pages)
 
 
 def require_complete(states: Iterable[PageState]) -> None:
-    """Raise where a page of these is failed, stale or missing.
+    """Raise where a page of these is failed, stale or missing; one with nothing to show yet says so itself.
 
     Raises:
         IncompleteError: Names the pages and the command that repairs the first.
     """
-    bad = [item for item in states if item.state != "fresh"]
+    bad = [item for item in states if item.state not in ("fresh", "empty")]
     if bad:
         names = ", ".join(f"{item.page.id} ({item.state})" for item in bad)
         raise IncompleteError(f"not complete: {names}; {bad[0].reason}; run: {bad[0].command}")

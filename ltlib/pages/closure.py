@@ -40,7 +40,7 @@ STOPS = (
     "cli",
     "bench",
     *(f"pages.{name}" for name in ("chain", "freshness", "closure", "source", "execution", "report", "index")),
-    *(f"pages.{name}" for name in ("declared", "canonical", "digests")),
+    *(f"pages.{name}" for name in ("declared", "canonical", "digests", "order", "remarks", "sources")),
 )
 #: Not counted either: the ground, and how runs are kept, trained and planned. What they import is followed.
 SILENT = (

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ltlib import files, places
 from ltlib.errors import LtlibError
-from ltlib.pages import closure, declared, digests, report
+from ltlib.pages import closure, declared, digests, names, report, sources
 from ltlib.pages.declared import Declared
 from ltlib.pages.report import PageState
 from ltlib.version import __version__
@@ -44,7 +45,8 @@ def key(page: Declared, profile: str, runs: Iterable[str] = (), code: str | None
         "records": [[name, run_state(name)] for name in sorted(ids)],
         "version": __version__,
     }
-    text = [digests.text_digest(notebook), report.template_digest(), closure.own_digest("ltlib.pages.report")]
+    exporter = closure.own_digest("ltlib.pages.report", "ltlib.pages.sources", "ltlib.pages.order")
+    text = [digests.text_digest(notebook), report.template_digest(), exporter, sources.digest()]
     return {"results": files.digest(files.canonical_json(results)), "text": files.digest(files.canonical_json(text))}
 
 
@@ -87,16 +89,18 @@ def run_state(run_id: str) -> str:
 
 
 def state(page: Declared, profile: str) -> PageState:
-    """How a page stands: fresh, stale, failed or missing, and why."""
+    """How a page stands: fresh, stale, failed, missing or empty, and why."""
     said = kept(page, profile)
     good, last = said.get("good"), said.get("last") or {}
-    command = f"ltlib reproduce --profile {profile} --only {page.id}"
-    values: dict[str, Any] = {"page": page, "command": command, "seconds": last.get("seconds", 0.0)}
+    values: dict[str, Any] = {"page": page, "command": command(page, profile), "seconds": last.get("seconds", 0.0)}
     failed = not last.get("complete", True)
+    nothing = nothing_here(page, profile)
     values["failed_html"] = f"{page.id}.failed.html" if failed else None
     if good is None:
         if failed:
             return PageState(state="failed", reason=last["cause"], **values)
+        if nothing:
+            return PageState(state="empty", reason=nothing, **values)
         return PageState(state="missing", reason="not executed in this profile", **values)
     values |= {"record": good["record"], "html": f"{page.id}.html"}
     if failed:
@@ -111,7 +115,32 @@ def state(page: Declared, profile: str) -> PageState:
         return PageState(state="stale", reason="its code, its runs or the package changed since", **values)
     if good["key"].get("text") != now["text"]:
         return PageState(state="stale", reason=TEXT_CHANGED, **values)
+    if nothing:
+        return PageState(state="empty", reason=nothing, **values)
     return PageState(state="fresh", reason="", **values)
+
+
+def command(page: Declared, profile: str) -> str:
+    """What makes a page."""
+    return f"ltlib reproduce --profile {profile} --only {page.id}"
+
+
+def nothing_here(page: Declared, profile: str) -> str:
+    """Why a page would have empty tables only, in a sentence: no run is there that fills a cell of one; else empty.
+
+    A page with a table that no grid of its own fills, as one of class counts, always has something to show.
+    """
+    grids = [number if "/" in number else f"{page.document}/{number}" for number in page.tables]
+    if not grids or not set(grids) <= set(page.grids):
+        return ""
+    try:
+        wanted = declared.experiments([replace(page, grids=tuple(grids))], profile)
+    except LtlibError:  # a wrong grid: the key says what is wrong
+        return ""
+    if any(run_state(experiment.run_id) != "missing" for experiment in wanted):
+        return ""
+    words = names.ranges(page.tables)
+    return f"none of the {len(wanted)} runs that fill Table{'s' if len(page.tables) > 1 else ''} {words} is here"
 
 
 def beside(page: Declared, profile: str, ending: str) -> Path:

@@ -238,12 +238,32 @@ def note(text: str, extra: Mapping[str, Any] | None = None) -> Shown:
     return Shown(f'<p class="lt-note">{escape(text)}</p>', text, extra)
 
 
-def notes(texts: Sequence[str]) -> Shown:
-    """What a close reading of the source found, folded."""
-    head = f"The source, read closely: {len(texts)} remark{'s' * (len(texts) != 1)}"
-    items = "".join(f"<li>{escape(text)}</li>" for text in texts)
-    html = f'<details class="lt-notes"><summary>{head}</summary><ul>{items}</ul></details>'
-    return Shown(html, "\n".join([f"{head}:", *(f"- {text}" for text in texts)]))
+def notes(told: Sequence[tuple[str, str]], again: Sequence[tuple[str, str]] = ()) -> Shown:
+    """What a close reading of the source found, folded.
+
+    Args:
+        told: Anchor and text of each point.
+        again: Address and place of each that is told elsewhere; places are drawn together.
+    """
+    places: dict[str, list[str]] = {}
+    for address, place in again:
+        places.setdefault(place, []).append(address)
+    said = []
+    for place, own in places.items():
+        marks = ", ".join(f'<a href="{escape(a)}">{escape(a.rpartition("-")[2])}</a>' for a in own)
+        said.append(f"{escape(place)} ({'point' if len(own) == 1 else 'points'} {marks})")
+    below = f"{'More ' if told else ''}{' and '.join(said)}."
+    if not told:
+        html = f'<aside class="lt-notes"><b>The source, read closely:</b> {below}</aside>'
+        lines = ["The source, read closely:"]
+    else:
+        head = f"The source, read closely: {len(told)} remark{'s' * (len(told) != 1)}"
+        items = "".join(f'<li id="{escape(anchor)}">{escape(text)}</li>' for anchor, text in told)
+        more = f"<p>{below}</p>" if said else ""
+        html = f'<details class="lt-notes"><summary>{head}</summary><ul>{items}</ul>{more}</details>'
+        lines = [f"{head}:", *(f"- {text}" for _, text in told)]
+    lines += [f"- {place}: {len(own)} more" for place, own in places.items()]
+    return Shown(html, "\n".join(lines))
 
 
 def claim(

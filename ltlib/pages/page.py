@@ -46,6 +46,7 @@ class Page:
         self._missing: list[dict[str, Any]] = []
         self._claims: list[dict[str, Any]] = []
         self._folds: list[list[html.Shown]] = []
+        self._told: dict[str, tuple[Any, ...]] = {}
 
     # --- where things lie --------------------------------------------------------------------------------------------
 
@@ -185,7 +186,7 @@ class Page:
         self.show(html.sentences(name, caption, frame))
 
     def _show_table(self, number: str, frame: pd.DataFrame, caption: str, runs: list[Any]) -> None:
-        from ltlib.tables import exports
+        from ltlib.tables import exports, findings
 
         anchor = slug("table", number)
         saved = exports.save(frame, self.root / "tables" / self.declared.id / anchor, caption)
@@ -196,6 +197,8 @@ class Page:
         self.show(html.table(number, caption, frame, verdicts, stamp, self._card))
         self.frames[number] = frame
         self._tables[number] = {"anchor": anchor, "caption": caption, "verdicts": verdicts, "rows": len(frame)}
+        if verdicts:
+            self._tables[number] |= {"filled": int((frame["n"] > 0).sum()), "cells": findings.cells(frame)}
 
     # --- figures -----------------------------------------------------------------------------------------------------
 
@@ -293,13 +296,35 @@ class Page:
         """Show a remark."""
         self.show(html.note(text))
 
-    def notes(self, document: str, table: str | None = None, figure: str | None = None) -> None:
-        """Show the known inconsistencies of the source next to the table or figure they concern."""
-        from ltlib import published
+    def notes(
+        self, document: str, table: str | None = None, figure: str | None = None, numbers: Sequence[int] = ()
+    ) -> None:
+        """Show the known inconsistencies of the source next to the table or figure they concern, each once.
 
-        texts = [str(text) for text in published.inconsistencies(document, table, figure)["text"]]
-        if texts:
-            self.show(html.notes(texts))
+        What concerns several tables stands in full beside the first, on the page with the first; elsewhere a link leads
+        there.
+
+        Args:
+            document: The document.
+            table: Only what concerns this table.
+            figure: Only what concerns this figure.
+            numbers: Only these, by their number in `published`.
+        """
+        from ltlib.pages import remarks
+
+        here, pages = (table, figure, *numbers), remarks.all_pages()
+        told: list[tuple[str, str]] = []
+        again: list[tuple[str, str]] = []
+        for point in remarks.points(document, table, figure, numbers):
+            page = remarks.home(point, pages)
+            if page is not None and page.id != self.declared.id and self.declared.id in {p.id for p in pages}:
+                again.append((f"{self.link(self.root / page.id)}.html#{point.anchor}", f"on “{page.title}”"))
+            elif self._told.setdefault(point.anchor, here) == here:  # a cell run again tells it again
+                told.append((point.anchor, point.text))
+            else:
+                again.append((f"#{point.anchor}", "above"))
+        if told or again:
+            self.show(html.notes(told, again))
 
     def explore(self, function: Callable[..., Any], static: Iterable[Any], **widgets: Any) -> None:
         """Sliders in a live kernel; where nobody can move them, the same function at a few fixed settings.
@@ -325,7 +350,7 @@ class Page:
         return left
 
     def record(self) -> dict[str, Any]:
-        """What the page holds, as JSON-ready values."""
+        """What the page holds, as JSON-ready values; a table's ``cells`` are for the index's findings."""
         return {
             "id": self.declared.id,
             "profile": self.profile,
@@ -349,15 +374,25 @@ class Page:
                 f"{self.declared.id} declares {', '.join(left)}, which no cell showed; show them, or say why not with "
                 "page.missing(number, reason)"
             )
+        from ltlib.tables import findings
+
         if self._runs:
             from ltlib.pages import cards
 
             cards.write_cards(self._runs.values(), self.root)
-        record = self.record()
+        record = self.record() | {"facts": [findings.fact(self._runs[name]) for name in sorted(self._runs)]}
         place = os.environ.get("LTLIB_SENTINEL")
         if place:
             files.write_json(Path(place), record)
-        done = f"{len(self._tables)} tables, {len(self._figures)} figures, {len(self._runs)} runs"
-        done += f", {len(self._missing)} missing with a reason" if self._missing else ""
+        counts = [("table", len(self._tables)), ("figure", len(self._figures)), ("run", len(self._runs))]
+        done = ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for word, n in counts if n)
+        done += f"{', ' if done else ''}{len(self._missing)} missing with a reason" if self._missing else ""
         # no time of day, no duration: equal runs give equal copies
-        self.show(html.note(f"Complete: {done}.", {SENTINEL: json.loads(json.dumps(record))}))
+        text = f"Nothing here yet: no run fills a cell of its tables ({done})." if self.empty else f"Complete: {done}."
+        self.show(html.note(text, {SENTINEL: json.loads(json.dumps(record))}))
+
+    @property
+    def empty(self) -> bool:
+        """Whether the page declares tables of printed numbers and no run fills a cell of one that was shown."""
+        filled = [self._tables[n]["filled"] for n in self.declared.tables if "filled" in self._tables.get(n, {})]
+        return bool(filled) and not any(filled)

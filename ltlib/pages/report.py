@@ -2,7 +2,8 @@
 
 Layout under ``reports/PROFILE``, every link relative so that it opens from ``file://``::
 
-    index.html                  documents and their tables, states, verdicts, gallery, cost
+    index.html                  findings, documents and their tables, states, pages, gallery
+    references.html             every method, data set and fact with its source; references.bib beside it
     CHAPTER/NAME.html           the page; beside it NAME.ipynb (executed copy) and NAME.json (its state)
     figures/CHAPTER/NAME/...    each figure as SVG, PNG, PDF and its data as CSV
     tables/CHAPTER/NAME/...     each table as CSV
@@ -20,8 +21,8 @@ from html import escape, unescape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ltlib import files, profiles, progress
-from ltlib.pages import declared
+from ltlib import files, profiles, progress, published
+from ltlib.pages import declared, order, sources
 from ltlib.pages.declared import Declared
 from ltlib.pages.names import slug
 from ltlib.version import __version__
@@ -45,7 +46,7 @@ class PageState:
 
     Attributes:
         page: What was declared.
-        state: ``fresh``, ``stale``, ``failed`` or ``missing``.
+        state: ``fresh``, ``stale``, ``failed``, ``missing``, or ``empty`` where no run fills a cell of its tables yet.
         reason: Why it is not fresh.
         command: What makes it fresh.
         seconds: How long its last execution took.
@@ -83,7 +84,7 @@ class Exporter:
         profile: str,
         state: PageState,
         notebook: Mapping[str, Any] | None,
-        order: Sequence[Declared],
+        pages: Sequence[Declared],
     ) -> None:
         """Write one page.
 
@@ -93,16 +94,16 @@ class Exporter:
             profile: The profile it ran in.
             state: Its state; a failed one gets a banner.
             notebook: The executed notebook; None shows the notebook as it is kept.
-            order: The pages in reading order, for previous and next.
+            pages: All pages in reading order, for previous and next, and for one that has the same runs.
         """
         assert page.path is not None
         shown = notebook if notebook is not None else declared.read_notebook(page.path)
         up = "../" * page.id.count("/")
-        ids = [other.id for other in order]
+        ids = [other.id for other in pages]
         place = ids.index(page.id) if page.id in ids else -1
         near = {
-            "previous": order[place - 1] if place > 0 else None,
-            "next": order[place + 1] if 0 <= place < len(order) - 1 else None,
+            "previous": pages[place - 1] if place > 0 else None,
+            "next": pages[place + 1] if 0 <= place < len(pages) - 1 else None,
         }
         context = {
             "page": page,
@@ -111,6 +112,9 @@ class Exporter:
             "state": state,
             "failed": path.name.endswith(".failed.html"),
             "absent": absent(page, shown),
+            "source": sources.line(page.document) if page.document in published.documents() else None,
+            "twin": order.twin(page, pages, profile),
+            "opening": next((c["id"] for c in shown["cells"] if c["cell_type"] == "markdown" and "id" in c), ""),
             "up": up,
             "contents": headings(shown),
             "seconds": progress.duration(state.seconds),
@@ -119,7 +123,8 @@ class Exporter:
             "script": assets("page.js"),
             **near,
         }
-        files.write_text(path, _fit(self._render(shown, context), path.parents[page.id.count("/")], page.id, up))
+        text = sources.linked(self._render(shown, context), up)
+        files.write_text(path, _fit(text, path.parents[page.id.count("/")], page.id, up))
 
     def _render(self, notebook: Mapping[str, Any], context: Mapping[str, Any]) -> str:
         import nbformat
@@ -170,8 +175,9 @@ def headings(notebook: Mapping[str, Any]) -> list[tuple[int, str, str]]:
 
 
 def anchor(text: str) -> str:
-    """The anchor of a heading: its words in lower case."""
-    return "-".join(re.findall(r"\w+", re.sub(r"<[^>]*>", "", text).lower())) or "section"
+    """The anchor of a heading: its words in lower case; ``about-table-4-1`` where a table or figure has that anchor."""
+    words = "-".join(re.findall(r"\w+", re.sub(r"<[^>]*>", "", text).lower()))
+    return f"about-{words}" if re.fullmatch(r"(table|figure)-.*", words) else words or "section"
 
 
 def absent(page: Declared, notebook: Mapping[str, Any]) -> list[str]:

@@ -7,7 +7,7 @@ backward pass is three forward passes.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -90,6 +90,25 @@ def stage_works(experiment: Experiment) -> list[Work]:
         steps = epochs * draws.steps_per_epoch(images, resolved.recipe.batch_size)
         found.append(Work(steps, macs, _depth(resolved.model.name)))
     return found
+
+
+def images_seen(experiment: Experiment, class_counts: Sequence[int], epochs: Mapping[int, int]) -> int:
+    """Training images that pass through the network in a run: its cost, whatever the machine.
+
+    Views of one image count each, and so do the images of a second stream.
+
+    Args:
+        experiment: The run's experiment.
+        class_counts: Its training images per class.
+        epochs: Epochs that were trained, by number of the stage from 1.
+    """
+    total = 0
+    for number, stage in enumerate(experiment.resolve().stages, start=1):
+        images = samplers.epoch_length(stage.sampler, class_counts)
+        views = Contrastive.views if stage.contrastive is not None else 1
+        streams = 1 if stage.second_sampler is None else 2
+        total += epochs.get(number, 0) * images * views * streams
+    return total
 
 
 def stage_bytes(experiment: Experiment) -> int:

@@ -41,16 +41,22 @@ class Plan:
 
     def text(self, jobs: int = 1) -> str:
         """The plan in a few lines, as printed before anything starts."""
-        lines = [f"{self.profile}: {len(self.experiments)} runs, {len(self.missing)} to train"]
+        later = len(self.left_out) + len(self.waiting)
+        finished = len(self.experiments) - len(self.missing) - later
+        lines = [f"{self.profile}: {len(self.experiments)} runs, {finished} finished, {len(self.missing)} to train now"]
         if self.missing:
             total = sum(self.seconds)
             wall = max(total / jobs, max(self.seconds))
             lines[0] += f", about {duration(wall)} with {jobs} process{'es' if jobs > 1 else ''} (estimate)"
         lines += [
-            f"  {count} runs wait for {name}: {datasets.info(name).where}" for name, count in self.no_data.items()
+            f"  {_runs(count)} {'waits' if count == 1 else 'wait'} for {name}, which is not here: "
+            + datasets.info(name).where
+            for name, count in self.no_data.items()
         ]
         if self.left_out:
-            lines.append(f"  {len(self.left_out)} runs are left for later by the budget")
+            lines.append(
+                f"  {_runs(len(self.left_out))} would take longer than the budget; the same command goes on with them"
+            )
         return "\n".join(lines)
 
     def account(self) -> str:
@@ -63,8 +69,8 @@ class Plan:
         shared = sum(len(owners) > 1 for owners in stages.values())
         disk = sum(cost.stage_bytes(owners[0]) for owners in stages.values())
         lines = [
-            f"  {len(todo)} runs have {between} stages between them: {len(stages)} different ones to train, of which "
-            f"{shared} serve several runs"
+            f"  all that is left, its data here or not: {_runs(len(todo))} with {between} stages, {len(stages)} of "
+            f"them different, as {shared} serve several runs"
         ]
         if profiles.get(self.profile).network is None:
             seconds = sum(_prices(todo, cost.REFERENCE_GPU))
@@ -72,8 +78,17 @@ class Plan:
                 f"  about {seconds:,.0f} GPU-seconds ({duration(seconds)}) on one GPU of the A100's class, one run at "
                 "a time (estimate from rates that others published; nothing measured here)"
             )
+        else:
+            seconds = sum(_prices(todo, cost.measure()))
+            lines.append(
+                f"  about {duration(seconds)} in one process of this machine (estimate from a probe of a second)"
+            )
         lines.append(f"  about {disk / 1e9:.2f} GB of disk for weights and logits")
         return "\n".join(lines)
+
+
+def _runs(count: int) -> str:
+    return f"{count} run{'' if count == 1 else 's'}"
 
 
 def make(profile: str, wanted: Mapping[Experiment, int], budget: float | None = None) -> Plan:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from ltlib import published, tables
-from ltlib.pages import html
+from ltlib import tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,8 +36,7 @@ def table(page: Page, number: str, reading: Callable[[pd.DataFrame, str], str] |
 def remarks(page: Page, *numbers: int) -> None:
     """Known inconsistencies of the source that name no table or figure, by their number in `published`, folded."""
     assert page.declared.document is not None
-    rows = published.inconsistencies(page.declared.document)
-    page.show(html.notes(list(rows.loc[rows["number"].isin(numbers), "text"])))
+    page.notes(page.declared.document, numbers=numbers)
 
 
 def results(runs: Iterable[Run], document: str, numbers: Sequence[str], profile: str) -> pd.DataFrame:

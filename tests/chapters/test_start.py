@@ -33,6 +33,17 @@ def test_documents_count_what_notebooks_declare():
     assert len(table) == 5
 
 
+def test_a_figure_that_a_page_draws_for_another_document_counts_for_that_one():
+    drawing = declared.Declared(id="02_losses", figures=("cefl/3", "cefl/4", "cefl/5", "awabs/2.3", "5"))
+    table = project.documents([*PAGES, drawing]).set_index("document")
+    before = project.documents(PAGES).set_index("document")
+    printed = before.loc["cefl", "figures here"].split(" of ")[1]
+    assert table.loc["cefl", "figures here"] == f"3 of {printed}"
+    assert table.loc["awabs", "figures here"].startswith("1 of ")
+    assert table.loc["convergent", "figures here"] == before.loc["convergent", "figures here"] != ""
+    assert "Class Balanced Loss for Image Classification (Wang et al., 2020)" in table.loc["cefl", "what it is"]
+
+
 def test_map_links_are_relative_and_escaped():
     page = SimpleNamespace(root=Path("/r/quick"), link=lambda path: Path(path).relative_to("/r/quick").as_posix())
     html = project.notebook_map(page, PAGES)

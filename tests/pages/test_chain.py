@@ -18,17 +18,8 @@ from ltlib.pages.declared import Declared
 from notebooks import write_notebook
 
 
-def page(name: str, *after: str) -> Declared:
-    return Declared(id=name, notebook=name, after=after)
-
-
-def test_pages_follow_what_they_come_after_and_otherwise_their_names():
-    pages = [page("b"), page("a", "c"), page("c", "b"), page("d")]
-    assert [p.id for p in chain.in_order(pages)] == ["b", "d", "c", "a"]
-    with pytest.raises(SettingError, match="in a circle: a, b"):
-        chain.in_order([page("a", "b"), page("b", "a"), page("c")])
-    with pytest.raises(UnknownName, match="did you mean cefl"):
-        chain.in_order([page("a", "cefll"), page("cefl")])
+def page(name: str) -> Declared:
+    return Declared(id=name, notebook=name)
 
 
 def test_a_selection_takes_ids_and_folders():
@@ -242,6 +233,48 @@ def test_missing_runs_of_all_pages_are_trained_together_first(project: Path, mon
     trained: list[str] = []
     chain.run_chain("quick", root=project, train=lambda todo: trained.extend(e.run_id for e in todo))
     assert trained == ["two", "three"]
+
+
+def test_a_page_with_empty_tables_only_is_not_executed_and_says_what_fills_it(project: Path, monkeypatch):
+    from types import SimpleNamespace
+
+    from ltlib import grids
+
+    own = {"document": "convergent", "tables": ["1", "2"]}
+    write(project, "bare", "x = 1", grids=["convergent/1", "convergent/2", "convergent/factors"], **own)
+    write(
+        project, "counts", "x = 1", grids=["convergent/1"], **own
+    )  # Table 2 needs no runs: there is something to show
+    write(project, "filled", "x = 1", grids=["convergent/3"], document="convergent", tables=["3"])
+    finished = project.parents[1] / "reports" / "runs" / "three" / "DONE"
+    finished.parent.mkdir(parents=True)
+    finished.write_text("{}")
+    runs = {"1": ["one", "both"], "2": ["two", "both"], "3": ["three", "four"], "factors": ["three"]}
+
+    def experiments(name: str, _: str):
+        return [SimpleNamespace(run_id=i) for i in runs[name.partition("/")[2]]], {}
+
+    monkeypatch.setattr(grids, "experiments", experiments)
+    made: list[str] = []
+    monkeypatch.setattr(chain, "execute", lambda p, profile, **_: made.append(p.id) or outcome_of(project, p.id))
+    lines: list[str] = []
+    states = {s.page.id: s for s in chain.run_chain("paper", root=project, say=lines.append)}
+    assert sorted(made) == ["counts", "filled"]
+    assert states["bare"].state == "empty"
+    assert states["bare"].reason == "none of the 3 runs that fill Tables 1, 2 is here"
+    assert (
+        "bare: nothing here yet, none of the 3 runs that fill Tables 1, 2 is here; not executed; fill it with: "
+        "ltlib reproduce --profile paper --only bare"
+    ) in lines
+    assert {states["counts"].state, states["filled"].state} == {"fresh"}
+    chain.require_complete(states.values())  # it is no failure
+    index = (project.parents[1] / "reports" / "paper" / "index.html").read_text()
+    assert "nothing here yet</span>" in index
+    assert "<b>1</b> page with nothing yet" in index
+    chain.run_chain("paper", ["bare"], root=project, force=True)
+    assert made.count("bare") == 1  # whoever insists gets it
+    again = {s.page.id: s for s in chain.run_chain("paper", root=project)}
+    assert again["bare"].state == "empty"  # made or not, it is not fresh
 
 
 @pytest.mark.kernel

@@ -181,19 +181,41 @@ def test_a_clean_output_is_left_byte_for_byte():
     assert report.clean_html(f"<style data-lt>x</style>{text}") == text
 
 
-def test_the_index_shows_states_verdicts_and_figures(page, tmp_path: Path):
+@pytest.fixture
+def shown_index(tmp_path: Path, monkeypatch) -> tuple[str, Path]:
+    """The index of three pages, one of each state, and its folder."""
+    from ltlib import grids
+
+    monkeypatch.setattr(grids, "experiments", lambda name, profile: ([], {}))
     folder = tmp_path / "reports" / "quick"
     saved = folder / "figures" / "convergent" / "x" / "figure-5.svg"
     saved.parent.mkdir(parents=True)
     saved.write_text("<svg/>")
+    board = ["digits", 20.0]
+    own = {"board": board, "where": "Digits", "ece": 0.1, "tail": 0.5, "images": 10, "train_images": 9}
+    verdicts = {"reproduced": 3, "below": 1, "not run": 2}
+    cell = {"method": "ce", "split": "all", "metric": "accuracy", "published": 0.6, "reproduced": 0.5, "n": 1}
+    cells = [cell | {"verdict": "below"}, *[cell | {"metric": "f1", "verdict": "reproduced"}] * 3]
     record = {
-        "tables": {"1": {"anchor": "table-1", "caption": "", "verdicts": {"reproduced": 3, "below": 1, "not run": 2}}},
-        "figures": {"5": {"anchor": "figure-5", "alt": f"Rises {NASTY}", "caption": ""}},
+        "tables": {
+            "1": {"anchor": "table-1", "caption": "", "verdicts": verdicts, "rows": 6, "filled": 4, "cells": cells},
+            "3": {"anchor": "table-3", "caption": "", "verdicts": {"not run": 6}, "rows": 6, "filled": 0, "cells": []},
+        },
+        "figures": {
+            "5": {"anchor": "figure-5", "alt": f"Rises {NASTY}", "caption": f"Accuracy by epoch {NASTY}. More."}
+        },
         "missing": [{"kind": "table", "number": "2", "reason": "no data", "command": None}],
         "claims": [{"answer": True}, {"answer": None}],
-        "runs": ["a", "b"],
+        "runs": ["a", "b", "c"],
+        "facts": [
+            own | {"id": "a", "method": "ce", "accuracy": 0.5},
+            own | {"id": "b", "method": f"cutmix[loss={NASTY}]", "accuracy": 0.9},
+            own | {"id": "c", "method": "crt", "accuracy": 0.8},
+        ],
     }
-    made = declared.Declared(id="convergent/x", title=f"X {NASTY}", document="convergent", tables=("1", "2"))
+    made = declared.Declared(
+        id="convergent/x", title=f"X {NASTY}", document="convergent", tables=("1", "2", "3"), figures=("5", "cefl/3")
+    )
     other = declared.Declared(id="cefl/y", title="Y", document="cefl", tables=("2",))
     stale = declared.Declared(id="awabs/z", title="Z", document="awabs", tables=("4.10", "4.9"))
     states = [
@@ -202,15 +224,21 @@ def test_the_index_shows_states_verdicts_and_figures(page, tmp_path: Path):
         PageState(stale, "stale", "its runs changed", html="awabs/z.html"),
     ]
     index.write_index(folder, "quick", states)
-    text = (folder / "index.html").read_text()
+    return (folder / "index.html").read_text(), folder
+
+
+def test_the_index_shows_states_verdicts_and_figures(shown_index):
+    text, _ = shown_index
     loads = Loads(text)
     assert loads.found == ["figures/convergent/x/figure-5.svg"]
     assert loads.handlers == []
     assert loads.scripts == 1
+    assert "<img src=x" not in text
     assert "3 of 4 reproduced, 2 not compared" in text
     assert 'href="convergent/x.html#figure-5"' in text
     assert 'href="convergent/x.html#table-1"' in text
     assert 'title="no data">missing<' in text
+    assert 'title="">none yet<' in text  # Table 3 has no cell
     assert 'href="cefl/y.failed.html"' in text
     assert text.index("Table 4.9") < text.index("Table 4.10")
     for word in (
@@ -221,6 +249,126 @@ def test_the_index_shows_states_verdicts_and_figures(page, tmp_path: Path):
         "1 min 01 s",
     ):
         assert word in text
+
+
+def test_the_index_opens_with_what_was_found_then_documents_progress_pages_and_pictures(shown_index):
+    text, folder = shown_index
+    places = [text.index(f'<h2 id="{name}"') for name in ("found", "documents", "progress", "pages", "figures")]
+    assert places == sorted(places)
+    found = text[places[0] : places[1]]
+    heads = re.findall(r"<dt>(.*?)</dt>", found)
+    assert heads == ["Reproduced", "Not reproduced", "Cheapest", "Best calibrated", "What to use"]
+    assert '<a href="convergent/x.html#table-1">CE (50.0% against 60.0% in Table 1 of convergent)</a>' in found
+    assert '<a href="runs/c.html">' in found
+    assert '<a href="convergent/x.html">3 methods</a>' in found
+    assert "not what is true of the documents" in found
+    for target in re.findall(r'href="#([^"]+)"', text):
+        assert f'id="{target}"' in text
+    assert (folder / "references.html").is_file()
+
+
+def test_the_index_names_documents_as_their_title_pages_do(shown_index):
+    text, _ = shown_index
+    assert (
+        '<a href="https://doi.org/10.1109/ACCESS.2020.2991237">Class Balanced Loss for Image Classification</a>' in text
+    )
+    assert "Christine Annelise Midtgaard, 2025. Aarhus University" in text
+    assert "Author not named in the copy read" in text
+    assert "No notebook re-runs its 26 tables yet." in text  # architectures
+    assert 'Figures 3 are drawn in <a href="convergent/x.html">' not in text
+    assert 'Figure 3 is drawn in <a href="convergent/x.html">' in text
+    assert "3 of its 9 tables are here." in text
+
+
+def test_captions_of_the_gallery_are_sentences(shown_index):
+    text, _ = shown_index
+    gallery = text[text.index('<h2 id="figures"') :]
+    assert re.search(r'<span class="alt">Figure 5: accuracy by epoch &lt;img.*?\.</span>', gallery)
+    assert "convergent 5" not in gallery
+    assert "More" not in gallery
+
+
+def test_a_search_without_a_hit_says_so():
+    script = report.assets("page.js")
+    page = (report.TEMPLATES / "index.html.j2").read_text(encoding="utf-8")
+    assert re.search(r"<span data-none hidden>[A-Z].*?</span>", page)
+    assert 'querySelectorAll("[data-none]")' in script
+
+
+def test_the_page_of_sources_leads_from_methods_to_references_and_modules(shown_index):
+    from ltlib.methods import METHODS
+
+    _, folder = shown_index
+    text = (folder / "references.html").read_text()
+    targets = set(re.findall(r'\bid="([^"]+)"', text))
+    assert {f"method-{name}" for name in METHODS.names()} <= targets
+    for link in re.findall(r'href="#([^"]+)"', text):
+        assert link in targets
+    row = re.search(r'<tr id="method-ldam_drw".*?</tr>', text, re.DOTALL)[0]
+    assert '<a href="#cao2019">Cao et al. 2019</a>' in row
+    assert '<a href="#module-losses.deferred">' in row
+    module = re.search(r'<details id="module-losses.deferred">.*?</details>', text, re.DOTALL)[0]
+    assert "class " in module
+    assert "ltlib/losses/deferred.py" in module
+    assert Loads(text).outside == []
+    assert (folder / "references.bib").read_text().startswith("@misc{convergent,")
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+
+
+def test_the_first_name_of_a_method_in_a_table_and_in_code_is_a_link():
+    from ltlib.pages import sources
+
+    def linked(text: str) -> list[str]:
+        return re.findall(
+            r'<a class="lt-ref" href="../references.html#([\w-]+)">([^<]*)</a>', sources.linked(text, "../")
+        )
+
+    table = '<table><tr><th scope="row">Focal (gamma 2)</th><td>Focal</td><td>cRT + Mixup</td></tr></table>'
+    assert linked(table) == [("method-focal", "Focal (gamma 2)"), ("method-crt_mixup", "cRT + Mixup")]
+    assert len(linked(table * 2)) == 4  # each table by itself
+    assert linked("<p><code>ldam_drw</code> and <code>cefl</code></p>") == [
+        ("method-ldam_drw", "ldam_drw"),
+        ("cefl", "cefl"),
+    ]
+    for left in (
+        '<a href="x"><code>ce</code></a>',
+        "<pre><code>ce</code></pre>",
+        "<h2><code>ce</code></h2>",
+        "<td>forest</td>",
+    ):
+        assert sources.linked(left, "") == left
+
+
+def test_a_page_names_its_document_and_its_data(page, tmp_path: Path):
+    from dataclasses import replace
+
+    text = write(replace(page, datasets=("cifar10",)), [cell("markdown", "# T")], tmp_path)
+    assert '<a href="https://github.com/Bish-Soli/MQP">Convergent Learning for Class Imbalance' in text
+    assert "Bishoy Soliman Hanna, 2024" in text
+    assert 'href="../references.html#data-sets-cifar10"' in text
+
+
+def test_a_twin_says_so_and_folds_what_it_repeats(page, tmp_path: Path, monkeypatch):
+    from ltlib.pages import order
+
+    first = declared.Declared(id="convergent/a", title="A", document="convergent", grids=("convergent/1",))
+    cells = [cell("markdown", "# T", name="question"), cell("code", "f()", [shown('<p id="table-4">t</p>')], "c")]
+    monkeypatch.setattr(order, "twin", lambda own, pages, profile: first)
+    text = write(page, cells, tmp_path, order=[first, page])
+    said = text.index('the same runs as <a href="../convergent/a.html">A</a>')
+    assert text.index("<h1") < said < text.index('<details class="twin">') < text.index('id="table-4"')
+    assert text.count("<details") == text.count("</details>")
+    monkeypatch.setattr(order, "twin", lambda own, pages, profile: None)
+    assert "twin" not in re.sub(r"<style>.*?</style>", "", write(page, cells, tmp_path), flags=re.DOTALL)
+
+
+def test_a_heading_has_another_anchor_than_the_table_it_names(page, tmp_path: Path):
+    figure = '<figure class="lt-table" id="table-4-1"></figure>'
+    text = write(page, [cell("markdown", "## Table 4.1"), cell("code", "f()", [shown(figure)], "d")], tmp_path)
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    assert 'href="#about-table-4-1"' in text
 
 
 def run(num_classes: int) -> SimpleNamespace:

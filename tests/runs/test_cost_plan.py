@@ -9,6 +9,7 @@ import pytest
 from ltlib import datasets, grids, models
 from ltlib.errors import SettingError, UnknownName
 from ltlib.experiment import Experiment
+from ltlib.progress import duration
 from ltlib.runs import Run, cost, plan
 from ltlib.runs.cost import Pace, Work
 
@@ -68,7 +69,9 @@ def test_a_plan_without_data_lists_what_is_missing(no_data: Path, reports: Path)
     assert set(found.no_data) == {"cifar10", "cifar100"}
     assert sum(found.no_data.values()) == len(found.experiments) > 0
     text = found.text()
-    assert f"{found.no_data['cifar10']} runs wait for cifar10: {datasets.info('cifar10').where}" in text
+    assert (
+        f"{found.no_data['cifar10']} runs wait for cifar10, which is not here: {datasets.info('cifar10').where}" in text
+    )
     assert not reports.exists(), "a plan writes nothing"
     assert list(no_data.iterdir()) == []
 
@@ -80,7 +83,7 @@ def test_a_plan_counts_what_is_there(trained: Run, tiny: Experiment, monkeypatch
     assert found.experiments == [tiny, other]
     assert found.missing == [other]
     assert found.seconds == pytest.approx([cost.estimate([other])])
-    assert found.text(2).startswith("quick: 2 runs, 1 to train, about ")
+    assert found.text(2).startswith("quick: 2 runs, 1 finished, 1 to train now, about ")
     assert "with 2 processes (estimate)" in found.text(2)
 
 
@@ -105,7 +108,8 @@ def test_a_budget_serves_most_cells_first_and_first_seeds_before_second(
     assert within(price[short] + price[long]) == [long, short]
     assert within(sum(price.values()) * 1.01) == [long, short, second]
     two = plan.make("quick", grids.wanted("abcd", "quick"), price[short] + price[long])
-    assert "1 runs are left for later" in two.text()
+    assert two.text().startswith("quick: 3 runs, 0 finished, 2 to train now")
+    assert "1 run would take longer than the budget; the same command goes on with them" in two.text()
 
 
 @pytest.mark.parametrize(("every", "least", "most"), [(1, 0.2, 0.3), (10, 0.0, 0.05)])
@@ -144,14 +148,18 @@ def test_a_stage_that_runs_share_is_counted_once(no_data: Path, reports: Path) -
 def test_the_account_needs_no_data_and_names_stages_time_and_disk(no_data: Path, reports: Path) -> None:
     found = plan.make("paper", grids.wanted(grids.expand(["awabs"]), "paper"))
     text = found.account()
-    assert f"{len(found.experiments)} runs have" in text
+    assert f"all that is left, its data here or not: {len(found.experiments)} runs with" in text
     stages = {e.resolve().stage_id(i) for e in found.experiments for i in range(len(e.resolve().stages))}
-    assert f"{len(stages)} different ones to train" in text
+    assert f"{len(stages)} of them different" in text
     assert "GPU-seconds" in text
     assert "nothing measured here" in text
     assert "GB of disk" in text
     assert not reports.exists()
-    assert plan.make("laptop", grids.wanted(["convergent/1"], "laptop")).account().count("GPU") == 0
+    laptop = plan.make("laptop", grids.wanted(["convergent/1"], "laptop"))
+    assert "GPU" not in laptop.account()
+    pace = cost.measure()  # kept from the first call on
+    seconds = sum(pace.seconds(cost.work(experiment)) for experiment in laptop.waiting)
+    assert f"about {duration(seconds)} in one process of this machine" in laptop.account()
 
 
 def test_disk_is_what_a_stage_writes(trained: Run) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
 from ltlib import datasets, profiles, progress, published
 from ltlib.labels import label
 from ltlib.pages import declared, names
+from ltlib.published import references
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,20 +20,38 @@ _DAY = 86_400
 
 
 def documents(pages: Sequence[declared.Declared]) -> pd.DataFrame:
-    """The documents: what each is, what it prints, and how much of it a notebook regenerates."""
+    """The documents: what each is, what it prints, and how much of it a notebook regenerates.
+
+    A page may draw another document's figure, declared as ``cefl/3``.
+    """
     import pandas as pd
 
     rows = []
     for document in published.documents():
         tables, figures = published.tables(document), list(published.figures(document)["figure"])
-        own = [page for page in pages if page.document == document]
-        done = len({number for page in own for number in page.tables} & set(tables))
-        drawn = len({number for page in own for number in page.figures} & set(figures))
+        done = len(_own(document, ((page.document, page.tables) for page in pages)) & set(tables))
+        drawn = len(_own(document, ((page.document, page.figures) for page in pages)) & set(figures))
         cells = f"{len(published.results(document)):,}"
-        rows.append(
-            [document, published.title(document), cells, f"{done} of {len(tables)}", f"{drawn} of {len(figures)}"]
-        )
+        rows.append([document, _titled(document), cells, f"{done} of {len(tables)}", f"{drawn} of {len(figures)}"])
     return pd.DataFrame(rows, columns=["document", "what it is", "printed numbers", "tables here", "figures here"])
+
+
+def _titled(document: str) -> str:
+    """Title, authors, year, and what it is in our words."""
+    entry = references.get(document)
+    people = entry.people[0][0] + (" et al." if len(entry.people) > 2 else "") if entry.people else "author not named"
+    return f"{entry.title} ({', '.join(filter(None, [people, entry.year]))}): {published.title(document)}"
+
+
+def _own(document: str, declared_: Iterable[tuple[str | None, Sequence[str]]]) -> set[str]:
+    """The document's numbers among what pages declare, each page with the document of its bare numbers."""
+    found = set()
+    for home, numbers in declared_:
+        for number in numbers:
+            other, _, own = number.rpartition("/")
+            if (other or home) == document:
+                found.add(own)
+    return found
 
 
 def notebook_map(page: Page, pages: Sequence[declared.Declared]) -> str:

@@ -83,10 +83,12 @@
   if (search) {
     search.closest("label").hidden = false;
     search.addEventListener("input", function () {
-      var words = search.value.toLowerCase().split(/\s+/);
+      var words = search.value.toLowerCase().split(/\s+/), found = false;
       document.querySelectorAll("[data-words]").forEach(function (item) {
         item.hidden = !words.every(function (word) { return item.dataset.words.toLowerCase().indexOf(word) >= 0; });
+        found = found || !item.hidden;
       });
+      document.querySelectorAll("[data-none]").forEach(function (none) { none.hidden = found; });
     });
   }
 })();
