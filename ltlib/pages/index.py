@@ -9,6 +9,7 @@ from typing import Any
 
 import ltlib
 from ltlib import files, profiles, progress
+from ltlib.pages import cards
 from ltlib.pages.declared import Declared
 from ltlib.pages.names import slug
 from ltlib.pages.report import PageState, assets, environment
@@ -68,6 +69,16 @@ def write_index(folder: Path, profile: str, states: Sequence[PageState]) -> None
         )
     )
     files.write_text(folder / "index.html", text)
+    cards.link_pages(folder, _shown(states))
+
+
+def _shown(states: Iterable[PageState]) -> dict[str, list[tuple[str, str]]]:
+    """Title and address of the pages that show a run, by its id."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for item in states:
+        for run_id in item.record.get("runs", ()) if item.html else ():
+            found.setdefault(run_id, []).append((item.page.title, str(item.html)))
+    return found
 
 
 def _table_box(item: PageState, number: str) -> dict[str, Any]:
