@@ -319,7 +319,7 @@ def test_code_that_teaches_is_open_on_the_page(page, tmp_path: Path):
     (shown,) = declared.of_notebook(notebook, tmp_path / "x.ipynb")
     report.Exporter().write_page(tmp_path / "x.html", shown, "quick", PageState(shown, "fresh"), notebook, [shown])
     text = (tmp_path / "x.html").read_text(encoding="utf-8")
-    blocks = re.findall(r'<details class="code"( open)?>(.*?)</details>', text, flags=re.DOTALL)
+    blocks = re.findall(r'<details class="code"( open)?[^>]*>(.*?)</details>', text, flags=re.DOTALL)
     plain = [(mark, re.sub("<[^>]*>", "", block)) for mark, block in blocks]
     assert [mark for mark, block in plain if "taught" in block] == [" open"]
     assert [mark for mark, block in plain if "hidden" in block] == [""]
