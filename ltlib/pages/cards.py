@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import base64
 import io
+import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +21,52 @@ from ltlib import files, progress
 from ltlib.pages.report import assets, environment
 
 FEW_CLASSES = 20
+_PAGES = re.compile("<!--pages-->.*?<!--/pages-->", re.DOTALL)
 
 
 def write_cards(runs: Iterable[Any], folder: Path) -> list[Path]:
-    """Write ``runs/RUN_ID.html`` for each run: settings, curves, confusion matrix, metrics, fingerprint, provenance."""
+    """Write ``runs/RUN_ID.html`` for each run: settings, curves, confusion matrix, metrics, fingerprint, provenance.
+
+    A card that differs only in the pages it links to (`link_pages`) stays.
+    """
     written = []
     for run in runs:
         path = folder / "runs" / f"{run.id}.html"
         text = card(run)
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        if not path.is_file() or _PAGES.sub("", path.read_text(encoding="utf-8")) != _PAGES.sub("", text):
             files.write_text(path, text)
         written.append(path)
     return written
+
+
+def link_pages(folder: Path, shown: Mapping[str, Sequence[tuple[str, str]]]) -> None:
+    """Link each card to the pages that show its run: only when all pages are made is it known which.
+
+    Args:
+        folder: The profile's folder; a run without a card there is left out.
+        shown: Run id to title and address, from the index, of its pages.
+    """
+    for run_id, pages in shown.items():
+        path = folder / "runs" / f"{run_id}.html"
+        if not path.is_file():
+            continue
+        before = path.read_text(encoding="utf-8")
+        links = "".join(f'<a href="../{escape(address)}">{escape(title)}</a>' for title, address in pages)
+        after = f"<!--pages-->{links}<!--/pages-->".join(_PAGES.split(before))
+        if after != before:
+            files.write_text(path, after)
+
+
+def command(experiment: Any) -> str:
+    """What to type in a shell to make a run of these settings; settings at their defaults are left out."""
+    words = ["ltlib", "train"]
+    for field in fields(experiment):
+        value = getattr(experiment, field.name)
+        if value == field.default or (field.name == "imbalance_type" and experiment.class_counts is not None):
+            continue
+        values = value if isinstance(value, tuple) else [f"{value:g}" if isinstance(value, float) else str(value)]
+        words += [f"--{field.name.replace('_', '-')}", *map(str, values)]
+    return shlex.join(words)
 
 
 def card(run: Any) -> str:
@@ -44,6 +82,7 @@ def card(run: Any) -> str:
         .render(
             run=run,
             settings=_settings(run.experiment),
+            command=command(run.experiment) if is_dataclass(run.experiment) else "",
             curves=[
                 _curves(run.history, name, [f"{part}_{key}" for part in ("train", "validation", "test")], percent)
                 for name, key, percent in (
@@ -65,8 +104,6 @@ def card(run: Any) -> str:
 
 
 def _settings(experiment: Any) -> dict[str, str]:
-    from dataclasses import fields, is_dataclass
-
     if is_dataclass(experiment):
         return {f.name: str(getattr(experiment, f.name)) for f in fields(experiment)}
     return {key: str(value) for key, value in vars(experiment).items()}

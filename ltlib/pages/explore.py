@@ -30,9 +30,7 @@ def explore(function: Callable[..., Any], static: Iterable[Any], widgets: Mappin
     """
     if not headless():
         with contextlib.suppress(ImportError):
-            from ipywidgets import interact
-
-            interact(function, **widgets)
+            _sliders(function, widgets)
             return None
     panels, lines = [], []
     for item in static:
@@ -41,6 +39,19 @@ def explore(function: Callable[..., Any], static: Iterable[Any], widgets: Mappin
         panels.append(f"<div><p>{escape(label)}</p>{_panel(function(**setting), label)}</div>")
         lines.append(label)
     return html.Shown(f'<div class="lt-panels">{"".join(panels)}</div>', "\n".join(lines))
+
+
+def _sliders(function: Callable[..., Any], widgets: Mapping[str, Any]) -> None:
+    """Show the widgets with their names written out: ipywidgets cuts a label that is longer than a few letters."""
+    from IPython.display import display
+    from ipywidgets import interactive
+
+    shown = interactive(function, **widgets)
+    for control in shown.children[:-1]:
+        control.description = control.description.replace("_", " ")
+        control.style.description_width = "initial"
+        control.layout.width = "32em"
+    display(shown)
 
 
 def _panel(result: Any, label: str) -> str:

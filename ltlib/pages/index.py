@@ -8,7 +8,7 @@ from typing import Any
 
 import ltlib
 from ltlib import files, grids, profiles, progress, published
-from ltlib.pages import names, order, sources
+from ltlib.pages import cards, names, order, sources
 from ltlib.pages.declared import Declared
 from ltlib.pages.report import PageState, assets, environment
 from ltlib.published import references
@@ -66,6 +66,7 @@ def write_index(folder: Path, profile: str, states: Sequence[PageState]) -> None
         )
     )
     files.write_text(folder / "index.html", text)
+    cards.link_pages(folder, _shown(states))
     sources.write(folder, render=environment().get_template("references.html.j2").render, **look)
 
 
@@ -129,6 +130,15 @@ def _boxes(states: Sequence[PageState]) -> dict[str, list[dict[str, Any]]]:
     for own in boxes.values():
         own.sort(key=lambda box: order.natural(box["number"]))
     return boxes
+
+
+def _shown(states: Iterable[PageState]) -> dict[str, list[tuple[str, str]]]:
+    """Title and address of the pages that show a run, by its id."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for item in states:
+        for run_id in item.record.get("runs", ()) if item.html else ():
+            found.setdefault(run_id, []).append((item.page.title, str(item.html)))
+    return found
 
 
 def _table_box(item: PageState, number: str) -> dict[str, Any]:

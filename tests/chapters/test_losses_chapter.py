@@ -51,6 +51,21 @@ def test_the_sliders_draw_every_loss(name):
     assert np.isfinite(figure.frame()[quantity]).all()
 
 
+@pytest.mark.parametrize("name", curves.FOCUSED)
+def test_the_gamma_slider_moves_the_losses_that_have_an_exponent(name):
+    drawn = {gamma: curves.explore(name, gamma, 20, 3, "loss").frame() for gamma in (0, 1.5)}
+    said = curves.explore(f"{name}[gamma=1.5]", None, 20, 3, "loss").frame()
+    np.testing.assert_array_equal(drawn[1.5]["loss"], said["loss"])
+    assert not np.allclose(drawn[0]["loss"], drawn[1.5]["loss"])
+
+
+def test_the_gamma_slider_leaves_others_alone():
+    for name in set(catalogue.classification()) - set(curves.FOCUSED):
+        assert "gamma" not in losses.LOSSES.get(name).defaults or name in ("equalization", "class_balanced", "deferred")
+    before, after = (curves.explore("equalization", gamma, 20, 3).frame()["loss"] for gamma in (None, 5.0))
+    np.testing.assert_array_equal(before, after)
+
+
 def test_the_table_of_losses_has_all_of_them_with_their_settings():
     table = catalogue.loss_table().set_index("loss")
     assert list(table.index) == losses.names()

@@ -226,6 +226,18 @@ def test_sliders_have_a_static_twin(page):
     assert "<pre>&lt;1&gt;</pre>" in seen(page)
 
 
+def test_labels_of_sliders_are_whole(page, monkeypatch):
+    from IPython import display
+
+    shown = []
+    monkeypatch.setattr(explore, "headless", lambda: False)
+    monkeypatch.setattr(display, "display", shown.append)
+    page.explore(lambda imbalance_factor, kind: "", static=[], imbalance_factor=(1, 500), kind=["a", "b"])
+    controls = shown[0].children[:-1]
+    assert [control.description for control in controls] == ["imbalance factor", "kind"]
+    assert {control.style.description_width for control in controls} == {"initial"}
+
+
 def test_where_nobody_moves_sliders(monkeypatch):
     for name in ("LTLIB_HEADLESS", "JPY_SESSION_NAME", "COLAB_RELEASE_TAG", "VSCODE_PID"):
         monkeypatch.delenv(name, raising=False)

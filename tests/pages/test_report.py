@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 from html.parser import HTMLParser
@@ -12,7 +13,10 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import tyro
 
+from ltlib.cli.train import Train
+from ltlib.experiment import Experiment
 from ltlib.pages import cards, declared, html, index, report
 from ltlib.pages.report import PageState
 from notebooks import write_notebook
@@ -448,3 +452,56 @@ def test_a_link_into_a_closed_fold_opens_it(page, tmp_path: Path, anchor: str, o
     found = re.findall(r'<details class="lt-fold" open="">\s*<summary>(\w+)</summary>', dom.stdout)
     assert "<summary>Outer</summary>" in dom.stdout
     assert found == opened
+
+
+EXPERIMENTS = [
+    Experiment(),
+    Experiment("digits", 20, "resnet8", "focal[alpha=inverse;gamma=0.5]", "convergent[augmentation=shift1;epochs=10]"),
+    Experiment("folder:/tmp/it's my set", class_counts=(9, 4, 2), validation="subset", limit=10, seed=3),
+]
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_the_command_on_a_card_makes_the_same_experiment(experiment: Experiment):
+    typed = shlex.split(cards.command(experiment))
+    assert typed[:2] == ["ltlib", "train"]
+    assert tyro.cli(Train, args=typed[2:]).experiment == experiment
+
+
+def test_a_card_links_back_to_the_pages_that_show_its_run(page, tmp_path: Path):
+    folder = tmp_path / "reports" / "quick"
+    (path,) = cards.write_cards([run(3)], folder)
+    states = [
+        PageState(declared.Declared(id=name, title=title), "fresh", record={"runs": runs}, html=html)
+        for name, title, runs, html in (
+            ("convergent/x", f"X {NASTY}", ["abcdefabcdef"], "convergent/x.html"),
+            ("awabs/z", "Z", ["abcdefabcdef", "gone"], "awabs/z.html"),
+            ("cefl/y", "Y", ["abcdefabcdef"], None),
+            ("awabs/other", "Other", [], "awabs/other.html"),
+        )
+    ]
+    index.write_index(folder, "quick", states)
+    text = path.read_text()
+    nav = text[text.index("<nav") : text.index("</nav>")]
+    assert re.findall('href="([^"]*)"', nav) == ["../index.html", "../convergent/x.html", "../awabs/z.html"]
+    assert ">Z</a>" in nav
+    assert NASTY not in nav
+    before = path.stat().st_mtime_ns
+    cards.write_cards([run(3)], folder)
+    index.write_index(folder, "quick", states)
+    assert path.stat().st_mtime_ns == before
+
+
+def test_code_that_teaches_is_open_on_the_page(page, tmp_path: Path):
+    cells = [("code", "hidden = 1"), ("code", "taught = 2")]
+    write_notebook(tmp_path / "x.ipynb", {"id": "x", "title": "X", "question": "?"}, cells)
+    notebook = declared.read_notebook(tmp_path / "x.ipynb")
+    own = next(cell for cell in notebook["cells"] if cell["source"] == "taught = 2")
+    own["metadata"]["tags"] = ["shown"]
+    (shown,) = declared.of_notebook(notebook, tmp_path / "x.ipynb")
+    report.Exporter().write_page(tmp_path / "x.html", shown, "quick", PageState(shown, "fresh"), notebook, [shown])
+    text = (tmp_path / "x.html").read_text(encoding="utf-8")
+    blocks = re.findall(r'<details class="code"( open)?[^>]*>(.*?)</details>', text, flags=re.DOTALL)
+    plain = [(mark, re.sub("<[^>]*>", "", block)) for mark, block in blocks]
+    assert [mark for mark, block in plain if "taught" in block] == [" open"]
+    assert [mark for mark, block in plain if "hidden" in block] == [""]

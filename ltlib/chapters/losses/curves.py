@@ -12,12 +12,24 @@ import torch
 from ltlib import datasets, losses
 from ltlib.plots import Chart, loss_curves
 
+FOCUSED = ("focal", "focal_sigmoid", "cefl", "cefl2", "vs")
+"""Losses whose gamma is an exponent, which a slider moves; that of ``equalization`` is a probability."""
+
 
 def explore(
-    loss: str = "balanced_softmax", imbalance_factor: float = 100, classes: int = 10, quantity: str = "loss"
+    loss: str = "balanced_softmax",
+    gamma: float | None = None,
+    imbalance_factor: float = 100,
+    classes: int = 10,
+    quantity: str = "loss",
 ) -> Chart:
-    """One loss beside cross-entropy for the largest and the smallest class, at one setting of the sliders."""
+    """One loss beside cross-entropy for the largest and the smallest class, at one setting of the sliders.
+
+    Gamma moves the losses of `FOCUSED`; others are drawn as they are.
+    """
     counts = datasets.long_tailed_counts(5000, int(classes), imbalance_factor)
+    if gamma is not None and loss in FOCUSED:
+        loss = f"{loss}[gamma={float(gamma)}]"
     names, most = list(dict.fromkeys(["ce", loss])), {"loss": 8.0} if quantity == "loss" else None
     return loss_curves.over_probability(names, (quantity,), class_counts=counts, targets=(0, -1), most=most, width=4.6)
 
