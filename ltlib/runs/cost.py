@@ -18,6 +18,7 @@ from ltlib import datasets, models
 from ltlib.batches import draws, samplers
 from ltlib.datasets import longtail
 from ltlib.experiment import Experiment
+from ltlib.methods import Stage
 from ltlib.registry import Spec
 from ltlib.training import accelerator, objectives
 
@@ -80,16 +81,21 @@ def stage_works(experiment: Experiment) -> list[Work]:
     found = []
     for i, stage in enumerate(resolved.stages):
         epochs = resolved.epochs(i)
-        images = samplers.epoch_length(stage.sampler, counts)
-        if stage.epoch_ends == "images":
-            batch_size = resolved.recipe.batch_size
-            images = min(images, batch_size * draws.steps_for_images(sum(counts), batch_size))
+        images = _epoch_images(stage, resolved.recipe.batch_size, counts)
         macs = epochs * images * objectives.views(stage) * forward * (3.0 if "backbone" in stage.lr else 1.0)
         if stage.loss is not None:
             macs += epochs / resolved.recipe.evaluate_every * info.test_images * forward
         steps = epochs * draws.steps_per_epoch(images, resolved.recipe.batch_size)
         found.append(Work(steps, macs, _depth(resolved.model.name)))
     return found
+
+
+def _epoch_images(stage: Stage, batch_size: int, class_counts: Sequence[int]) -> int:
+    """Images of an epoch's order, of one stream and one view."""
+    images = samplers.epoch_length(stage.sampler, class_counts)
+    if stage.epoch_ends == "images":
+        images = min(images, batch_size * draws.steps_for_images(sum(class_counts), batch_size))
+    return images
 
 
 def images_seen(experiment: Experiment, class_counts: Sequence[int], epochs: Mapping[int, int]) -> int:
@@ -102,12 +108,11 @@ def images_seen(experiment: Experiment, class_counts: Sequence[int], epochs: Map
         class_counts: Its training images per class.
         epochs: Epochs that were trained, by number of the stage from 1.
     """
-    total = 0
-    for number, stage in enumerate(experiment.resolve().stages, start=1):
-        images = samplers.epoch_length(stage.sampler, class_counts)
-        views = Contrastive.views if stage.contrastive is not None else 1
+    total, resolved = 0, experiment.resolve()
+    for number, stage in enumerate(resolved.stages, start=1):
+        images = _epoch_images(stage, resolved.recipe.batch_size, class_counts)
         streams = 1 if stage.second_sampler is None else 2
-        total += epochs.get(number, 0) * images * views * streams
+        total += epochs.get(number, 0) * images * objectives.views(stage) * streams
     return total
 
 

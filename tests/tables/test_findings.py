@@ -151,6 +151,9 @@ def test_images_seen_count_views_streams_and_epochs_that_were_trained():
     assert cost.images_seen(plain.replace(method="bbn", recipe="awabs"), counts, {1: 2}) == 2 * 2 * 36
     # cRT: 3 epochs as they come, then 2 class-balanced ones of as many images
     assert cost.images_seen(plain.replace(method="crt", recipe="awabs"), counts, {1: 3, 2: 2}) == 5 * 36
+    # MiSLAS: its second stage's order has 2 * 30 images and ends after ceil(36 / 4) + 1 = 10 batches of 4
+    cut = plain.replace(method="mislas", recipe="awabs[batch_size=4]")
+    assert cost.images_seen(cut, counts, {1: 1, 2: 1}) == 36 + 40
 
 
 def test_a_fact_is_the_last_epochs_and_json():
