@@ -243,7 +243,7 @@ def notes(texts: Sequence[str]) -> Shown:
     head = f"The source, read closely: {len(texts)} remark{'s' * (len(texts) != 1)}"
     items = "".join(f"<li>{escape(text)}</li>" for text in texts)
     html = f'<details class="lt-notes"><summary>{head}</summary><ul>{items}</ul></details>'
-    return Shown(html, "\n".join([f"{head}:", *(f"- {text}" for text in texts)]))
+    return Shown(html, "\n".join([head, *(f"- {text}" for text in texts)]))
 
 
 def claim(
