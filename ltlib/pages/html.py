@@ -261,7 +261,7 @@ def notes(told: Sequence[tuple[str, str]], again: Sequence[tuple[str, str]] = ()
         items = "".join(f'<li id="{escape(anchor)}">{escape(text)}</li>' for anchor, text in told)
         more = f"<p>{below}</p>" if said else ""
         html = f'<details class="lt-notes"><summary>{head}</summary><ul>{items}</ul>{more}</details>'
-        lines = [f"{head}:", *(f"- {text}" for _, text in told)]
+        lines = [head, *(f"- {text}" for _, text in told)]
     lines += [f"- {place}: {len(own)} more" for place, own in places.items()]
     return Shown(html, "\n".join(lines))
 

@@ -20,7 +20,7 @@ from ltlib.plots import export
 from ltlib.sections import chance
 
 LIMITS = {
-    "02_losses": Length(3000, 3),
+    "02_losses": Length(2700, 3),
     "awabs/calibration": Length(3000, 4),
     "awabs/comparison": Length(2200, 4),
     "awabs/methods": Length(3000, 4),
