@@ -47,7 +47,7 @@ def write_index(folder: Path, profile: str, states: Sequence[PageState]) -> None
             profile=profile,
             statement=profiles.get(profile).summary,
             stands_in=bool(profiles.get(profile).stand_ins),
-            findings=_findings(states, profile),
+            findings=_findings(folder, states, profile),
             few=f"{100 * findings.FEW:g}",
             states=states,
             twins=twins,
@@ -70,7 +70,7 @@ def write_index(folder: Path, profile: str, states: Sequence[PageState]) -> None
     sources.write(folder, render=environment().get_template("references.html.j2").render, **look)
 
 
-def _findings(states: Sequence[PageState], profile: str) -> list[findings.Sentence]:
+def _findings(folder: Path, states: Sequence[PageState], profile: str) -> list[findings.Sentence]:
     """The five sentences, from what the pages that are here deposited."""
     here = [item for item in states if item.html]
     facts = {fact["id"]: fact for item in here for fact in item.record.get("facts", ())}
@@ -93,7 +93,8 @@ def _findings(states: Sequence[PageState], profile: str) -> list[findings.Senten
     # of several pages with as many of them, the last in reading order is the one that compares
     most = max(reversed(here), key=lambda item: len(board & set(item.record.get("runs", ()))), default=None)
     page = most.html if board and most is not None else None
-    return findings.sentences(own, tables, profile, page=page or "")
+    paper = "../paper/index.html" if (folder.parent / "paper" / "index.html").is_file() else ""
+    return findings.sentences(own, tables, profile, page=page or "", paper=paper)
 
 
 def _documents(boxes: Iterable[str]) -> list[str]:

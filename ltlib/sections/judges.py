@@ -216,7 +216,8 @@ def leaders_differ(columns: Sequence[Column], rows: Sequence[str], quantity: str
                     winners.setdefault(top, []).append(world.words.head(column, quantity))
         if not winners:
             return Judgement(None, "No table has a clear winner among what was run.")
-        said = [f"{world.words.row(r)} on {len(own)} ({', '.join(dict.fromkeys(own))})" for r, own in winners.items()]
+        places = {row: list(dict.fromkeys(own)) for row, own in winners.items()}  # columns with one stand-in are one
+        said = [f"{world.words.row(r)} on {len(own)} ({', '.join(own)})" for r, own in places.items()]
         same: Answer = False if sum(map(len, winners.values())) == len(columns) else None
         return Judgement(True if len(winners) > 1 else same, f"Clear leaders by table: {'; '.join(said)}.")
 

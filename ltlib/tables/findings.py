@@ -166,6 +166,7 @@ def sentences(
     profile: str,
     card: str = "runs/{}.html",
     page: str = "",
+    paper: str = "",
 ) -> list[Sentence]:
     """The five sentences.
 
@@ -175,16 +176,17 @@ def sentences(
         profile: quick, laptop or paper.
         card: Address of a run's card, with a place for its id.
         page: Address of the page that shows the board; empty for none.
+        paper: Address of the same sentences in the profile paper; empty for none.
     """
     rows, where, images = board(facts)
     known = list(tables)
-    found = [*_in_print(known, profile), *_on_board(rows, where, images, card, page)]
+    found = [*_in_print(known, profile, paper), *_on_board(rows, where, images, card, page)]
     if profiles.get(profile).stand_ins and len(rows) > 2:
         found[-1].pieces.insert(0, ("on these stand-in images only: ", ""))
     return found
 
 
-def _in_print(tables: Sequence[Mapping[str, Any]], profile: str) -> list[Sentence]:
+def _in_print(tables: Sequence[Mapping[str, Any]], profile: str, paper: str) -> list[Sentence]:
     met, missed = Sentence("Reproduced"), Sentence("Not reproduced")
     judged = [(cell, table) for table in tables for cell in table["cells"]]
     if not judged:
@@ -195,9 +197,8 @@ def _in_print(tables: Sequence[Mapping[str, Any]], profile: str) -> list[Sentenc
             f"{label(size.network)}{images} stands in for what the documents trained" if size.network else "none is run"
         )
         met.add(f"none of the {printed:,} printed numbers on these pages can be set against ours in {profile}: {why}.")
-        missed.add("nothing can be said here either; ").add("ltlib reproduce --profile paper").add(
-            " trains what the documents did."
-        )
+        missed.add("nothing can be said here either; ").add("ltlib reproduce --profile paper", paper)
+        missed.add(" trains what the documents did.")
         return [met, missed]
     good = [pair for pair in judged if pair[0]["verdict"] == "reproduced"]
     count = {word: sum(cell["verdict"] == word for cell, _ in judged) for word in _JUDGED}
@@ -236,8 +237,8 @@ def _on_board(rows: Sequence[Row], where: str, images: int, card: str, page: str
             sentence.add(f"{few or 'no method has been trained here yet'}; nothing can be set side by side.")
         return [cheap, sure, use]
 
-    def named(some: Iterable[Row]) -> list[tuple[str, str]]:
-        return [(row.name, card.format(row.run)) for row in some]
+    def named(some: Iterable[Row], also: str = "") -> list[tuple[str, str]]:
+        return [(row.name + also.format(row.accuracy), card.format(row.run)) for row in some]
 
     single = min(row.n for row in rows) < _SEEDED
     span, ece_span = (FEW, FEW) if single else (TOLERANCES["accuracy"], TOLERANCES["ece"])
@@ -255,7 +256,7 @@ def _on_board(rows: Sequence[Row], where: str, images: int, card: str, page: str
     else:
         cheap.add(f"All of them saw {least:,.0f} training images: ").listed(named(near)).add(".")
     sure.add(f"the lowest calibration error (ECE) there is {lowest:.1%}; within {_points(ece_span)} of it, not put in ")
-    sure.add("order: ").listed(named(calm))
+    sure.add("order: ").listed(named(sorted(calm, key=lambda row: row not in near), " ({:.0%} right)"))
     plain = next((row for row in rows if row.name == label("ce")), None)
     sure.add(f". Plain cross-entropy has {plain.ece:.1%}." if plain is not None and plain not in calm else ".")
     both = [row for row in near if row in calm]

@@ -213,6 +213,13 @@ def test_leaders_differ() -> None:
     assert errors.evidence == "Clear leaders by table: A on 2 (x ece, y ece)."
 
 
+def test_columns_of_one_name_are_counted_once() -> None:
+    """Where one set stands in for two, three columns have two names."""
+    judge = judges.leaders_differ([X, X, Y], ["a", "b"])
+    found = judge(a_world(accuracy={"x.a": 0.8, "x.b": 0.7, "y.a": 0.6, "y.b": 0.5}))
+    assert found == (False, "Clear leaders by table: A on 2 (x accuracy, y accuracy).")
+
+
 @pytest.mark.parametrize(
     ("at_10", "at_100", "expected"),
     [
