@@ -25,9 +25,10 @@ def rule_table() -> pd.DataFrame:
     rules = {
         "reproduced": "our mean lies within the tolerance; from 3 runs on, its 95% interval also reaches no further "
         "than twice the tolerance to either side",
-        "inconclusive": "from 3 runs on: the interval is wider than that",
-        "above": "our mean lies above the tolerance (for losses and calibration errors: worse)",
-        "below": "our mean lies below the tolerance",
+        "inconclusive": "from 3 runs on: none of the others, so more runs can decide",
+        "above": "our mean lies above the tolerance, from 3 runs on its whole 95% interval (for losses and calibration "
+        "errors: worse)",
+        "below": "our mean lies below the tolerance, from 3 runs on its whole 95% interval",
         "not comparable": "a setting differs; the cell names it",
         "not run": "no run is here; the cell carries the command that makes one",
     }
