@@ -127,7 +127,8 @@ def load(
         subset_counts=tuple(counts),
         class_names=source.class_names,
         groups=class_groups.groups(counts, known.group_rule if groups is None else groups),
-        fingerprint=subsets.fingerprint(chosen, source.train.targets[chosen]),
+        fingerprint=subsets.fingerprint(training, source.train.targets[training]),
+        subset_fingerprint=subsets.fingerprint(chosen, source.train.targets[chosen]),
         mean=known.mean,
         std=known.std,
     )

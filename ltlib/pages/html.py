@@ -211,6 +211,17 @@ def failures(grid: str, reasons: Mapping[str, str]) -> list[Shown]:
     return remarks
 
 
+# --- folds -----------------------------------------------------------------------------------------------------------
+
+
+def fold(summary: str, shown: Sequence[Shown]) -> Shown:
+    """Things shown under one line that opens them, with the mouse, with Enter and by a link to what is inside."""
+    inside = "\n".join(item.html for item in shown)
+    extra = {kind: value for item in shown for kind, value in item.extra.items()}
+    text = "\n".join([summary, *(item.text for item in shown)])
+    return Shown(f'<details class="lt-fold"><summary>{escape(summary)}</summary>\n{inside}\n</details>', text, extra)
+
+
 # --- words -----------------------------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,7 @@ class Page:
         self._figures: dict[str, dict[str, Any]] = {}
         self._missing: list[dict[str, Any]] = []
         self._claims: list[dict[str, Any]] = []
+        self._folds: list[list[html.Shown]] = []
 
     # --- where things lie --------------------------------------------------------------------------------------------
 
@@ -62,10 +63,34 @@ class Page:
         return Path(target).as_uri()
 
     def show(self, shown: html.Shown) -> None:
-        """Display something in the cell."""
+        """Display something in the cell, or keep it for the fold that is open."""
+        if self._folds:
+            self._folds[-1].append(shown)
+            return
         from IPython.display import display
 
         display(shown)
+
+    @contextlib.contextmanager
+    def fold(self, summary: str) -> Iterator[None]:
+        """Show what the block shows under one line that opens it: what proves a finding, and not the finding.
+
+            with page.fold("The 21 sentences, each with the numbers behind both answers"):
+                claims.show(page, judged)
+
+        A link to something inside opens it. What the block has shown when it raises is shown too. Sliders of a live
+        kernel do not go into a fold; they stand above it.
+
+        Args:
+            summary: The line, which says what a reader finds there.
+        """
+        self._folds.append([])
+        try:
+            yield
+        finally:
+            held = self._folds.pop()
+            if held:
+                self.show(html.fold(summary, held))
 
     def _card(self, run_id: str) -> str:
         return f"{self.link(self.root / 'runs' / run_id)}.html"

@@ -173,6 +173,7 @@ def _train(resolved: Resolved, top: Path, report: stages.Report, stop: Callable[
         "class_names": list(data.class_names),
         "groups": {name: list(group) for name, group in data.groups.items()},
         "fingerprint": data.fingerprint,
+        "subset_fingerprint": data.subset_fingerprint,
         "parameters": models.parameter_count(network),
         "macs": models.macs(network, image_size=data.image_size),
         "history": _history(folders),
@@ -223,11 +224,11 @@ def _history(folders: list[Path]) -> str:
 def verify() -> list[str]:
     """Read every finished run again: what is wrong, one sentence each.
 
-    Checks the digests of run and stage folders, that the identity still gives the id, and the subset's fingerprint
-    where the data is there.
+    Checks the digests of run and stage folders, that the identity still gives the id, and the fingerprints of the
+    images where the data is there.
     """
     wrong: list[str] = []
-    prints: dict[str, str] = {}
+    prints: dict[str, tuple[str, str]] = {}
     top = places.runs_folder()
     for folder in (done.parent for done in sorted(top.glob("*/DONE")) + sorted((top / "stages").glob("*/DONE"))):
         if not is_temporary(folder):
@@ -249,8 +250,10 @@ def verify() -> list[str]:
             key = canonical_json(found.experiment.resolve().data)
             with _listed(wrong):
                 if key not in prints:
-                    prints[key] = load_data(found.experiment).fingerprint
-                if prints[key] != found.fingerprint:
+                    data = load_data(found.experiment)
+                    prints[key] = (data.fingerprint, data.subset_fingerprint)
+                trained, subset = prints[key]
+                if found.subset_fingerprint != subset or found.fingerprint not in (trained, found.subset_fingerprint):
                     wrong.append(
                         f"run {found.id} was trained on other images than {found.experiment.dataset} gives today"
                     )
