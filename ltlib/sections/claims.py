@@ -20,7 +20,7 @@ from ltlib.pages import standing
 from ltlib.pages.standing import Judgement
 from ltlib.sections import rules
 from ltlib.sections.answers import Answer, Compared, Rule, carried, every
-from ltlib.sections.words import listed
+from ltlib.sections.words import listed, many
 from ltlib.sections.world import Words, World
 
 if TYPE_CHECKING:
@@ -228,8 +228,7 @@ def tally(judged: Sequence[Judged]) -> str:
     read = [f"{verb} {printed.count(answer)}" for answer, verb in verbs.items() if answer in printed]
     ours = sorted((item.ours.answer is None, item.ours.answer is False, _words(item.ours)) for item in judged)
     said = [f"{sum(other == one for other in ours)} {one[-1]}" for one in dict.fromkeys(ours)]
-    n = len(judged)
-    return f"Of {n} claim{'s' * (n != 1)} the printed numbers {listed(read)}. Ours: {listed(said)}."
+    return f"Of {many(len(judged), 'claim')} the printed numbers {listed(read)}. Ours: {listed(said)}."
 
 
 def _words(mine: Judgement) -> str:

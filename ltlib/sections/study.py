@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ltlib import grids, profiles
+from ltlib import datasets, grids, profiles
 from ltlib.labels import label
 from ltlib.registry import parse
 
@@ -110,7 +110,7 @@ def setting(experiment: Experiment) -> str:
     """Set, imbalance and network of an experiment, in words."""
     data = label(experiment.dataset)
     if experiment.imbalance_factor > 1:
-        data += f"{'-LT' if experiment.dataset.startswith('cifar') else ''}, imbalance factor "
+        data += f"{'-LT' if datasets.info(experiment.dataset).balanced else ''}, imbalance factor "
         data += f"{experiment.imbalance_factor:g}"
     return f"{data}, {label(experiment.model)}"
 

@@ -216,7 +216,7 @@ def test_fitting_says_why_only_where_a_small_network_stands_in() -> None:
     frame = cost.fitting(AWABS, {"ce": fake("ce", 0.75, 0.1)})
     assert frame.loc[0, ["training (%)", "test (%)", "confidence (%)"]].tolist() == [90.0, 75.0, 90.0]
     assert "15.0 points above its accuracy" in cost.fitting_sentence(frame, "CE")
-    assert "short training stops before that" in awabs_comparison.short_training(frame, "laptop")
+    assert "small network stops before that, at 90.0%" in awabs_comparison.short_training(frame, "laptop")
     assert "the set is so easy" in awabs_comparison.short_training(frame.assign(**{"training (%)": 99.0}), "quick")
     assert awabs_comparison.short_training(frame, "paper") == ""
 
