@@ -21,11 +21,13 @@ class Compared(NamedTuple):
         answer: Its answer.
         measured: Whether both sides were measured (else it is open for want of a run).
         runs: Runs of the side that has the fewest; None where the answer rests on no run of ours.
+        whole: False where it is several in one, of which some could not be made.
     """
 
     answer: Answer
     measured: bool
     runs: int | None = None
+    whole: bool = True
 
 
 OPEN = Compared(None, False)
@@ -74,7 +76,8 @@ def carried(rule: Rule, compared: Iterable[Compared]) -> int | None:
 def together(rule: Rule, compared: Sequence[Compared]) -> Compared:
     """Several comparisons as one, measured where one of them is."""
     answer = rule(one.answer for one in compared)
-    return Compared(answer, any(one.measured for one in compared), carried(rule, compared))
+    made = [one.measured for one in compared]
+    return Compared(answer, any(made), carried(rule, compared), all(made))
 
 
 def turned(one: Compared) -> Compared:

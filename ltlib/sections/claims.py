@@ -115,7 +115,8 @@ def conclude(groups: Sequence[Group], rule: Rule = every) -> Judgement:
     answer = rule(one.answer for one in compared)
     told: list[Answer] = [one.answer for one in compared if one.answer is not None]
     absent = sum(not one.measured for one in compared)
-    close = len(compared) - len(told) - absent
+    partly = sum(one.answer is None and one.measured and not one.whole for one in compared)
+    close = len(compared) - len(told) - absent - partly
     if absent == len(compared):
         return Judgement(answer, NOTHING)
     lines: dict[str, int] = {}
@@ -129,6 +130,7 @@ def conclude(groups: Sequence[Group], rule: Rule = every) -> Judgement:
         parts = [f"{told.count(True)} agree{'s' * (told.count(True) == 1)}"] if told.count(True) else []
         parts += [f"{told.count(False)} {'do' if told.count(False) > 1 else 'does'} not"] if told.count(False) else []
         parts += [f"{close} {'are' if close > 1 else 'is'} too close to tell"] if close else []
+        parts += [f"{partly} could be made in part"] if partly else []
         parts += [f"{absent} could not be made"] if absent else []
         all_ = told.count(True) == len(compared)
         head = (

@@ -115,6 +115,7 @@ def better_than_most(
         ]
         told = [one for one in found if one.measured]
         said = f"better in {[one.answer for one in told].count(True)} of {len(told)}"
+        said += f", {len(found) - len(told)} not run" if len(told) < len(found) else ""
         yield [together(most, found)], f"{world.words.quantity(quantity)}: {said}"
 
 

@@ -58,9 +58,9 @@ def test_runs_that_carry_an_answer() -> None:
     assert carried(every, [of(False, None), of(True, 1)]) is None  # a formula refutes
     assert carried(every, [of(True, None), of(True, 2)]) == 2
     assert carried(every, [of(None, 1)]) is None
-    assert together(every, [of(True, 3), CLOSE]) == (None, True, None)
-    assert together(some, [of(True, 3), ABSENT]) == (True, True, 3)
-    assert together(every, [ABSENT, ABSENT]) == (None, False, None)
+    assert together(every, [of(True, 3), CLOSE]) == (None, True, None, True)
+    assert together(some, [of(True, 3), ABSENT]) == (True, True, 3, False)
+    assert together(every, [ABSENT, ABSENT]) == (None, False, None, False)
 
 
 def test_conclusion_shows_contradictions_first_and_counts_what_is_missing() -> None:
@@ -72,6 +72,10 @@ def test_conclusion_shows_contradictions_first_and_counts_what_is_missing() -> N
         "Of 4 comparisons 1 agrees, 2 do not, 1 is too close to tell; c; d; b; and 1 more."
     )
     assert conclude([([NO], "a"), ([YES], "b")], some).answer is True
+    partly = together(every, [YES, ABSENT])
+    assert conclude([([partly, YES], "a"), ([CLOSE], "b")]).evidence == (
+        "Of 3 comparisons 1 agrees, 1 is too close to tell, 1 could be made in part; a; b."
+    )
 
 
 def test_twelve_of_thirteen_agree_and_that_is_most() -> None:
