@@ -114,7 +114,7 @@ def sentences(name: str, caption: str, data: pd.DataFrame) -> Shown:
     rows = ""
     for first, *rest in data.itertuples(index=False, name=None):
         cells = "".join(f"<td {cell}>{escape(str(value))}</td>" for value in rest)
-        rows += f'<tr><th scope="row" style="vertical-align:top">{escape(str(first))}</th>{cells}</tr>'
+        rows += f'<tr><th scope="row" {cell}>{escape(str(first))}</th>{cells}</tr>'
     return Shown(
         f'<figure class="lt-table" id="{names.slug("table", name)}"><figcaption><b>{escape(name)}</b> '
         f'{escape(caption)}</figcaption><div class="lt-scroll" tabindex="0" role="region" aria-label="{escape(name)}">'

@@ -20,7 +20,7 @@ def show(page: Page, boards: Sequence[Board]) -> None:
     if boards:
         with page.fold(f"All {sum(len(board.rows) for board in boards)} trainings, board by board"):
             for board in boards:
-                page.frame(f"Board {board.letter}", board.all(), board.title)
+                page.sentences(f"Board {board.letter}", board.all(), board.title)  # methods with their settings wrap
 
 
 def sentence(boards: Sequence[Board]) -> str:
