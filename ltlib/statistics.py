@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from ltlib.errors import SettingError
 
-FEWEST_PAIRS = 3
-"""Runs of each of two methods from which their means are compared: fewer say too little of the spread."""
+FEWEST_RUNS = 3
+"""Runs from which on an interval is believed: of a cell, or of each of two methods; fewer say too little of spread."""
 
 
 class Interval(NamedTuple):

@@ -132,7 +132,8 @@ class LongTailed:
         subset_counts: The same before the validation images were taken.
         class_names: Name of each class.
         groups: Head, middle and tail classes, from `subset_counts`: they do not depend on the validation set.
-        fingerprint: `subsets.fingerprint` of the subset, training and validation images together.
+        fingerprint: `subsets.fingerprint` of the images trained on, those of `train`.
+        subset_fingerprint: The same of the subset, training and validation images together.
         mean, std: Per channel, of pixels in 0..1.
         contents: As of `Source`.
     """
@@ -146,6 +147,7 @@ class LongTailed:
     class_names: tuple[str, ...]
     groups: Mapping[str, tuple[int, ...]]
     fingerprint: str
+    subset_fingerprint: str
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     contents: str = ""

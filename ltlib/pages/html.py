@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltlib.errors import SettingError
-from ltlib.pages import names
+from ltlib.pages import names, standing
+from ltlib.pages.standing import Judgement
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _EMBED_SVG = 90_000  # bytes; a larger drawing is embedded as pixels, the SVG is linked
 _PREVIEW_ROWS = 40
-_PRINTED = {True: ("support it", "yes"), False: ("contradict it", "no"), None: ("cannot tell", "open")}
-_VERDICTS = {True: ("holds", "yes"), False: ("does not hold", "no"), None: ("cannot be told", "open")}
+_PRINTED = {True: "yes", False: "no", None: "open"}
 
 
 class Shown:
@@ -114,7 +114,7 @@ def sentences(name: str, caption: str, data: pd.DataFrame) -> Shown:
     rows = ""
     for first, *rest in data.itertuples(index=False, name=None):
         cells = "".join(f"<td {cell}>{escape(str(value))}</td>" for value in rest)
-        rows += f'<tr><th scope="row" style="vertical-align:top">{escape(str(first))}</th>{cells}</tr>'
+        rows += f'<tr><th scope="row" {cell}>{escape(str(first))}</th>{cells}</tr>'
     return Shown(
         f'<figure class="lt-table" id="{names.slug("table", name)}"><figcaption><b>{escape(name)}</b> '
         f'{escape(caption)}</figcaption><div class="lt-scroll" tabindex="0" role="region" aria-label="{escape(name)}">'
@@ -269,30 +269,33 @@ def notes(told: Sequence[tuple[str, str]], again: Sequence[tuple[str, str]] = ()
 def claim(
     text: str,
     source: str,
-    answer: bool | None,
-    evidence: str,
-    printed: tuple[bool | None, str] | None,
-    profile: str | None,
+    ours: Judgement,
+    printed: Judgement | None = None,
+    profile: str | None = None,
+    rule: str = "",
 ) -> Shown:
     """A judged sentence of a document.
 
     Args:
         text: What the document claims.
         source: Where.
-        answer: True holds, False does not, None cannot be told.
-        evidence: The numbers behind the answer.
-        printed: Whether the document's own numbers support the sentence, and which those are.
-        profile: The profile the answer is confined to, or None where it is not.
+        ours: Our answer.
+        printed: What the document's own numbers say of the sentence.
+        profile: The profile our answer is confined to, or None where it is not.
+        rule: How the sentence is read and judged.
     """
-    word, kind = _VERDICTS[answer]
-    if answer is not None and profile is not None:
+    word = standing.words(ours.answer, ours.runs)
+    kind = standing.KINDS[standing.kind(ours.answer, ours.runs)]
+    if ours.answer is not None and profile is not None:
         word = f"{word} in {profile}"
-    lines = [(f"Ours: {word}" if printed else word, kind, evidence)]
+    word += standing.shared(ours.share)
+    lines = [(f"Ours: {word}" if printed else word, kind, ours.evidence)]
     if printed:
-        said, own = _PRINTED[printed[0]]
-        lines.insert(0, (f"Its own numbers: {said}", own, printed[1]))
-    body = "".join(f'<p><span class="lt-chip lt-{k}">{escape(w)}</span> {escape(e)}</p>' for w, k, e in lines)
-    plainly = "\n".join(f"{w}: {e}" for w, _, e in lines)
+        said = f"Its own numbers: {standing.PRINTED[printed.answer]}{standing.shared(printed.share)}"
+        lines.insert(0, (said, _PRINTED[printed.answer], printed.evidence))
+    body = f'<p class="lt-rule">{escape(rule)}</p>' if rule else ""
+    body += "".join(f'<p><span class="lt-chip lt-{k}">{escape(w)}</span> {escape(e)}</p>' for w, k, e in lines)
+    plainly = "\n".join([*([rule] if rule else []), *(f"{w}: {e}" for w, _, e in lines)])
     return Shown(
         f'<aside class="lt-claim lt-{kind}"><p>“{escape(text)}” <cite>{escape(source)}</cite></p>{body}</aside>',
         f"Claim ({source}): {text}\n{plainly}",

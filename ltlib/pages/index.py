@@ -8,7 +8,7 @@ from typing import Any
 
 import ltlib
 from ltlib import files, grids, profiles, progress, published
-from ltlib.pages import cards, names, order, sources
+from ltlib.pages import cards, names, order, sources, standing
 from ltlib.pages.declared import Declared
 from ltlib.pages.report import PageState, assets, environment
 from ltlib.published import references
@@ -55,7 +55,7 @@ def write_index(folder: Path, profile: str, states: Sequence[PageState]) -> None
             words=_STATES,
             documents=[_document(name, boxes.get(name, []), states) for name in _documents(boxes)],
             verdicts=verdicts,
-            claims=_claims(states),
+            claims=standing.counted(claim for s in states for claim in s.record.get("claims", ())),
             gallery=gallery,
             figures=sum(len(own["figures"]) for own in gallery),
             seconds=progress.duration(sum(s.seconds for s in states)),
@@ -193,10 +193,3 @@ def _thumbnail(folder: Path, page: Declared, name: str) -> str | None:
     saved = [folder / "figures" / page.id / f"{name}.{ending}" for ending in ("svg", "png")]
     there = [path for path in saved if path.is_file()]
     return min(there, key=lambda p: p.stat().st_size).relative_to(folder).as_posix() if there else None
-
-
-def _claims(states: Iterable[PageState]) -> dict[str, int]:
-    answers = [claim["answer"] for s in states for claim in s.record.get("claims", ())]
-    kinds = {("holds", "hold"): True, ("does not hold", "do not hold"): False, ("cannot be told",) * 2: None}
-    counts = {words: sum(answer is value for answer in answers) for words, value in kinds.items()}
-    return {f"claim that {one}" if n == 1 else f"claims that {many}": n for (one, many), n in counts.items() if n}

@@ -18,6 +18,7 @@ from ltlib.errors import IncompleteError, SettingError
 from ltlib.pages import html
 from ltlib.pages.declared import Declared
 from ltlib.pages.names import label, slug
+from ltlib.pages.standing import Judgement
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -267,25 +268,32 @@ class Page:
         source: str,
         answer: bool | None,
         evidence: str,
-        printed: tuple[bool | None, str] | None = None,
+        printed: Judgement | None = None,
         everywhere: bool = False,
+        runs: int | None = None,
+        share: str = "",
+        rule: str = "",
     ) -> None:
         """Judge a sentence of a document.
 
         Args:
             text: What the document claims.
             source: Where (``"cefl, section 4.2"``).
-            answer: True holds, False does not, None cannot be told from what was run.
+            answer: True agrees, False contradicts, None cannot be told from what was run.
             evidence: The numbers behind the answer.
-            printed: Whether the document's own printed numbers support the sentence, and which numbers those are.
+            printed: What the document's own printed numbers say of the sentence.
             everywhere: The answer rests on a formula, not on runs, and so holds in every profile.
+            runs: How many runs a side carry the answer; None where it rests on none. Below three it is at most seen.
+            share: As of `standing.Judgement`.
+            rule: How the sentence is read and judged.
         """
-        answer = None if answer is None else bool(answer)
+        ours = Judgement(None if answer is None else bool(answer), evidence, runs, share)
         confined = None if everywhere or self.profile == "paper" else self.profile
-        self.show(html.claim(text, source, answer, evidence, printed, confined))
-        record = {"text": text, "source": source, "answer": answer, "evidence": evidence}
+        self.show(html.claim(text, source, ours, printed, confined, rule))
+        record: dict[str, Any] = {"text": text, "source": source, "answer": ours.answer, "evidence": evidence}
+        record |= {"runs": runs, "rule": rule}
         if printed:
-            record |= {"printed": printed[0], "printed_evidence": printed[1]}
+            record |= {"printed": printed.answer, "printed_evidence": printed.evidence}
         self._claims.append(record)
 
     def say(self, text: str) -> None:

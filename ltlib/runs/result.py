@@ -95,7 +95,10 @@ class Run:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the chosen images' indices and classes."""
+        """SHA-256 of the indices and classes of the images trained on.
+
+        A run that is older than `subset_fingerprint` has that of the subset here, held-out images among them.
+        """
         return self._facts["fingerprint"]
 
     @property
@@ -107,6 +110,10 @@ class Run:
     def contents(self) -> str:
         """`ltlib.datasets.images.Source.contents` of its set; empty for runs that have none."""
         return self._facts.get("contents", "")
+
+    def subset_fingerprint(self) -> str:
+        """The same of the whole subset: the images trained on and, with ``validation="subset"``, those held out."""
+        return self._facts.get("subset_fingerprint", self._facts["fingerprint"])
 
     @property
     def provenance(self) -> dict[str, Any]:

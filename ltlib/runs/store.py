@@ -176,6 +176,7 @@ def _train(resolved: Resolved, top: Path, report: stages.Report, stop: Callable[
         "groups": {name: list(group) for name, group in data.groups.items()},
         "fingerprint": data.fingerprint,
         **({"contents": data.contents} if data.contents else {}),
+        "subset_fingerprint": data.subset_fingerprint,
         "parameters": models.parameter_count(network),
         "macs": models.macs(network, image_size=data.image_size),
         "history": _history(folders),
@@ -226,12 +227,12 @@ def _history(folders: list[Path]) -> str:
 def verify() -> list[str]:
     """Read every finished run again: what is wrong, one sentence each.
 
-    Checks the digests of run and stage folders, that the identity still gives the id, and the subset's fingerprint
-    where the data is there.
+    Checks the digests of run and stage folders, that the identity still gives the id, and the fingerprints of the
+    images where the data is there.
     """
     contents.forget()  # of image files: what is in them decides, whatever their times say
     wrong: list[str] = []
-    prints: dict[str, tuple[str, str]] = {}
+    prints: dict[str, tuple[str, str, str]] = {}
     top = places.runs_folder()
     for folder in (done.parent for done in sorted(top.glob("*/DONE")) + sorted((top / "stages").glob("*/DONE"))):
         if not is_temporary(folder):
@@ -256,8 +257,11 @@ def verify() -> list[str]:
             with _listed(wrong):
                 if key not in prints:
                     data = load_data(found.experiment)
-                    prints[key] = data.fingerprint, data.contents
-                if prints[key][0] != found.fingerprint or found.contents not in ("", prints[key][1]):
+                    prints[key] = data.fingerprint, data.subset_fingerprint, data.contents
+                trained, subset, inside = prints[key]
+                others = found.subset_fingerprint != subset
+                others = others or found.fingerprint not in (trained, found.subset_fingerprint)
+                if others or found.contents not in ("", inside):
                     wrong.append(_trained_on_others(found))
     return wrong
 

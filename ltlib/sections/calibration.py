@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ltlib import calibration, grids
-from ltlib.sections.words import listed
+from ltlib.sections.words import listed, many
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +86,7 @@ def best_first(frame: pd.DataFrame) -> str:
     text += f" Mean confidence minus accuracy, in points (above 0 is over-confident): {said}."
     if {"ECE, head", "ECE, tail"} <= set(frame.columns):
         worse = int((frame["ECE, tail"] > frame["ECE, head"]).sum())
-        text += f" The tail is worse calibrated than the head for {worse} of {len(frame)} methods."
+        text += f" The tail is worse calibrated than the head for {worse} of {many(len(frame), 'method')}."
     return text
 
 
@@ -103,7 +103,7 @@ def sides(frame: pd.DataFrame) -> str:
             by = f"{first} by {100 * abs(gaps[first]):.1f} points"
             parts.append(f"{len(members)} {verb} {word} on average ({most}{by})")
     parts += [f"{left} within {100 * HONEST:g} point of their accuracy"] if left else []
-    said = f"Of {len(gaps)} methods {' and '.join(parts)}."
+    said = f"Of {many(len(gaps), 'method')} {' and '.join(parts)}."
     return f"{said} The ECE does not say on which side a network errs; the diagrams do."
 
 

@@ -72,7 +72,10 @@ def sentence(gaps: Gaps, frame: pd.DataFrame, base: str) -> str:
         for group in next(iter(methods.values())):
             values = np.array([own[group] for own in methods.values()])
             values = values[np.isfinite(values)]
-            over, middle = int((values > HONEST).sum()), float(np.median(values)) if len(values) else np.nan
+            if not len(values):
+                parts.append(f"{group} for none of 0, because no method predicts it")
+                continue
+            over, middle = int((values > HONEST).sum()), float(np.median(values))
             parts.append(f"{group} for {over} of {len(values)} (median {100 * middle:+.0f} points)")
         text.append(f"{kind}, over-confident are {listed(parts)}.")
     actual, predicted = (gaps[kind].get(base, {}).get("tail", np.nan) for kind in BY)

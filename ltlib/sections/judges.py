@@ -11,18 +11,20 @@ best(["awabs_cutmix"], [("4.6", 100.0, "all")], ("accuracy", "ece"))            
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import product
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import permutations, product
 
-from ltlib.sections.claims import NOTHING, Group, Judge, Judgement, conclude, denied, every, judging
-from ltlib.sections.world import ROUNDING, Answer, Column, Compared, Key, World
+from ltlib.pages.standing import Judgement
+from ltlib.sections.answers import OPEN, Compared, Rule, carried, every, most, some, together, turned
+from ltlib.sections.claims import NOTHING, Group, Judge, conclude, judging
+from ltlib.sections.world import Column, Key, Words, World
 
 ACCURACY = ("accuracy",)
 
 
 def needs(quantity: str, what: str, judge: Judge) -> Judge:
     """Asks the judge where a world has any number of the quantity; elsewhere says that no `what` is printed, or run."""
-    return lambda world: judge(world) if world.numbers(quantity).values else _silent(world, what)
+    return Judge(lambda world: judge(world) if world.numbers(quantity).values else _silent(world, what), judge.rule)
 
 
 def _silent(world: World, what: str) -> Judgement:
@@ -37,42 +39,39 @@ def against(first: str, others: Iterable[str]) -> list[tuple[str, str]]:
 # --- within columns --------------------------------------------------------------------------------------------------
 
 
+@judging("{where}{contests}")
 def ahead(
+    world: World,
     contests: Sequence[tuple[Column, str, str]],
     quantities: Sequence[str] = ACCURACY,
-    rule: Callable[[Iterable[Answer]], Answer] = every,
     shown: Sequence[str] = (),
-) -> Judge:
+) -> Iterator[Group]:
     """In each contest's column the first row is better than the second.
 
     Args:
+        world: The judge's.
         contests: Column, first and second row; one that the document does not print is left out.
         quantities: What is compared.
-        rule: `every`, or `some` where one contest is enough.
         shown: Rows that the evidence shows; the two of the contest without it.
     """
-
-    def groups(world: World) -> Iterator[Group]:
-        for (column, one, two), quantity in product(contests, quantities):
-            first, second = (*column, one), (*column, two)
-            if world.asked(quantity, first, second):
-                yield [world.better(quantity, first, second)], world.line(quantity, column, shown or (one, two))
-
-    return lambda world: conclude(list(groups(world)), rule)
+    for (column, one, two), quantity in product(contests, quantities):
+        first, second = (*column, one), (*column, two)
+        if world.asked(quantity, first, second):
+            yield [world.better(quantity, first, second)], world.line(quantity, column, shown or (one, two))
 
 
 def above(
     pairs: Sequence[tuple[str, str]],
     columns: Sequence[Column],
     quantities: Sequence[str] = ACCURACY,
-    rule: Callable[[Iterable[Answer]], Answer] = every,
+    rule: Rule = every,
     shown: Sequence[str] = (),
 ) -> Judge:
     """In every column the first row of each pair is better than the second; further arguments as of `ahead`."""
-    return ahead([(column, *pair) for column, pair in product(columns, pairs)], quantities, rule, shown)
+    return ahead([(column, *pair) for column, pair in product(columns, pairs)], quantities, shown, rule=rule)
 
 
-@judging
+@judging("{where}{team} {quantities} than every other row{without}")
 def best(
     world: World,
     team: Sequence[str],
@@ -88,7 +87,7 @@ def best(
         yield compared, world.line(quantity, column, [*team, *nearest])
 
 
-@judging
+@judging("{where}every other row is {quantities} than {own}")
 def least(world: World, own: str, columns: Sequence[Column], quantities: Sequence[str] = ACCURACY) -> Iterator[Group]:
     """In every column each other row is better than this one."""
     for column, quantity in product(columns, quantities):
@@ -98,7 +97,7 @@ def least(world: World, own: str, columns: Sequence[Column], quantities: Sequenc
         yield compared, world.line(quantity, column, [own, *nearest])
 
 
-@judging
+@judging("over all columns, {own} is {quantities} than more than half of the other rows{without}")
 def better_than_most(
     world: World,
     own: str,
@@ -106,71 +105,87 @@ def better_than_most(
     quantities: Sequence[str] = ACCURACY,
     without: Sequence[str] = (),
 ) -> Iterator[Group]:
-    """In every column the row is better than more than half of the others; a column without others is left out."""
+    """In each quantity the row is better in more than half of all comparisons with others, all columns together."""
+    for quantity in quantities:
+        found = [
+            world.better(quantity, (*column, own), (*column, row))
+            for column in columns
+            for row in world.rows(quantity, column)
+            if row not in (own, *without)
+        ]
+        told = [one for one in found if one.measured]
+        said = f"better in {[one.answer for one in told].count(True)} of {len(told)}"
+        said += f", {len(found) - len(told)} not run" if len(told) < len(found) else ""
+        yield [together(most, found)], f"{world.words.quantity(quantity)}: {said}"
+
+
+@judging("{where}some other row is {quantities} than {own}")
+def not_best(
+    world: World, own: str, columns: Sequence[Column], quantities: Sequence[str] = ACCURACY
+) -> Iterator[Group]:
+    """In every column some other row is better than this one."""
     for column, quantity in product(columns, quantities):
-        others = [row for row in world.rows(quantity, column) if row not in (own, *without)]
-        found = [world.better(quantity, (*column, own), (*column, row)) for row in others]
-        yes, no = ([one.answer for one in found].count(kind) for kind in (True, False))
-        answer = True if 2 * yes > len(others) else False if 2 * no >= len(others) else None
-        told = sum(one.measured for one in found)
-        if others:
-            head = world.words.head(column, quantity)
-            yield [Compared(answer, told > 0)], f"{head}: better than {yes} of {told}"
+        rivals = [row for row in world.rows(quantity, column) if row != own]
+        found = [world.better(quantity, (*column, row), (*column, own)) for row in rivals]
+        yield [together(some, found)], world.line(quantity, column, [own, *world.ranked(quantity, column, rivals)])
 
 
-@judging
+@judging("{where}{own} is at most {behind} behind every other row")
 def keeps_up(world: World, own: str, columns: Sequence[Column], behind: Mapping[str, float]) -> Iterator[Group]:
-    """In every column the row is at most so far behind the best that was measured; `behind` by quantity, fractions."""
+    """In every column the row is at most so far behind each other row; `behind` by quantity, fractions."""
     for column, quantity in product(columns, behind):
         numbers, key = world.numbers(quantity), (*column, own)
         if key not in numbers:
-            yield [Compared(None, False)], ""
+            yield [OPEN], ""
             continue
-        top = world.ranked(quantity, column, world.rows(quantity, column))[0]
+        rows = world.rows(quantity, column)
+        top = world.ranked(quantity, column, rows)[0]
         gap = abs(numbers[key] - numbers[*column, top])
         said = "the best" if top == own else f"{100 * gap:.2f} points behind {world.words.row(top)}"
-        compared = world.better(quantity, key, (*column, top), behind[quantity])
-        yield [compared], f"{world.words.head(column, quantity)}: {said}"
+        absent = sum((*column, row) not in numbers for row in rows)
+        said += f", {absent} others not run" if absent else ""
+        rivals = [world.better(quantity, key, (*column, row), behind[quantity]) for row in rows if row != own]
+        alone = Compared(True, True, numbers.runs(key))  # a column without rivals
+        yield [together(every, rivals or [alone])], f"{world.words.head(column, quantity)}: {said}"
 
 
-@judging
+@judging("{where}the number is at least {threshold}")
 def reaches(world: World, quantity: str, threshold: float, keys: Sequence[Key]) -> Iterator[Group]:
     """Each number is at least the threshold."""
     own = world.numbers(quantity)
     for key in keys:
-        answer = own[key] >= threshold - ROUNDING if key in own else None
-        yield [Compared(answer, key in own)], world.line(quantity, key[:-1], [key[-1]])
+        compared = Compared(own.at_least(key, threshold), key in own, own.runs(key))
+        yield [compared], world.line(quantity, key[:-1], [key[-1]])
 
 
-@judging
+@judging("{where}the best of {rows} is more than {gap} above the worst")
 def apart(
     world: World, columns: Sequence[Column], rows: Sequence[str], gap: float, quantity: str = "accuracy"
 ) -> Iterator[Group]:
-    """In every column the best row is more than so far, a fraction, from the worst."""
+    """In every column some row is more than so far, a fraction, behind another."""
     own = world.numbers(quantity)
     for column in columns:
-        known = [own[*column, row] for row in rows if (*column, row) in own]
-        whole = len(known) == len(rows)
-        found = max(known) - min(known) if whole else 0.0
-        line = f"{world.words.head(column, quantity)} {100 * found:.1f} points"
-        yield [Compared(found > gap + ROUNDING if whole else None, whole)], line
+        keys = [(*column, row) for row in rows]
+        known = [own[key] for key in keys if key in own]
+        line = f"{world.words.head(column, quantity)} {100 * (max(known) - min(known) if known else 0):.1f} points"
+        yield [together(some, [turned(own.compare(*pair, gap)) for pair in permutations(keys, 2)])], line
 
 
 # --- over columns ----------------------------------------------------------------------------------------------------
 
 
-@judging
+@judging("{where}no other row of all columns is {quantity} than {key}")
 def best_overall(
     world: World, key: Key, columns: Sequence[Column], rows: Sequence[str], quantity: str = "accuracy"
 ) -> Iterator[Group]:
     """No other row of any of the columns is above this one."""
     others = [other for column, row in product(columns, rows) if (other := (*column, row)) != key]
-    compared = [world.better(quantity, other, key) for other in others]
+    compared = [turned(world.better(quantity, other, key)) for other in others]
     line = "; ".join(world.cell(quantity, one) for one in world.sorted(quantity, [key, *others])[:3])
-    yield [Compared(denied(one.answer), one.measured) for one in compared], f"best first: {line}"
+    yield compared, f"best first: {line}"
 
 
-@judging
+@judging("{where}for {rows}: {pairs}")
 def across(
     world: World,
     columns: Mapping[str, Sequence[Column]],
@@ -194,7 +209,7 @@ def across(
         yield compared, world.across(quantity, head, own, row)
 
 
-@judging
+@judging("{first} and {second} are at most {within} apart")
 def equal(
     world: World, first: Key, second: Key, within: float, quantity: str = "accuracy", remark: str = ""
 ) -> Iterator[Group]:
@@ -207,21 +222,26 @@ def equal(
 def leaders_differ(columns: Sequence[Column], rows: Sequence[str], quantity: str = "accuracy") -> Judge:
     """The best row is not the same in every column."""
 
-    def judge(world: World) -> Judgement:
+    def ask(world: World) -> Judgement:
         winners: dict[str, list[str]] = {}
+        runs: dict[str, list[int]] = {}
         for column in columns:
             for top in world.ranked(quantity, column, rows)[:1]:
-                pairs = [((*column, top), (*column, row)) for row in rows if row != top]
-                if every(world.better(quantity, *pair).answer for pair in pairs):
+                found = [world.better(quantity, (*column, top), (*column, row)) for row in rows if row != top]
+                if every(one.answer for one in found):
                     winners.setdefault(top, []).append(world.words.head(column, quantity))
+                    runs.setdefault(top, []).append(carried(every, found) or 0)
         if not winners:
             return Judgement(None, "No table has a clear winner among what was run.")
         places = {row: list(dict.fromkeys(own)) for row, own in winners.items()}  # columns with one stand-in are one
         said = [f"{world.words.row(r)} on {len(own)} ({', '.join(own)})" for r, own in places.items()]
-        same: Answer = False if sum(map(len, winners.values())) == len(columns) else None
-        return Judgement(True if len(winners) > 1 else same, f"Clear leaders by table: {'; '.join(said)}.")
+        evidence = f"Clear leaders by table: {'; '.join(said)}."
+        if len(winners) > 1:
+            return Judgement(True, evidence, sorted(map(max, runs.values()))[-2])
+        (only,) = runs.values()
+        return Judgement(False if len(only) == len(columns) else None, evidence, min(only))
 
-    return judge
+    return Judge(ask, lambda words: f"two of {len(columns)} columns have different rows that are above all others")
 
 
 def lead_grows(row: str, base: str, quantity: str = "accuracy", columns: Sequence[Column] = ()) -> Judge:
@@ -234,18 +254,21 @@ def lead_grows(row: str, base: str, quantity: str = "accuracy", columns: Sequenc
         columns: One for each imbalance factor, which is their last part; all of the quantity without it.
     """
 
-    def judge(world: World) -> Judgement:
+    def ask(world: World) -> Judgement:
         own = world.numbers(quantity)
         found = sorted(columns or {key[:-1] for key in own.values}, key=lambda column: column[-1])
         if len(found) < 2:
             return _silent(world, "accuracy at several imbalance factors")
+        first, last = found[0], found[-1]
         lead = {c: own[*c, row] - own[*c, base] for c in found if (*c, row) in own and (*c, base) in own}
-        both = found[0] in lead and found[-1] in lead
-        change = lead[found[-1]] - lead[found[0]] if both else 0.0
-        told = both and abs(change) > own.margin + ROUNDING
-        grows = Compared(change > 0 if told else None, both)
+        change = {(*last, row): 1, (*last, base): -1, (*first, row): -1, (*first, base): 1}
         head = f"{world.words.row(row)} minus {world.words.row(base)} in points, by imbalance factor"
         said = ", ".join(f"{100 * gap:+.1f} at {column[-1]:g}" for column, gap in lead.items())
-        return conclude([([own.compare((*found[-1], row), (*found[-1], base)), grows], f"{head}: {said}")])
+        compared = [own.compare((*last, row), (*last, base)), own.positive(change)]
+        return conclude([(compared, f"{head}: {said}")])
 
-    return judge
+    def rule(words: Words) -> str:
+        lead = f"{words.row(row)} above {words.row(base)}"
+        return f"{lead} at the largest imbalance factor, and by more than at the smallest"
+
+    return Judge(ask, rule)

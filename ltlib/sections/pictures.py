@@ -9,6 +9,7 @@ import numpy as np
 
 from ltlib import datasets, plots
 from ltlib.batches.views import views
+from ltlib.labels import label
 
 if TYPE_CHECKING:
     from ltlib.datasets.images import LongTailed
@@ -58,9 +59,8 @@ def two_views(data: LongTailed, text: str, number: int = 8) -> Chart:
 def mirror_sentence(dataset: str, text: str) -> str:
     """What a recipe's augmentation draws, and whether the set's images may be mirrored."""
     drawn = f"The recipe of these runs draws {text}, anew for every image in every epoch"
-    if datasets.info(dataset).flips:
+    if datasets.info(dataset).flips or "flip" in text:
         return f"{drawn}."
-    return (
-        f"{drawn}, and no flips: a mirrored digit is no digit. The rows with flips show what the document does to "
-        "photographs."
-    )
+    digits = datasets.info(dataset).family.startswith("digits")
+    why = "a mirrored digit is no digit" if digits else f"images of {label(dataset)} may not be mirrored"
+    return f"{drawn}, and no flips: {why}. The rows with flips show what the document does to photographs."

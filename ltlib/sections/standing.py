@@ -26,7 +26,7 @@ def standing(
         datasets: The document's sets that the page is about.
         networks: Its networks, the one that others stand for first.
         factor: The one imbalance factor that is trained where a profile does not train all.
-        judges: Whether the page judges claims, which a stand-in cannot answer.
+        judges: Whether the page judges claims, which a stand-in cannot answer: neither a set nor a network.
     """
     size = profiles.get(page.profile)
     if not size.stand_ins and not size.network:
@@ -41,11 +41,10 @@ def standing(
             f"{of(page.declared.document).where(page.profile)}. There is one run a cell: {too_close()}."
         )
     if judges:
+        what = "data" if size.stand_ins else "networks"
         text.append(
-            "So nothing here can confirm or refute a claim about the document's data: “ours” is “cannot be told”, with "
-            "what the stand-in gave beside it."
-            if size.stand_ins
-            else "Orderings of methods can be compared; claims about depth cannot be told."
+            f"So nothing here can confirm or refute a claim about the document's {what}: “ours” is “cannot be told”, "
+            "with what the stand-in gave beside it."
         )
     page.say(" ".join(part for part in text if part))
 

@@ -131,6 +131,14 @@ def stand_in(profile: str) -> str:
     return names[0] if names else ""
 
 
+def instead(profile: str) -> str:
+    """What a profile trains in place of the documents' sets and networks, in words; empty where it is those."""
+    size = profiles.get(profile)
+    parts = [label(size.network)] if size.network else []
+    parts += [f"on {stand_in(profile)}"] if size.stand_ins else []
+    return " ".join(parts) + (f", at most {size.epochs} epochs" if size.epochs else "")
+
+
 def caution(profile: str, what: str = "An order") -> str:
     """What a stand-in's numbers do not say, to follow another sentence; empty where the sets are the documents'."""
     standing_in = stand_in(profile)

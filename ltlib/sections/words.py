@@ -19,6 +19,11 @@ def printable(frame: pd.DataFrame, digits: Mapping[str, int], otherwise: int = 1
     return shown
 
 
+def many(number: int, what: str) -> str:
+    """A number of things: ``1 method``, ``2 methods``."""
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
 def listed(parts: Iterable[str]) -> str:
     """A list in a sentence; parts that hold commas are set apart by semicolons."""
     *rest, last = parts

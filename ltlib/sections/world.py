@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ltlib.labels import label
-from ltlib.statistics import FEWEST_PAIRS
-from ltlib.tables.scores import CLOSE, LOWER_IS_BETTER
+from ltlib.sections.answers import Answer, Compared
+from ltlib.statistics import FEWEST_RUNS
+from ltlib.tables.scores import CLOSE, LOWER_IS_BETTER, WORDS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Answer = bool | None
 Key = tuple[Any, ...]
 Column = tuple[Any, ...]
 ROUNDING = 1e-9
@@ -38,15 +38,11 @@ class Value(NamedTuple):
     std: float = math.nan
 
 
-class Compared(NamedTuple):
-    """One comparison: its answer, and whether both sides were measured (else it is open for want of a run)."""
-
-    answer: Answer
-    measured: bool
-
-
 class Numbers:
-    """Numbers by key, and when one counts as larger than another.
+    """Numbers by key, and when one counts as larger than another, as near it, or as above a bound.
+
+    Every answer is True or False where the whole range of what is asked, the 95% t-interval from three runs a side on
+    and the margin to either side below that, agrees; else None.
 
     Args:
         values: Key to value; keys that were not measured are absent.
@@ -63,44 +59,69 @@ class Numbers:
     def __getitem__(self, key: Key) -> float:
         return self.values[key].mean
 
-    def larger(self, first: Key, second: Key) -> Answer:
-        """Whether the first number is the larger one; None where one is missing or they are too close.
+    def runs(self, *keys: Key) -> int:
+        """Runs of the key that has the fewest; 0 where one is missing."""
+        return min(self.values[key].n if key in self else 0 for key in keys)
 
-        From three runs on each side, the 95% interval of the difference (Welch, 1947) must leave out 0.
+    def range(self, weights: Mapping[Key, float]) -> tuple[float, float]:
+        """Where a sum of measured numbers, each times its weight, lies.
+
+        From three runs of each on the 95% interval of Welch (1947) and Satterthwaite (1946), with fewer the sum and the
+        margin to either side.
         """
-        if first not in self or second not in self:
-            return None
-        one, two = self.values[first], self.values[second]
-        gap = one.mean - two.mean
-        if min(one.n, two.n) >= FEWEST_PAIRS:
-            apart = _welch(one, two) < 0.05
-        elif self.margin == 0:
-            return bool(gap > 0)
-        else:
-            apart = abs(gap) > self.margin + ROUNDING
-        return bool(gap > 0) if apart else None
+        own = [(weight, self.values[key]) for key, weight in weights.items()]
+        middle = sum(weight * value.mean for weight, value in own)
+        half = _half_width(own) if self.runs(*weights) >= FEWEST_RUNS else self.margin
+        return middle - half, middle + half
+
+    def positive(self, weights: Mapping[Key, float]) -> Compared:
+        """Whether the sum of numbers, each times its weight, is above 0; open where one is missing."""
+        runs = self.runs(*weights)
+        if runs == 0:
+            return Compared(None, False)
+        low, high = self.range(weights)
+        literal = self.margin == 0 and runs < FEWEST_RUNS
+        answer = True if low > ROUNDING else False if high < -ROUNDING or literal else None
+        return Compared(answer, True, runs)
+
+    def larger(self, first: Key, second: Key) -> Answer:
+        """Whether the first number is the larger one; None where one is missing or they are too close."""
+        return self.positive({first: 1, second: -1}).answer
 
     def within(self, first: Key, second: Key, points: float) -> Answer:
-        """Whether the first number is at most `points` (a fraction) below the second; None where one is missing."""
-        if first not in self or second not in self:
-            return None
-        return bool(self[second] - self[first] <= points + ROUNDING)
+        """Whether the first number is at most `points` (a fraction) below the second; None as for `larger`."""
+        return None if self.runs(first, second) == 0 else _at_most(self.range({second: 1, first: -1}), points)
+
+    def at_most(self, key: Key, bound: float) -> Answer:
+        """Whether a number is at most the bound; None as for `larger`."""
+        return _at_most(self.range({key: 1}), bound) if key in self else None
+
+    def at_least(self, key: Key, bound: float) -> Answer:
+        """Whether a number is at least the bound; None as for `larger`."""
+        return _at_most(self.range({key: -1}), -bound) if key in self else None
 
     def compare(self, first: Key, second: Key, within: float | None = None) -> Compared:
-        """`larger`, or with `within` points `within`, and whether both sides are there."""
-        answer = self.larger(first, second) if within is None else self.within(first, second, within)
-        return Compared(answer, first in self and second in self)
+        """`larger`, or with `within` points `within`, whether both sides are there, and their runs."""
+        if within is None:
+            return self.positive({first: 1, second: -1})
+        runs = self.runs(first, second)
+        return Compared(self.within(first, second, within), runs > 0, runs or None)
 
 
-def _welch(one: Value, two: Value) -> float:
-    """Welch's p of equal means; without any spread 0 where they differ, NaN where they are the same."""
-    from scipy.stats import ttest_ind_from_stats
-
-    return float(ttest_ind_from_stats(*_stats(one), *_stats(two), equal_var=False).pvalue)
+def _at_most(range_: tuple[float, float], bound: float) -> Answer:
+    low, high = range_
+    return True if high <= bound + ROUNDING else False if low > bound + ROUNDING else None
 
 
-def _stats(value: Value) -> tuple[float, float, int]:
-    return value.mean, value.std, value.n
+def _half_width(own: Sequence[tuple[float, Value]]) -> float:
+    """Half the 95% t-interval of a weighted sum of independent means, degrees of freedom after Satterthwaite."""
+    from scipy.special import stdtrit
+
+    parts = [weight**2 * value.std**2 / value.n for weight, value in own]
+    if sum(parts) == 0:
+        return 0.0
+    freedom = sum(parts) ** 2 / sum(part**2 / (value.n - 1) for part, (_, value) in zip(parts, own, strict=True))
+    return float(stdtrit(freedom, 0.975)) * math.sqrt(sum(parts))
 
 
 def gathered(found: Iterable[tuple[Key, float]], margin: float = 0.0) -> Numbers:
@@ -125,12 +146,14 @@ class Words:
         head: A column and a quantity at the beginning of a line; empty where there is but one.
         number: A number of a quantity.
         part: A column among others that differ from it in one thing only.
+        quantity: A quantity.
     """
 
     row: Callable[[str], str] = label
     head: Callable[[Column, str], str] = lambda column, quantity: ", ".join(map(str, (*column, quantity)))
     number: Callable[[str, float], str] = lambda quantity, value: f"{100 * value:.2f}"
     part: Callable[[Column], str] = lambda column: str(column[-1])
+    quantity: Callable[[str], str] = lambda quantity: WORDS.get(quantity, quantity)
 
 
 @dataclass(frozen=True)

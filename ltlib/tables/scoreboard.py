@@ -1,8 +1,9 @@
-"""Every finished run beside its rivals: rows are comparable where images, network and recipe are the same."""
+"""Every finished run beside its rivals: rows compare where images trained on, network and recipe are the same."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,13 +22,53 @@ COLUMNS = [
     *("board", "method", "images", "network", "n", "last %", "selected %", "ECE %", "head / middle / tail %"),
     *("weights", "MACs", "epochs", "seconds", "profile", "data"),
 ]
+SHARED = ("board", "images", "network", "profile", "data")
+"""What the rows of a board have in common, but for trials of one's own beside those of a profile."""
+
+
+@dataclass(frozen=True)
+class Board:
+    """Trainings that can be compared with each other.
+
+    Attributes:
+        letter: Its letter, A for the first.
+        rows: Its rows of `scoreboard`, the most accurate first.
+    """
+
+    letter: str
+    rows: pd.DataFrame
+
+    @property
+    def title(self) -> str:
+        """What its rows share: ``CIFAR-10, IF 100, ResNet-8, laptop, images 2dda7e23``."""
+        first = self.rows.iloc[0]
+        return f"{first['images']}, {first['network']}, {first['profile']}, images {first['data']}"
+
+    def best(self) -> pd.DataFrame:
+        """The most accurate training of each method, and of how many it is the best."""
+        names = self.rows["method"].str.partition(" (")[0]
+        first = self.rows[~names.duplicated()]
+        found = first[["method", "n", "last %", "ECE %", "head / middle / tail %"]].assign(method=names[first.index])
+        found.insert(1, "best of", [f"{(names == name).sum()}" for name in found["method"]])
+        return found.reset_index(drop=True)
+
+    def all(self) -> pd.DataFrame:
+        """Every training, without what all share."""
+        return self.rows.drop(columns=list(SHARED)).reset_index(drop=True)
+
+
+def boards(runs: Sequence[Run]) -> list[Board]:
+    """The boards of `scoreboard`, in its order."""
+    frame = scoreboard(runs)
+    return [Board(str(letter), rows) for letter, rows in frame.groupby("board", sort=False)]
 
 
 def scoreboard(runs: Sequence[Run]) -> pd.DataFrame:
     """Finished runs, one row for all seeds of one training; comparable ones share a letter and stand together.
 
-    Rows are comparable where the images (fingerprints), the network and the recipe are the same. Groups of rows come
-    largest first, trials of one's own after all that a profile trains; in a group the highest accuracy first.
+    Rows are comparable where the images trained on (fingerprints), the network and the recipe are the same. Groups of
+    rows come largest first, stand-ins after the documents' own images, trials of one's own after all that a profile
+    trains; in a group the highest accuracy first.
     """
     import pandas as pd
 
@@ -35,15 +76,19 @@ def scoreboard(runs: Sequence[Run]) -> pd.DataFrame:
     cells: dict[str, list[Run]] = {}
     for run in runs:
         cells.setdefault(run.experiment.cell_id, []).append(run)
-    boards: dict[tuple[Any, ...], list[list[Run]]] = {}
+    found: dict[tuple[Any, ...], list[list[Run]]] = {}
     for own in cells.values():
         exp = own[0].experiment
         prints = tuple(sorted({run.fingerprint for run in own}))
-        boards.setdefault((prints, exp.model, exp.recipe, exp.precision), []).append(own)
+        # an older run names the subset, with or without the images it held out
+        found.setdefault((prints, exp.validation, exp.model, exp.recipe, exp.precision), []).append(own)
+
+    def place(item: tuple[tuple[Any, ...], list[list[Run]]]) -> tuple[Any, ...]:
+        profiles = {some[0].profile or known.get(some[0].experiment.cell_id, "own") for some in item[1]}
+        return profiles == {"own"}, profiles <= {"own", "quick"}, -len(item[1]), item[0][1:4]
+
     rows = []
-    own_last = {key: all(some[0].experiment.cell_id not in known for some in board) for key, board in boards.items()}
-    order = sorted(boards.items(), key=lambda item: (own_last[item[0]], -len(item[1]), item[0][1:3]))
-    for number, ((prints, *_), board) in enumerate(order):
+    for number, ((prints, *_), board) in enumerate(sorted(found.items(), key=place)):
         for own in sorted(board, key=lambda some: -scores.mean(some, "accuracy", which="last")):
             rows.append(_row(_letter(number), own, known.get(own[0].experiment.cell_id, "own"), prints))
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -54,10 +99,11 @@ def _row(letter: str, runs: Sequence[Run], profile: str, prints: Sequence[str]) 
     accuracies = np.array([run.metrics["last"]["accuracy"] for run in runs])
     spread = f" ± {100 * accuracies.std(ddof=1):.1f}" if len(runs) > 1 else ""
     groups = (scores.mean(runs, "accuracy", name, "last") for name in ("head", "middle", "tail"))
+    share = ", nine tenths" if exp.validation == "subset" else ""
     return [
         letter,
         _method(exp.method),
-        f"{label(exp.dataset)}, IF {exp.imbalance_factor:g}",
+        f"{label(exp.dataset)}, IF {exp.imbalance_factor:g}{share}",
         label(parse(exp.model)[0]),
         f"{len(runs)}",
         f"{100 * accuracies.mean():.1f}{spread}",

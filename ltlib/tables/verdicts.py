@@ -1,10 +1,11 @@
 """The verdict of a table cell, by rule.
 
-A cell is *reproduced* when the mean over runs lies within the metric's tolerance of the published number and, from
-three runs on, the 95% t-interval reaches no further than twice the tolerance to either side; *inconclusive* when the
-interval is wider; else *above* or *below*. *Not comparable* names the settings that differ; *not run* carries the
-command that fills the cell. With one run there is no interval and the reason says n = 1. Above and below compare sizes,
-not merit: a calibration error that is above is worse.
+With one or two runs a cell is *reproduced* when their mean lies within the metric's tolerance of the published number,
+else *above* or *below*. From three runs on the 95% t-interval counts: *above* or *below* when all of it lies outside
+the tolerance on that side, *reproduced* when the mean lies within and the interval reaches no further than twice the
+tolerance to either side of the mean, else *inconclusive*. *Not comparable* names the settings that differ; *not run*
+carries the command that fills the cell. With one run there is no interval and the reason says n = 1. Above and below
+compare sizes, not merit: a calibration error that is above is worse.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ltlib.errors import SettingError, UnknownName
-from ltlib.statistics import t_interval
+from ltlib.statistics import FEWEST_RUNS, t_interval
 
 NAMES = ("reproduced", "inconclusive", "above", "below", "not comparable", "not run")
 
@@ -41,7 +42,6 @@ TOLERANCES = {
     "loss": 0.10,
     "count": 0.0,
 }
-_FROM_RUNS = 3
 _ROUNDING = 1e-9  # 0.81 - 0.80 is a hair above 0.01 in binary
 
 
@@ -99,12 +99,17 @@ def verdict(
     gap = interval.mean - published
     side = "above" if gap > 0 else "below"
     said = f"{_amount(abs(gap), metric, published)} {side} the published number" if gap else "the published number"
-    if interval.n >= _FROM_RUNS and interval.half_width > 2 * allowed + _ROUNDING:
-        width = _amount(interval.half_width, metric, published)
-        return Verdict("inconclusive", f"{said}, but the 95% interval reaches {width} to either side ({runs})")
-    if abs(gap) <= allowed + _ROUNDING:
-        return Verdict("reproduced", f"{said}, within {_amount(allowed, metric, published)} ({runs})")
-    return Verdict(side, f"{said}, more than {_amount(allowed, metric, published)} ({runs})")
+    inside, band = abs(gap) <= allowed + _ROUNDING, _amount(allowed, metric, published)
+    if interval.n < FEWEST_RUNS:
+        if inside:
+            return Verdict("reproduced", f"{said}, within {band} ({runs})")
+        return Verdict(side, f"{said}, more than {band} ({runs})")
+    width = f"{_amount(interval.half_width, metric, published)} to either side"
+    if abs(gap) - interval.half_width > allowed + _ROUNDING:
+        return Verdict(side, f"{said}; the 95% interval, {width}, stays more than {band} away ({runs})")
+    if inside and interval.half_width <= 2 * allowed + _ROUNDING:
+        return Verdict("reproduced", f"{said}, within {band}; the 95% interval reaches {width} ({runs})")
+    return Verdict("inconclusive", f"{said}, but the 95% interval reaches {width} ({runs})")
 
 
 def _amount(size: float, metric: str, published: float) -> str:

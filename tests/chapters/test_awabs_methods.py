@@ -264,13 +264,13 @@ def test_shift_by_hand() -> None:
     assert less.ours.answer is True
     assert right.ours.answer is True
     assert less.printed.answer is None
-    assert "would say “yes”" in judged(frame, "quick")[1].ours.evidence
+    assert "would say “seen in one run”" in judged(frame, "quick")[1].ours.evidence
     assert less.printed.evidence == "No confidence by class group is printed."
-    assert judged(None, "quick")[0].ours == (None, claims.NOTHING)
+    assert judged(None, "quick")[0].ours[:2] == (None, claims.NOTHING)
 
 
 def judged(frame: pd.DataFrame | None, profile: str) -> list[claims.Judged]:
-    return claims.judge(awabs_claims.SHIFT, *awabs_judges.shift_worlds(frame), study.stand_in(profile))
+    return claims.judge(awabs_claims.SHIFT, *awabs_judges.shift_worlds(frame), study.instead(profile))
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_other_digits_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         datasets.load("digits")
 
 
-def test_validation_keeps_subset_groups_and_fingerprint() -> None:
+def test_validation_keeps_subset_and_groups_and_names_the_images_trained_on() -> None:
     whole = datasets.load("digits", imbalance_factor=20)
     cut = datasets.load("digits", imbalance_factor=20, validation="subset")
     assert whole.validation is None
@@ -64,7 +64,9 @@ def test_validation_keeps_subset_groups_and_fingerprint() -> None:
     assert cut.subset_counts == whole.class_counts == whole.subset_counts
     assert cut.validation.class_counts == (13, 10, 7, 5, 4, 3, 2, 1, 1, 1)
     assert np.add(cut.class_counts, cut.validation.class_counts).tolist() == list(whole.class_counts)
-    assert (cut.fingerprint, cut.groups) == (whole.fingerprint, whole.groups)
+    assert (cut.subset_fingerprint, cut.groups) == (whole.subset_fingerprint, whole.groups)
+    assert whole.fingerprint == whole.subset_fingerprint
+    assert cut.fingerprint == datasets.fingerprint(cut.train.indices, cut.train.targets) != whole.fingerprint
     assert not set(cut.train.indices) & set(cut.validation.indices)
 
 

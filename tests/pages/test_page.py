@@ -14,7 +14,7 @@ import pytest
 
 from ltlib import notebook
 from ltlib.errors import IncompleteError, SettingError, UnknownName
-from ltlib.pages import declared, explore, html
+from ltlib.pages import declared, explore, html, standing
 from ltlib.pages.page import SENTINEL, Page
 from notebooks import write_notebook
 
@@ -203,6 +203,38 @@ def test_answers_say_in_which_profile_they_hold(page):
     page.seen.clear()
     page.claim("A claim", "s", True, "")
     assert ">holds<" in seen(page)
+
+
+def test_answers_of_few_runs_are_no_more_than_seen(page):
+    """Both ways alike; only what three runs carry, or none needs to, holds or does not."""
+    page.profile = "paper"
+    for answer in (True, False):
+        for runs in (1, 2, 3, None):
+            page.claim("A claim", "s", answer, "", runs=runs, rule="Rule: above <it>.")
+    chips = re.findall(r'lt-chip lt-(\w+)">([^<]*)<', seen(page))
+    assert chips == [
+        ("open", "seen in one run"), ("open", "seen in 2 runs"), ("yes", "holds"), ("yes", "holds"),
+        ("open", "not seen in one run"), ("open", "not seen in 2 runs"),
+        ("no", "does not hold"), ("no", "does not hold"),
+    ]  # fmt: skip
+    assert '<p class="lt-rule">Rule: above &lt;it&gt;.</p>' in seen(page)
+    kept = page.record()["claims"]
+    assert [claim["runs"] for claim in kept] == [1, 2, 3, None] * 2
+    assert standing.counted([*kept, {"answer": True}, {"answer": None}]) == {  # the last two of an older page
+        "claims hold": 2,
+        "claims were seen, in fewer than three runs": 3,
+        "claims were not seen, in fewer than three runs": 2,
+        "claims do not hold": 2,
+        "claim cannot be told": 1,
+    }
+
+
+def test_what_print_says_stands_beside_ours(page):
+    printed = standing.Judgement(True, "12 of 13.", None, "12 of 13")
+    page.claim("A claim", "s", None, "Nothing.", printed=printed)
+    assert ">Its own numbers: support it (12 of 13)<" in seen(page)
+    assert ">Ours: cannot be told<" in seen(page)
+    assert page.record()["claims"][0] | {"printed": True, "printed_evidence": "12 of 13."} == page.record()["claims"][0]
 
 
 def test_known_inconsistencies_stand_beside_the_table(page):

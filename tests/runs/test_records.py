@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
+import pytest
+
+from ltlib import places, runs
+from ltlib.experiment import Experiment
 from ltlib.runs import Run, records
 
 REPORTS = Path(__file__).resolve().parents[2] / "reports"
@@ -59,3 +64,31 @@ def test_the_committed_tables_are_those_of_the_committed_records() -> None:
         for row in rows:
             said = json.loads((folder / f"{row['id']}.json").read_text())
             assert float(row["last_accuracy"]) == float(f"{said['metrics']['last']['accuracy']:.6g}")
+
+
+def test_a_record_names_the_images_trained_on_and_one_older_than_that_is_read(
+    trained: Run, tiny: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a run that held images out: its own fingerprint and the subset's; an older record has the subset's alone."""
+    held = runs.run(tiny.replace(validation="subset"))
+    data = runs.load_data(held.experiment)
+    assert (held.fingerprint, held.subset_fingerprint) == (data.fingerprint, data.subset_fingerprint)
+    assert held.fingerprint != held.subset_fingerprint == trained.fingerprint
+    folder = tmp_path / "reports" / "laptop" / "records"
+    monkeypatch.setattr(places, "records_folders", lambda: [folder])
+    file = held.record(folder)
+    assert held.folder is not None
+    shutil.rmtree(held.folder)
+    facts = json.loads(file.read_text())
+    older = {key: value for key, value in facts.items() if key != "subset_fingerprint"}
+    for kept, expected in (
+        (facts, []),
+        (older | {"fingerprint": data.subset_fingerprint}, []),
+        (facts | {"fingerprint": "ab" * 32}, ["was trained on other images"]),
+        (facts | {"subset_fingerprint": "ab" * 32}, ["was trained on other images"]),
+        (older | {"fingerprint": "ab" * 32}, ["was trained on other images"]),
+    ):
+        file.write_text(json.dumps(kept))
+        said = [line for line in runs.verify() if held.id in line]
+        assert len(said) == len(expected)
+        assert all(part in line for part, line in zip(expected, said, strict=True))

@@ -59,7 +59,7 @@ def test_what_a_run_says_of_itself(trained: Run, tiny: Experiment) -> None:
     assert list(trained.history.columns) == COLUMNS
     assert trained.history["epoch"].tolist() == [1, 2]
     assert trained.experiment == tiny
-    assert trained.fingerprint == data.fingerprint
+    assert trained.fingerprint == data.fingerprint == trained.subset_fingerprint
     assert trained.class_counts == list(data.class_counts)
     assert sum(trained.class_counts) == tiny.limit
     assert {name: tuple(group) for name, group in trained.groups.items()} == dict(data.groups)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
@@ -9,13 +10,16 @@ import pytest
 
 import ltlib
 from ltlib import grids
-from ltlib.chapters.start import reading
+from ltlib.chapters.start import board
 from ltlib.grids.base import Document
+from ltlib.pages import declared
+from ltlib.pages.page import Page
 from ltlib.tables import scoreboard
 
 
-def _run(method: str, seed: int, accuracy: float, fingerprint: str = "ab" * 32) -> SimpleNamespace:
-    exp = ltlib.Experiment("digits", 20, "resnet8", method, "convergent[augmentation=shift1;epochs=2]", seed=seed)
+def _run(method: str, seed: int, accuracy: float, fingerprint: str = "ab" * 32, **more: str) -> SimpleNamespace:
+    recipe = "convergent[augmentation=shift1;epochs=2]"
+    exp = ltlib.Experiment("digits", 20, "resnet8", method, recipe, seed=seed, **more)
     groups = {"head": {"accuracy": 0.9}, "middle": {"accuracy": None}, "tail": {"accuracy": 0.5}}
     scores = {"accuracy": accuracy, "ece": 0.1, "groups": groups}
     return SimpleNamespace(
@@ -26,9 +30,9 @@ def _run(method: str, seed: int, accuracy: float, fingerprint: str = "ab" * 32) 
 
 
 def test_scoreboard_without_runs_says_how_to_make_them():
-    frame = scoreboard.scoreboard([])
-    assert len(frame) == 0
-    assert "ltlib reproduce" in reading.board_sentence(frame)
+    assert len(scoreboard.scoreboard([])) == 0
+    assert scoreboard.boards([]) == []
+    assert "ltlib reproduce" in board.sentence([])
 
 
 def test_scoreboard_joins_seeds_and_separates_images():
@@ -41,8 +45,56 @@ def test_scoreboard_joins_seeds_and_separates_images():
     assert frame["last %"].iloc[1] == "82.0 ± 2.8"
     assert frame["head / middle / tail %"].iloc[0] == "90.0 / – / 50.0"
     assert set(frame["profile"]) == {"own"}
-    assert "4 finished runs of 3 trainings" in reading.board_sentence(frame)
-    assert "rivals stand on board A." in reading.board_sentence(frame)
+    said = board.sentence(scoreboard.boards(runs))
+    assert "4 finished runs of 3 trainings" in said
+    assert "rivals stand on board A." in said
+
+
+def test_twins_that_held_a_tenth_out_stand_apart() -> None:
+    """By their fingerprint, or for runs that name the whole subset by what they held out; and their row says so."""
+    whole, part = _run("ce", 0, 0.8), _run("ce", 0, 0.7, "cd" * 32, validation="subset")
+    older = _run("focal", 0, 0.7, validation="subset")
+    frame = scoreboard.scoreboard([whole, part, older])
+    assert dict(zip(frame["images"] + " " + frame["data"], frame["board"], strict=True)).keys() == {
+        "Digits, IF 20 abababab",
+        "Digits, IF 20, nine tenths cdcdcdcd",
+        "Digits, IF 20, nine tenths abababab",
+    }
+    assert frame["board"].nunique() == 3
+
+
+def test_the_board_is_the_best_of_each_method_and_the_rest_a_fold(page_of_toy: Page) -> None:
+    runs = [_run("focal[gamma=0.5]", 0, 0.7), _run("focal[gamma=1]", 0, 0.9), _run("focal[gamma=2]", 0, 0.8)]
+    runs += [_run("ce", seed, 0.85) for seed in (0, 1)] + [_run("lade", 0, 0.1, "cd" * 32)]
+    found = scoreboard.boards(runs)
+    assert [len(one.rows) for one in found] == [4, 1]
+    assert found[0].best()[["method", "best of", "n", "last %"]].to_numpy().tolist() == [
+        ["Focal", "3", "1", "90.0"],
+        ["CE", "1", "2", "85.0 ± 0.0"],
+    ]
+    assert found[0].title == "Digits, IF 20, ResNet-8, own, images abababab"
+    board.show(page_of_toy, found)
+    scores, said, fold = page_of_toy.seen  # type: ignore[attr-defined]
+    assert scores.html.count("<tr") == 3
+    assert "of up to 3 settings" in said.text
+    assert fold.html.startswith('<details class="lt-fold"><summary>All 5 trainings, board by board</summary>')
+    assert fold.html.count("<tr") == 2 + 4 + 1
+
+
+@pytest.fixture
+def page_of_toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Page:
+    monkeypatch.setenv("LTLIB_REPORTS", str(tmp_path))
+    page = Page(declared.Declared(id="toy"), "quick")
+    page.seen = []  # type: ignore[attr-defined]
+    monkeypatch.setattr("IPython.display.display", page.seen.append)  # type: ignore[attr-defined]
+    return page
+
+
+def test_documents_own_images_come_before_stand_ins() -> None:
+    records = [_run("ce", 0, 0.8), _run("focal", 0, 0.8), _run("lade", 0, 0.9, "cd" * 32)]
+    for run, profile in zip(records, ("quick", "quick", "laptop"), strict=True):
+        run.profile = profile
+    assert [one.rows["profile"].iloc[0] for one in scoreboard.boards(records)] == ["laptop", "quick"]
 
 
 def test_a_run_of_any_documents_grid_has_its_profile(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
+import scipy.stats
 
 from ltlib.errors import SettingError, UnknownName
 from ltlib.statistics import t_interval
@@ -41,9 +43,50 @@ def test_the_interval_counts_from_three_runs_on():
     assert verdict(0.80, around(0.805, 0.0199), "accuracy").name == "reproduced"
     assert verdict(0.80, around(0.805, 0.0201), "accuracy").name == "inconclusive"
     assert verdict(0.80, around(0.85, 0.0199), "accuracy").name == "above"
-    assert verdict(0.80, around(0.85, 0.0201), "accuracy").name == "inconclusive"
+    assert verdict(0.80, around(0.85, 0.0399), "accuracy").name == "above"  # all of it above 0.81
+    assert verdict(0.80, around(0.85, 0.0401), "accuracy").name == "inconclusive"
+    assert verdict(0.80, around(0.75, 0.0399), "accuracy").name == "below"
+    assert verdict(0.80, around(0.75, 0.0401), "accuracy").name == "inconclusive"
+    assert verdict(0.80, around(0.8101, 0.0002), "accuracy").name == "inconclusive"  # narrow, over the edge
+    assert verdict(0.80, [0.60, 0.61, 0.62], "accuracy").name == "below"
     # Two runs have an interval, but it does not count yet.
     assert verdict(0.80, [0.77, 0.83], "accuracy").name == "reproduced"
+
+
+def test_the_rule_against_its_sentences_word_for_word():
+    """Each clause as an inequality in float64, on a grid of means and widths and on random metrics and values."""
+    draw = np.random.default_rng(5)
+    seen = set()
+    for _ in range(600):
+        metric = str(draw.choice(["accuracy", "ece", "f1", "loss"]))
+        published = float(draw.uniform(0.05, 0.95))
+        t = {"accuracy": 0.01, "ece": 0.015, "f1": 0.02, "loss": 0.1 * published}[metric]
+        n = int(draw.integers(1, 6))
+        values = published + draw.uniform(-4, 4) * t + draw.uniform(0, 2.5) * t * draw.normal(size=n)
+        low, high = (
+            scipy.stats.t.interval(0.95, n - 1, values.mean(), scipy.stats.sem(values)) if n > 1 else [math.nan] * 2
+        )
+        inside = published - t <= values.mean() <= published + t
+        if n < 3:
+            expected = "reproduced" if inside else "above" if values.mean() > published else "below"
+        elif low > published + t:
+            expected = "above"
+        elif high < published - t:
+            expected = "below"
+        else:
+            expected = "reproduced" if inside and (high - low) / 2 <= 2 * t else "inconclusive"
+        assert verdict(published, values.tolist(), metric).name == expected
+        seen.add((expected, n >= 3))
+    assert len(seen) == 7
+
+
+def test_reasons_say_which_clause_decided():
+    text = verdict(0.80, [0.60, 0.61, 0.62], "accuracy").text
+    # t(2) = 4.3027, s = 0.01: half the interval is 4.3027 * 0.01 / sqrt(3) = 2.48 points
+    said = "the 95% interval, 2.48 points to either side, stays more than 1.00 points away (n = 3)"
+    assert text == f"19.00 points below the published number; {said}"
+    assert "but the 95% interval reaches 2.01 points" in verdict(0.80, around(0.805, 0.0201), "accuracy").text
+    assert "within 1.00 points; the 95% interval reaches 1.99" in verdict(0.80, around(0.805, 0.0199), "accuracy").text
 
 
 def test_one_run_is_marked():

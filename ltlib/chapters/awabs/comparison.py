@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING
 
 from ltlib import profiles
 from ltlib.chapters.awabs import AWABS
+from ltlib.chapters.awabs.methods import stage_epochs
 from ltlib.grids import awabs as grid
 from ltlib.sections import cost
+from ltlib.sections.words import many
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ltlib.pages.page import Page
     from ltlib.runs import Run
+
+
+FITTED = 97.0
+"""Percent of the training images right from which on they count as fitted."""
 
 
 def own_table(profile: str) -> str:
@@ -39,14 +45,15 @@ def short_training(frame: pd.DataFrame, profile: str) -> str:
     if not size.network:
         return ""
     plain = frame.loc[frame["method"] == AWABS.name("ce"), "training (%)"]
-    here = (
-        "Here they are fitted too, but the set is so easy that the confidence is earned. "
-        if plain.gt(97).any()
-        else "A small network after a short training stops before that. "
-    )
+    here = ""
+    if len(plain) and plain.iloc[0] > FITTED:
+        here = "Here they are fitted too, but the set is so easy that the confidence is earned. "
+    elif len(plain):
+        here = f"The small network stops before that, at {plain.iloc[0]:.1f}%. "
+    first, second = stage_epochs(profile)
     return (
         " The document's schedule has more than 180 epochs, and going on until the training images are fitted is what "
         f"makes networks over-confident (Guo et al. 2017). {here}"
         "Softer labels can then push the confidence below the accuracy, and the order by ECE can turn round without "
-        f"contradicting the document. Stage 2 also has only a twentieth of the {size.epochs} epochs."
+        f"contradicting the document. Stage 2 also has only {many(second, 'epoch')} after {first}."
     )

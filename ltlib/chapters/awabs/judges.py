@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ltlib.chapters.awabs import AWABS
-from ltlib.sections import world
+from ltlib.sections import rules, world
+from ltlib.sections.answers import Compared, every
 from ltlib.sections.claims import Group, judging
-from ltlib.sections.world import ROUNDING, Column, Compared, Key, Numbers, Value, Words, World
+from ltlib.sections.world import Column, Key, Numbers, Value, Words, World
 from ltlib.tables.scores import CLOSE, WORDS, signed
 
 if TYPE_CHECKING:
@@ -49,16 +50,15 @@ def ours(frame: pd.DataFrame) -> World:
     return world.ours(frame, COLUMNS, READ_AS)
 
 
-@judging
+@judging(f"each group's accuracy at most {rules.points(CLOSE['accuracy'])} from the sentence's")
 def section_4_8(found: World) -> Iterator[Group]:
     """Method 2's group accuracies are those that section 4.8 gives, to a point."""
     numbers = found.numbers("accuracy")
     for column, (split, said) in zip((HEAD, MIDDLE, TAIL), SECTION_4_8.items(), strict=True):
-        key = (*column, SECOND)
-        there = key in numbers
-        close = abs(numbers[key] - said) <= CLOSE["accuracy"] + ROUNDING if there else None
-        line = f"{split} {found.said('accuracy', key)}, section 4.8 has {100 * said:.2f}" if there else ""
-        yield [Compared(close, there)], line
+        key, near = (*column, SECOND), CLOSE["accuracy"]
+        close = every([numbers.at_least(key, said - near), numbers.at_most(key, said + near)])
+        line = f"{split} {found.said('accuracy', key)}, section 4.8 has {100 * said:.2f}" if key in numbers else ""
+        yield [Compared(close, key in numbers, numbers.runs(key))], line
 
 
 # --- section 4.5 -----------------------------------------------------------------------------------------------------
@@ -83,7 +83,7 @@ def shift_worlds(frame: pd.DataFrame | None) -> tuple[World, World]:
     return World({}), World({name: Numbers(own, CLOSE["accuracy"]) for name, own in found.items()}, ours=True)
 
 
-@judging
+@judging("confidence nearer to accuracy than with cross-entropy, in each group")
 def less_over_confident(found: World, groups: Sequence[str]) -> Iterator[Group]:
     """Confidence lies nearer to accuracy after than before, in each class group."""
     own = found.numbers(OVER)
@@ -94,7 +94,7 @@ def less_over_confident(found: World, groups: Sequence[str]) -> Iterator[Group]:
         yield [size.compare(before, after)], f"{group}: {OVER} {said}"
 
 
-@judging
+@judging("mean confidence and accuracy larger than with cross-entropy")
 def rises(found: World, group: str, quantities: Sequence[str]) -> Iterator[Group]:
     """Each of the quantities is larger after than before in a class group."""
     before, after = (group, "before"), (group, "after")

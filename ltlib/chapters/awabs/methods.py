@@ -13,6 +13,7 @@ from ltlib.methods import Stage
 from ltlib.plots import Chart
 from ltlib.plots.diagrams import Box
 from ltlib.recipes import Recipe
+from ltlib.sections.words import many
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +36,12 @@ def _parts(profile: str, method: str) -> Resolved:
     return trained(profile, method).resolve()
 
 
+def stage_epochs(profile: str, method: str = "awabs_cutmix") -> tuple[int, int]:
+    """The epochs of both stages of a proposed method in a profile."""
+    made = _parts(profile, method)
+    return made.epochs(0), made.epochs(1)
+
+
 def _mixing(stage: Stage) -> str:
     return "no mixing" if stage.mix is None else _MIXES.get(stage.mix.name, label(stage.mix.name))
 
@@ -54,7 +61,7 @@ def framework(profile: str) -> Chart:
     first, second = made.stages
     mixes = " / ".join(_mixing(_parts(profile, method).stages[0]) for method in grid.PROPOSED)
     smoothing = second.loss.settings if second.loss else {}
-    again = _count(made.epochs(1), "epoch")
+    again = many(made.epochs(1), "epoch")
     light, warm = "#E8F1F8", "#FBEDE3"
     boxes = {
         "images": Box("long-tailed\ntraining images", (0.55, 0.5), (0.9, 0.62), "#F1F1F1"),
@@ -73,10 +80,6 @@ def framework(profile: str) -> Chart:
     arrows: list[tuple[str, str]] = [("images", "mix"), ("mix", "first"), ("first", "loss"), ("first", "second"),
               ("images2", "backbone"), ("backbone", "second"), ("second", "awabs"), ("awabs", "out")]  # fmt: skip
     return diagrams.framework(boxes, arrows, row_height=0.95, title="Stage 1 (above), stage 2 (below)")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _loss(stage: Stage) -> str:
@@ -136,9 +139,9 @@ def _chosen(profile: str) -> dict[tuple[str, str], tuple[str, str]]:
     second, recipe = made.stages[1], made.recipe
     form = second.loss.settings["form"] if second.loss else ""
     ours = {
-        ("all", "learning_rate"): (f"{recipe.lr:g}, warm-up {_count(recipe.warmup_epochs, 'epoch')}", "LDAM-DRW"),
+        ("all", "learning_rate"): (f"{recipe.lr:g}, warm-up {many(recipe.warmup_epochs, 'epoch')}", "LDAM-DRW"),
         ("all", "epochs_stage1"): (f"{made.epochs(0)}, of {Recipe().epochs} in the recipe", "LDAM-DRW"),
-        ("all", "epochs_stage2"): (f"{made.epochs(1)}, a twentieth", "MiSLAS"),
+        ("all", "epochs_stage2"): (f"{made.epochs(1)} after {made.epochs(0)}", "MiSLAS"),
         ("all", "batch_size"): (str(recipe.batch_size), "LDAM-DRW"),
         ("all", "weight_decay"): (f"{recipe.weight_decay:g}", "LDAM-DRW"),
         ("all", "smoothing_function"): (str(form), "MiSLAS"),

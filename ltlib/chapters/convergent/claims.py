@@ -9,7 +9,6 @@ from ltlib.chapters.convergent.judges import (
     SCORES,
     TRAIN_GAP,
     above,
-    always_close,
     best_of,
     columns,
     costs,
@@ -20,7 +19,20 @@ from ltlib.chapters.convergent.judges import (
 from ltlib.chapters.convergent.tables import DATASETS, DOCUMENT, METHODS, NETWORKS
 from ltlib.labels import label
 from ltlib.sections import claims
-from ltlib.sections.judges import across, against, apart, equal, lead_grows, leaders_differ, needs
+from ltlib.sections.answers import most, some
+from ltlib.sections.judges import (
+    across,
+    against,
+    apart,
+    best_overall,
+    equal,
+    keeps_up,
+    lead_grows,
+    leaders_differ,
+    least,
+    needs,
+    not_best,
+)
 
 _TABLES = columns(DATASETS)
 _SUPCON = against("supcon_ce", METHODS)
@@ -30,7 +42,7 @@ _TRAINING = "accuracy on the training images"
 _claim = claims.of(DOCUMENT)
 
 HYPOTHESES = (
-    _claim("Deeper networks are more accurate", deeper_is_better(DATASETS)),
+    _claim("Deeper networks are more accurate", deeper_is_better(DATASETS, most)),
     _claim("Deeper networks cost more", costs, of_data=False),
     _claim(
         "ResNet-50 overfits more",
@@ -38,16 +50,17 @@ HYPOTHESES = (
             "gap",
             _TRAINING,
             across(
-                {f"{TRAIN_GAP}, {label(name)}": [(name, "resnet18"), (name, "resnet50")] for name in DATASETS},
-                [(1, 0)],
+                {f"{TRAIN_GAP}, {label(name)}": columns([name]) for name in DATASETS},
+                [(2, 0), (2, 1)],
                 METHODS,
                 "gap",
+                rule=most,
             ),
         ),
     ),
-    _claim("ResNet-18 is adequate on CIFAR-10", network_above("resnet18", ["cifar10"], within=ADEQUATE)),
-    _claim("ResNet-34 is at least near the best everywhere", network_above("resnet34", DATASETS, within=COMPARABLE)),
-    _claim("ResNet-50 excels on complex sets", network_above("resnet50", ["cifar100", "butterfly"])),
+    _claim("ResNet-18 is adequate on CIFAR-10", network_above("resnet18", ["cifar10"], within=ADEQUATE, rule=most)),
+    _claim("ResNet-34 is near the best", network_above("resnet34", DATASETS, within=COMPARABLE, rule=most)),
+    _claim("ResNet-50 excels on complex sets", network_above("resnet50", ["cifar100", "butterfly"], rule=most)),
     _claim("Focal is better under severe imbalance", lead_grows("focal", "ce", "factor")),
     _claim(
         "SupCon separates classes better",
@@ -57,16 +70,16 @@ HYPOTHESES = (
             above([("supcon", "ce")], [("all",), ("tail",)], ["silhouette"], shown=_SPACES),
         ),
     ),
-    _claim("SupCon + CE is best across scenarios", above(_SUPCON, _TABLES)),
+    _claim("SupCon + CE is better across scenarios", above(_SUPCON, _TABLES, rule=most)),
 )
 
 FINDINGS = (
     _claim("ResNet-34 + SupCon + CE is best on CIFAR-10", best_of("cifar10", "resnet34", "supcon_ce")),
-    _claim("ResNet-50 is not above ResNet-34 on CIFAR-10", network_above("resnet34", ["cifar10"])),
+    _claim("ResNet-50 is not above ResNet-34 on CIFAR-10", network_above("resnet34", ["cifar10"], rivals=["resnet50"])),
     _claim("ResNet-18 is competitive on CIFAR-10", network_above("resnet18", ["cifar10"], ["supcon_ce"], ADEQUATE)),
     _claim("SupCon + CE is best on CIFAR-10", above(_SUPCON, columns(["cifar10"]))),
-    _claim("Focal does not beat the others on CIFAR-10", above([("ce", "focal")], columns(["cifar10"]))),
-    _claim("CE is weakest on CIFAR-10", above([("focal", "ce")], columns(["cifar10"]))),
+    _claim("Focal does not beat the others on CIFAR-10", not_best("focal", columns(["cifar10"]))),
+    _claim("CE is weakest on CIFAR-10", least("ce", columns(["cifar10"]))),
     _claim("ResNet-34 + focal is best on CIFAR-100", best_of("cifar100", "resnet34", "focal")),
     _claim(
         "ResNet-50 + focal matches ResNet-34",
@@ -78,7 +91,7 @@ FINDINGS = (
         ),
     ),
     _claim("SupCon + CE against CE on CIFAR-100", supcon_on_cifar100()),
-    _claim("Focal helps on CIFAR-100", above([("focal", "ce")], columns(["cifar100"]), rule=claims.some)),
+    _claim("Focal helps on CIFAR-100", above([("focal", "ce")], columns(["cifar100"]), rule=some)),
     _claim(
         "Focal is best on butterflies with 18 and 34",
         above(against("focal", METHODS), columns(["butterfly"], NETWORKS[:2])),
@@ -90,14 +103,20 @@ FINDINGS = (
         "SupCon + CE is last on butterflies",
         above([("ce", "supcon_ce"), ("focal", "supcon_ce")], columns(["butterfly"])),
     ),
-    _claim("ResNet-34 + focal for butterflies", best_of("butterfly", "resnet34", "focal")),
-    _claim("SupCon + CE wins or comes close", always_close),
+    _claim(
+        "ResNet-34 + focal for butterflies",
+        best_overall(("butterfly", "resnet34", "focal"), columns(["butterfly"]), METHODS, rule=most),
+    ),
+    _claim(
+        "SupCon + CE wins or comes close",
+        keeps_up("supcon_ce", _TABLES, dict.fromkeys(SCORES, COMPARABLE), rule=most),
+    ),
     _claim("SupCon + CE leads in all scores, ResNet-34", above(_SUPCON, columns(["cifar10"], ["resnet34"]), SCORES)),
     _claim(
         "SupCon + CE generalises well",
-        needs("gap", _TRAINING, above([(loser, winner) for winner, loser in _SUPCON], _TABLES, ["gap"])),
+        needs("gap", _TRAINING, above([(loser, winner) for winner, loser in _SUPCON], _TABLES, ["gap"], most)),
     ),
     _claim("The gain grows with imbalance", lead_grows("supcon_ce", "ce", "factor")),
     _claim("No method is best everywhere", leaders_differ(_TABLES, METHODS)),
-    _claim("The loss matters", apart(_TABLES, METHODS, CLOSE)),
+    _claim("The loss matters", apart(_TABLES, METHODS, CLOSE, rule=most)),
 )

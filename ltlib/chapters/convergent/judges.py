@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from ltlib import models
 from ltlib.chapters.convergent import CONVERGENT
-from ltlib.chapters.convergent.tables import METHODS, NETWORKS, TABLES
+from ltlib.chapters.convergent.tables import METHODS, NETWORKS
 from ltlib.labels import label
-from ltlib.sections import judges, world
-from ltlib.sections.claims import NOTHING, Group, Judge, Judgement, denied, every, judging
+from ltlib.pages.standing import Judgement
+from ltlib.sections import judges, rules, world
+from ltlib.sections.answers import Rule, every, turned
+from ltlib.sections.claims import Group, Judge, judging, ruled
 from ltlib.sections.study import named
-from ltlib.sections.world import ROUNDING, Compared, Key, Numbers, Words, World
+from ltlib.sections.world import Key, Numbers, Words, World
 from ltlib.tables import scores
 
 if TYPE_CHECKING:
@@ -62,7 +64,10 @@ def _words(names: Mapping[Key, tuple[str, str]]) -> Words:
     def number(quantity: str, value: float) -> str:
         return f"{100 * value:.1f}" if quantity == "gap" else f"{value:.{2 if quantity == 'silhouette' else 3}f}"
 
-    return Words(head=head, number=number, part=lambda column: name(column)[1])
+    def quantity(name: str) -> str:
+        return {"gap": "training minus test accuracy", "factor": "accuracy", "f1": "F1"}.get(name, name)
+
+    return Words(head=head, number=number, part=lambda column: name(column)[1], quantity=quantity)
 
 
 def gaps(frame: pd.DataFrame, runs: Iterable[Run]) -> Numbers:
@@ -107,55 +112,50 @@ def best_of(dataset: str, network: str, method: str) -> Judge:
 
 
 def network_above(
-    network: str, datasets: Sequence[str], methods: Sequence[str] = METHODS, within: float | None = None
+    network: str,
+    datasets: Sequence[str],
+    methods: Sequence[str] = METHODS,
+    within: float | None = None,
+    rivals: Sequence[str] = NETWORKS,
+    rule: Rule = every,
 ) -> Judge:
     """A network is above the others for every method; with `within`, at most so far behind."""
     place = NETWORKS.index(network)
-    return _by_network(datasets, [(place, i) for i in range(len(NETWORKS)) if i != place], methods, within)
+    pairs = [(place, i) for i, other in enumerate(NETWORKS) if other in rivals and i != place]
+    return _by_network(datasets, pairs, methods, within, rule)
 
 
-def deeper_is_better(datasets: Sequence[str]) -> Judge:
+def deeper_is_better(datasets: Sequence[str], rule: Rule = every) -> Judge:
     """Accuracy grows from each network to the next deeper one, for every method."""
-    return _by_network(datasets, [(1, 0), (2, 1)], METHODS, None)
+    return _by_network(datasets, [(1, 0), (2, 1)], METHODS, None, rule)
 
 
 def _by_network(
-    datasets: Sequence[str], pairs: Sequence[tuple[int, int]], methods: Sequence[str], within: float | None
+    datasets: Sequence[str],
+    pairs: Sequence[tuple[int, int]],
+    methods: Sequence[str],
+    within: float | None,
+    rule: Rule,
 ) -> Judge:
-    return judges.across({label(name): columns([name]) for name in datasets}, pairs, methods, within=within)
+    by_set = {label(name): columns([name]) for name in datasets}
+    return judges.across(by_set, pairs, methods, within=within, rule=rule)
 
 
-@judging
+@judging(
+    f"SupCon + CE and CE at most {rules.points(CLOSE)} apart with ResNet-18 and ResNet-50; "
+    f"with ResNet-34 SupCon + CE more than that and at most {rules.points(ADEQUATE)} behind"
+)
 def supcon_on_cifar100(found: World) -> Iterator[Group]:
     """Comparable to CE with ResNet-18 and ResNet-50, slightly behind with ResNet-34."""
     for network in NETWORKS:
         own, other = ("cifar100", network, "supcon_ce"), ("cifar100", network, "ce")
         near = [found.better("accuracy", *order, CLOSE) for order in ((own, other), (other, own))]
         if network == "resnet34":
-            behind = Compared(denied(near[0].answer), near[0].measured)
-            near = [found.better("accuracy", other, own), found.better("accuracy", own, other, ADEQUATE), behind]
+            near = [turned(near[0]), found.better("accuracy", own, other, ADEQUATE)]
         yield near, found.line("accuracy", own[:2], METHODS)
 
 
-def always_close(found: World) -> Judgement:
-    """SupCon+CE is best or at most two points behind, everywhere and in every score."""
-    behind, answers = [], []
-    for column in TABLES.values():
-        for score in SCORES:
-            own, numbers = (*column, "supcon_ce"), found.numbers(score)
-            answers += [numbers.within(own, (*column, method), COMPARABLE) for method in METHODS[:2]]
-            if own in numbers:
-                best = (*column, found.ranked(score, column, METHODS)[0])
-                behind.append((numbers[best] - numbers[own], score, column))
-    if not behind:
-        return Judgement(None, NOTHING)
-    worst, score, column = max(behind)
-    far = sum(gap > COMPARABLE + ROUNDING for gap, *_ in behind)
-    said = f"{far} of {len(behind)} scores lie further behind"
-    place = f"{label(score)} with {found.words.head(column, 'accuracy')}"
-    return Judgement(every(answers), said + (f", the furthest {place}, by {100 * worst:.1f} points." if far else "."))
-
-
+@ruled("a deeper network takes more multiply-accumulates")
 def costs(found: World) -> Judgement:
     """Deeper networks take more multiply-accumulates. Counted from the networks, the same in every profile."""
     if not found.ours:

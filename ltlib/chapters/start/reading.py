@@ -25,9 +25,10 @@ def rule_table() -> pd.DataFrame:
     rules = {
         "reproduced": "our mean lies within the tolerance; from 3 runs on, its 95% interval also reaches no further "
         "than twice the tolerance to either side",
-        "inconclusive": "from 3 runs on: the interval is wider than that",
-        "above": "our mean lies above the tolerance (for losses and calibration errors: worse)",
-        "below": "our mean lies below the tolerance",
+        "inconclusive": "from 3 runs on: none of the others, so more runs can decide",
+        "above": "our mean lies above the tolerance, from 3 runs on its whole 95% interval (for losses and calibration "
+        "errors: worse)",
+        "below": "our mean lies below the tolerance, from 3 runs on its whole 95% interval",
         "not comparable": "a setting differs; the cell names it",
         "not run": "no run is here; the cell carries the command that makes one",
     }
@@ -94,18 +95,3 @@ def focal_curve(gammas: Sequence[float] = (0.0, 0.5, 1.0, 2.0)) -> pd.DataFrame:
     curves = {gamma: loss_curves.curve(f"focal[gamma={gamma:g}]", points=9)["loss"] for gamma in gammas}
     rows = [[f"gamma {g:g}", *(f"{own[i]:.3f}" for i in places.values())] for g, own in curves.items()]
     return pd.DataFrame(rows, columns=["focal loss", *(f"at p = {p}" for p in places)])
-
-
-def board_sentence(frame: pd.DataFrame) -> str:
-    """How many runs a scoreboard (`ltlib.tables.scoreboard`) has and which can be compared."""
-    if not len(frame):
-        return "No run is finished here yet and none is committed. Train the quick ones with: ltlib reproduce"
-    runs = sum(int(n) for n in frame["n"])
-    boards = [str(letter) for letter in frame["board"]]
-    rivals = sorted(letter for letter in set(boards) if boards.count(letter) > 1)
-    word = "run" if runs == 1 else "runs"
-    text = f"{runs} finished {word} of {len(frame)} trainings (n: runs that differ in their seeds only)"
-    if rivals:
-        word = "board" if len(rivals) == 1 else "boards"
-        return f"{text}. Compare rows of one letter only; rivals stand on {word} {', '.join(rivals)}."
-    return f"{text}. No two rows share images, network and recipe, so no row here can be compared with another."
