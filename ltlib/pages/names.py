@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def slug(kind: str, number: str) -> str:
@@ -27,3 +27,11 @@ def ranges(numbers: Iterable[str]) -> str:
         else:
             parts.append([number])
     return ", ".join(f"{p[0]}-{p[-1]}" if len(p) > 2 else ", ".join(p) for p in parts)
+
+
+def kind_and_number(what: str, tables: Sequence[str], figures: Sequence[str]) -> tuple[str, str]:
+    """``("table", "4")`` of ``table 4``, or of ``4`` where that is declared as a table and not as a figure."""
+    if what.lower().startswith(("table ", "figure ")):
+        kind, _, number = what.partition(" ")
+        return kind.lower(), number
+    return ("table" if what in tables and what not in figures else "figure"), what

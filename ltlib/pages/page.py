@@ -17,7 +17,7 @@ from ltlib import files, places
 from ltlib.errors import IncompleteError, SettingError
 from ltlib.pages import html
 from ltlib.pages.declared import Declared
-from ltlib.pages.names import label, slug
+from ltlib.pages.names import kind_and_number, label, slug
 from ltlib.pages.standing import Judgement
 
 if TYPE_CHECKING:
@@ -250,15 +250,10 @@ class Page:
             reason: Why, in one sentence.
             command: What would fill it.
         """
-        items = [self._kind_and_number(text) for text in ([what] if isinstance(what, str) else what)]
+        texts = [what] if isinstance(what, str) else what
+        items = [kind_and_number(text, self.declared.tables, self.declared.figures) for text in texts]
         self.show(html.missing(items, reason, command))
         self._missing += [{"kind": k, "number": n, "reason": reason, "command": command} for k, n in items]
-
-    def _kind_and_number(self, what: str) -> tuple[str, str]:
-        if what.lower().startswith(("table ", "figure ")):
-            kind, _, number = what.partition(" ")
-            return kind.lower(), number
-        return ("table" if what in self.declared.tables and what not in self.declared.figures else "figure"), what
 
     # --- words -------------------------------------------------------------------------------------------------------
 
@@ -320,19 +315,16 @@ class Page:
         """
         from ltlib.pages import remarks
 
-        here, pages = (table, figure, *numbers), remarks.all_pages()
-        told: list[tuple[str, str]] = []
-        again: list[tuple[str, str]] = []
-        for point in remarks.points(document, table, figure, numbers):
-            page = remarks.home(point, pages)
-            if page is not None and page.id != self.declared.id and self.declared.id in {p.id for p in pages}:
-                again.append((f"{self.link(self.root / page.id)}.html#{point.anchor}", f"on “{page.title}”"))
-            elif self._told.setdefault(point.anchor, here) == here:  # a cell run again tells it again
-                told.append((point.anchor, point.text))
-            else:
-                again.append((f"#{point.anchor}", "above"))
+        found = remarks.points(document, table, figure, numbers)
+        told, elsewhere = remarks.divided(found, self.declared.id, self._told, (table, figure, *numbers))
+        again = [
+            (f"{self.link(self.root / page.id)}.html#{p.anchor}", f"on “{page.title}”")
+            if page
+            else (f"#{p.anchor}", "above")
+            for p, page in elsewhere
+        ]
         if told or again:
-            self.show(html.notes(told, again))
+            self.show(html.notes([(p.anchor, p.text) for p in told], again))
 
     def explore(self, function: Callable[..., Any], static: Iterable[Any], **widgets: Any) -> None:
         """Sliders in a live kernel; where nobody can move them, the same function at a few fixed settings.

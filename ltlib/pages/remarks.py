@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ltlib import published
 from ltlib.errors import DataError
@@ -60,6 +60,32 @@ def home(point: Point, pages: Sequence[Declared]) -> Declared | None:
             if page.document == point.document and set(wanted) & set(getattr(page, kind)):
                 return page
     return None
+
+
+def divided(
+    found: Sequence[Point], page_id: str, told: dict[str, tuple[Any, ...]], here: tuple[Any, ...]
+) -> tuple[list[Point], list[tuple[Point, Declared | None]]]:
+    """The points that a page tells, and those told elsewhere, each with its page, or None where that is this one.
+
+    Args:
+        found: The points.
+        page_id: The page.
+        told: Where on it a point was told, by anchor; those of `found` are added.
+        here: Where on it: a cell that is run again tells its points again.
+    """
+    pages = all_pages()
+    known = page_id in {page.id for page in pages}
+    own: list[Point] = []
+    others: list[tuple[Point, Declared | None]] = []
+    for point in found:
+        page = home(point, pages)
+        if page is not None and page.id != page_id and known:
+            others.append((point, page))
+        elif told.setdefault(point.anchor, here) == here:
+            own.append(point)
+        else:
+            others.append((point, None))
+    return own, others
 
 
 def all_pages() -> list[Declared]:

@@ -111,6 +111,7 @@ class Run:
         """`ltlib.datasets.images.Source.contents` of its set; empty for runs that have none."""
         return self._facts.get("contents", "")
 
+    @property
     def subset_fingerprint(self) -> str:
         """The same of the whole subset: the images trained on and, with ``validation="subset"``, those held out."""
         return self._facts.get("subset_fingerprint", self._facts["fingerprint"])

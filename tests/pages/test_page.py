@@ -184,7 +184,7 @@ def test_the_finding_stands_above_its_table_and_a_table_without_runs_is_folded(p
 def test_remarks_on_the_source_are_folded_and_counted(page, displayed):
     page.notes("convergent", "1")
     (shown,) = displayed
-    count = shown.html.count("<li>")
+    count = shown.html.count("<li ")
     said = f"The source, read closely: {count} remark{'s' * (count != 1)}"
     assert count
     assert shown.html.startswith(f'<details class="lt-notes"><summary>{said}</summary>')

@@ -275,7 +275,7 @@ def test_columns_of_one_name_are_counted_once() -> None:
     """Where one set stands in for two, three columns have two names."""
     judge = judges.leaders_differ([X, X, Y], ["a", "b"])
     found = judge(a_world(accuracy={"x.a": 0.8, "x.b": 0.7, "y.a": 0.6, "y.b": 0.5}))
-    assert found == (False, "Clear leaders by table: A on 2 (x accuracy, y accuracy).")
+    assert found[:2] == (False, "Clear leaders by table: A on 2 (x accuracy, y accuracy).")
 
 
 @pytest.mark.parametrize(
