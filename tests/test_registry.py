@@ -138,3 +138,20 @@ def test_registry_lists_names_without_aliases() -> None:
     assert [entry.summary for entry in PARTS] == ["A wheel."]
     assert "rim" in PARTS
     assert "tyre" not in PARTS
+
+
+def test_a_setting_added_later_changes_no_older_identity() -> None:
+    """At its default it is left out of the identity; any other value is part of it."""
+    registry = Registry[object]("thing")
+
+    @registry.register("old", added=("newer",))
+    def old(*, size: int = 1, newer: str = "as before") -> object:
+        return size, newer
+
+    before = {"name": "old", "version": 1, "settings": {"size": 2}}
+    assert registry.spec("old[size=2]").identity() == before
+    assert registry.spec("old[size=2;newer=as before]").identity() == before
+    changed = registry.spec("old[size=2;newer=otherwise]")
+    assert changed.identity()["settings"] == {"newer": "otherwise", "size": 2}
+    assert changed != registry.spec("old[size=2]")
+    assert registry.create("old") == (1, "as before")

@@ -50,12 +50,13 @@ _CONVERGENT = {
 }
 
 
-def _convergent_defaults(classifier_input: str) -> tuple[tuple[str, str, Value], ...]:
+def _convergent_defaults(classifier_input: str, selects_by: str) -> tuple[tuple[str, str, Value], ...]:
     return (
         ("focal", "gamma", 2.0),
         ("focal", "alpha", "inverse_frequency"),
         ("supcon_ce", "classifier_input", classifier_input),
         ("simclr_ce", "classifier_input", classifier_input),
+        ("supcon_ce", "selects_by", selects_by),
     )
 
 
@@ -64,7 +65,7 @@ _register(
     "The `convergent` author's public code: batch 32, flips and rotation, best test loss, patience 10.",
     "github.com/Bish-Soli/MQP, March 2024",
     **_CONVERGENT,
-    method_defaults=(*_convergent_defaults("projection"), ("supcon_ce", "selects_by", "objective")),
+    method_defaults=_convergent_defaults("projection", "objective"),
 )
 _register(
     "convergent_text",
@@ -78,7 +79,7 @@ _register(
         "augmentation": ("crop4", "flip"),
         "normalise": "mean_std",
     },
-    method_defaults=_convergent_defaults("features"),
+    method_defaults=_convergent_defaults("features", "loss"),
 )
 
 

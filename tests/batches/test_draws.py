@@ -169,3 +169,11 @@ def test_noise_has_rows_for_every_view_of_every_image() -> None:
     assert float(values.min()) >= 0
     assert float(values.max()) < 1
     assert len(values.unique()) > 0.99 * len(values)
+
+
+def test_a_second_stream_has_numbers_of_its_own() -> None:
+    """The same sampler for both streams: other images in other places, seen in other ways."""
+    for draw in wired(second=ORDER):
+        assert draw.second is not None
+        assert not torch.equal(draw.second.index, draw.index)
+        assert not any(torch.equal(draw.second.views[name], value) for name, value in draw.views.items())

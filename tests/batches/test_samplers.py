@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
+from ltlib import methods
 from ltlib.batches import samplers
 from ltlib.batches.draws import SAMPLERS, spec
 from ltlib.errors import DataError, SettingError, UnknownName
@@ -220,3 +221,10 @@ def test_samplers_leave_out_and_repeat() -> None:
     assert under.max() == 1
     assert over[targets == 0].tolist() == [1] * 9
     assert over[targets == 1].tolist() == [3] * 3
+
+
+def test_reversed_is_by_counts_and_not_by_effective_numbers():
+    """At 20,000 and 10,000 images effective numbers (beta 0.9999) are 8,647 and 6,321; counts are as 2 to 1."""
+    first, second = samplers.Reversed().chances(torch.tensor([20_000.0, 10_000.0]).double(), 1, 1).tolist()
+    assert second / first == pytest.approx(2)
+    assert methods.stages("bbn")[0].second_sampler == spec("reversed")

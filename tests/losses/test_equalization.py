@@ -97,3 +97,8 @@ def test_mixed_labels_share_one_draw():
 def test_wrong_settings_are_refused(wrong):
     with pytest.raises(SettingError, match=next(iter(wrong))):
         losses.create("equalization", [3, 1], **wrong)
+
+
+def test_a_share_equal_to_the_threshold_is_not_below_it():
+    assert losses.create("equalization", [3, 1], threshold=0.25).rare.tolist() == [False, False]
+    assert losses.create("equalization", [13, 3], threshold=0.25).rare.tolist() == [False, True]

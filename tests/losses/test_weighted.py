@@ -170,3 +170,10 @@ def test_cbce_is_an_alias():
 def test_wrong_settings_are_refused(name, wrong):
     with pytest.raises(SettingError, match=next(reversed(wrong))):
         losses.create(name, [3, 1], **wrong)
+
+
+def test_the_partners_loss_is_divided_by_the_partners_weights():
+    """Counts 3 and 1, weights 1/2 and 3/2: over equal logits each label's weighted mean is log 2."""
+    loss = losses.create("weighted_ce", [3, 1])
+    own, partner = torch.zeros(2, dtype=torch.int64), torch.ones(2, dtype=torch.int64)
+    assert float(loss.mixed(torch.zeros(2, 2), own, partner, 0.25)) == pytest.approx(math.log(2))

@@ -288,3 +288,12 @@ def test_a_resumed_stage_keeps_the_cap_it_began_with(tmp_path: Path) -> None:
     cut = stages.run_stages(resolved, data, tmp_path / "cut")
     one, other = (sealed.read_tensors(places[1] / "weights.safetensors") for places in (whole, cut))
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_mislas_smooths_as_its_code_does() -> None:
+    """methods.py, LabelAwareSmoothing: (1 - eps) NLL + eps mean_k(-log p_k), eps 0.4 for the largest class of two."""
+    loss = losses.create(methods.stages("mislas[epsilon_head=0.4]")[1].loss, [100, 10])
+    log_p = [-math.log(1 + math.exp(-1)), -math.log(1 + math.exp(1))]
+    expected = -0.6 * log_p[0] - 0.4 * sum(log_p) / 2
+    found = loss(torch.tensor([[1.0, 0.0]], dtype=torch.float64), torch.tensor([0]))
+    assert found.item() == pytest.approx(expected, rel=1e-8)

@@ -73,3 +73,10 @@ def test_a_diverged_network_is_counted_without_an_error(bad: float) -> None:
     meter = Meter()
     meter.update(torch.full((2,), bad), torch.full((2, 3), bad), torch.tensor([0, 1]))
     assert not math.isfinite(meter.result()["loss"])
+
+
+def test_a_confidence_on_an_edge_lies_in_the_bin_below() -> None:
+    """1/5 is 3/15, where bins three and four meet. In float64 no float32 confidence but 1 lies on an edge."""
+    meter = Meter().float()  # as on a device without float64
+    meter.update(torch.zeros(1), torch.zeros(1, 5), torch.tensor([0]))
+    assert meter.bins[0].nonzero().flatten().tolist() == [2]

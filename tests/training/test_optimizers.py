@@ -16,7 +16,7 @@ from test_loop import one_step_chunks
 from test_steps import made
 from torch import Tensor
 
-from ltlib import recipes, runs
+from ltlib import models, recipes, runs
 from ltlib.batches.draws import Draw
 from ltlib.experiment import Experiment
 from ltlib.files import read_json
@@ -202,3 +202,29 @@ def test_a_stopped_adam_training_resumes_bit_for_bit(
     same(found[0][1], found[1][1])
     losses = runs.run(experiment).history["train_loss"]
     assert losses.iloc[2] < losses.iloc[1] < losses.iloc[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "steps"),
+    [
+        ("momentum=0;weight_decay=0", [0.1, 0.1]),
+        ("momentum=0.5;weight_decay=0", [0.1, 0.15]),  # velocities 1 and 1.5
+        ("momentum=0.9;weight_decay=0", [0.1, 0.19]),
+        ("momentum=0.9;nesterov=true;weight_decay=0", [0.19, 0.271]),  # 1 + 0.9 v for v of 1 and 1.9
+        ("momentum=0;weight_decay=0.5", [0.2, 0.19]),  # 1 + 0.5 w for w of 2 and 1.8
+        ("optimizer=adamw;weight_decay=0.5", [0.2, 0.19]),  # 0.1 and 0.05 w
+    ],
+)
+def test_two_steps_by_hand(settings: str, steps: list[float]) -> None:
+    """A bias of 2 with the gradient 1 at a rate of 0.1: what a recipe says of momentum and decay is what moves it."""
+    network = models.create("resnet8", 2)
+    bias = network.classifier.get_parameter("bias")
+    optimizer = optimizers.create(network, recipes.create(f"ldam[{settings}]"), {"classifier": 1.0})
+    with torch.no_grad():
+        bias.fill_(2)
+    for expected in steps:
+        before = bias.detach().clone()
+        network.classifier.get_parameter("weight").grad = torch.zeros(2, 64)
+        bias.grad = torch.ones(2)
+        optimizer.step()
+        torch.testing.assert_close(before - bias.detach(), torch.full((2,), expected), rtol=1e-5, atol=1e-6)
