@@ -131,7 +131,14 @@ def test_a_stage_of_ones_own_is_held_to_the_same(changes: dict[str, Any]) -> Non
 
 
 def test_what_is_at_the_edge_and_can_be_meant_stays() -> None:
-    for text in ("mislas[lr=0]", "lade[alpha=0]", "tau_norm[tau=0]", "focal[gamma=0]", "cutmix[prob=0]", "ldam[scale=1]"):
+    for text in (
+        "mislas[lr=0]",
+        "lade[alpha=0]",
+        "tau_norm[tau=0]",
+        "focal[gamma=0]",
+        "cutmix[prob=0]",
+        "ldam[scale=1]",
+    ):
         assert methods.stages(text)
     assert recipes.create("ldam[decay=1;weight_decay=0;momentum=0;milestones=7]").milestones == (7.0,)
     assert samplers.SAMPLERS.create("deferred[start=1;beta=1]")

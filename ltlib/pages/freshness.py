@@ -92,6 +92,8 @@ def state(page: Declared, profile: str) -> PageState:
     good, last = said.get("good"), said.get("last") or {}
     command = f"ltlib reproduce --profile {profile} --only {page.id}"
     values: dict[str, Any] = {"page": page, "command": command, "seconds": last.get("seconds", 0.0)}
+    if page.problem:
+        return PageState(state="failed", reason=page.problem, **values)
     failed = not last.get("complete", True)
     values["failed_html"] = f"{page.id}.failed.html" if failed else None
     if good is None:

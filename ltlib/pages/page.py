@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from ltlib import files, places
 from ltlib.errors import IncompleteError, SettingError
@@ -54,10 +55,13 @@ class Page:
         return places.reports_folder() / self.profile
 
     def link(self, target: Path) -> str:
-        """A relative address of a file, from the page in the chain, else from the working directory."""
+        """A relative address of a file, from the page in the chain, else from the working directory.
+
+        What means something in an address (``#``, ``?``, ``%``, a space) is written as ``%23`` and so on.
+        """
         here = Path(os.environ.get("LTLIB_PAGE_FOLDER") or Path.cwd())
         with contextlib.suppress(ValueError):  # another drive on Windows has no relative address
-            return Path(os.path.relpath(target, here)).as_posix()
+            return quote(os.fsencode(Path(os.path.relpath(target, here)).as_posix()))
         return Path(target).as_uri()
 
     def show(self, shown: html.Shown) -> None:
