@@ -32,7 +32,7 @@ def code_digest(notebook: Mapping[str, Any]) -> str:
 
 
 def text_digest(notebook: Mapping[str, Any]) -> str:
-    """SHA-256 of the order of the cells, the Markdown with its pictures and the layout of the code as a page shows it."""
+    """SHA-256 of the order of the cells, the Markdown, its pictures and the layout of the code as a page shows it."""
     parts = []
     for cell in notebook["cells"]:
         pictures = [cell["attachments"]] if cell.get("attachments") else []
