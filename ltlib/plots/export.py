@@ -9,7 +9,7 @@ import io
 import re
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -86,6 +86,15 @@ def _readable(fig: Figure) -> None:
             form = axis.get_major_formatter()
             if isinstance(form, FixedFormatter):  # it gives the ticks their texts when they are drawn
                 form.seq = [_clean(str(item)) for item in form.seq]
+
+
+def readable(value: Any) -> Any:
+    """What a drawing function is given, with such characters replaced in every text of it: some measure them first."""
+    if isinstance(value, str):
+        return _clean(value)
+    if type(value) is dict:
+        return {readable(key): readable(item) for key, item in value.items()}
+    return type(value)(map(readable, value)) if type(value) in (list, tuple) else value
 
 
 def _clean(text: str) -> str:

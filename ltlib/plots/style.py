@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogFormatter
 
 from ltlib.errors import UnknownName
-from ltlib.plots.export import svg
+from ltlib.plots.export import readable, svg
 from ltlib.plots.palette import (
     BLUE,
     FILLS,
@@ -48,7 +48,7 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(draw)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         with context(plain=True):
-            return draw(*args, **kwargs)
+            return draw(*map(readable, args), **{key: readable(value) for key, value in kwargs.items()})
 
     return wrapper
 
