@@ -13,6 +13,7 @@ from ltlib import losses, methods, mixing, recipes
 from ltlib.batches import samplers
 from ltlib.datasets import resampling
 from ltlib.errors import SettingError
+from ltlib.experiment import Experiment
 from ltlib.methods import Stage, finishes
 from ltlib.registry import BELOW_ONE, SHARE, Limit, Registry
 
@@ -149,6 +150,13 @@ def test_what_is_at_the_edge_and_can_be_meant_stays() -> None:
 def test_a_whole_number_has_no_decimal_point(text: str) -> None:
     with pytest.raises(SettingError, match="must be a whole number"):
         methods.spec(text)
+
+
+@pytest.mark.parametrize("count", [-1, 2.5, math.nan, "a", None, True])
+def test_images_of_a_class_are_a_whole_number(count: Any) -> None:
+    with pytest.raises(SettingError, match="class_counts must be a whole number of at least 0"):
+        Experiment(class_counts=(5, count, 3))
+    assert Experiment(class_counts=(5, np.int64(4), 0)).class_counts == (5, 4, 0)
 
 
 def test_a_number_too_large_for_a_float_is_refused() -> None:
