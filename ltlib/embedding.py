@@ -21,8 +21,14 @@ from torch import Tensor, nn
 from ltlib.errors import SettingError
 from ltlib.files import write_bytes
 from ltlib.progress import Progress, duration
+from ltlib.registry import POSITIVE, Limit
 
 BATCH = 1000
+FEWEST = 5
+"""Rows that a t-SNE map needs."""
+_LARGEST = 1e100
+"""Features beyond it have squared distances that no float64 holds."""
+_SEED = Limit(most=2**32 - 1, whole=True)
 _SECONDS_PER_POINT = 0.0034  # 10,000 points of 512 features, scikit-learn on one core; for the progress line only
 
 
@@ -90,9 +96,16 @@ def pca(x: np.ndarray, components: int = 2, seed: int = 0) -> np.ndarray:
     """Scores of the first principal components, float64 [N, components]; fewer where the data has fewer.
 
     Exact up to 500 rows or columns, else by randomised subspace iteration with that seed. Signs are fixed so that the
-    largest loading of each component is positive.
+    largest loading of each component is positive. A single row has the score 0.
+
+    Raises:
+        SettingError: No matrix of finite numbers, or components or a seed that is no such number.
     """
     x = _matrix(x)
+    Limit(1, whole=True).check("components", components)
+    _SEED.check("the seed", seed)
+    if len(x) == 1:  # it has no variance, which scikit-learn would divide by
+        return np.zeros((1, 1))
     from sklearn.decomposition import PCA
 
     components = min(components, *x.shape)
@@ -130,19 +143,23 @@ def tsne(
         targets: Classes [N]; of more than `max_points` rows each class keeps its share (at least one point).
         seed: Which rows are kept, and t-SNE's own seed.
         max_points: Rows at most.
-        perplexity: Of t-SNE; lowered to a third of the points where there are few.
+        perplexity: Of t-SNE, above 0; lowered to a third of the points where there are few.
         cache: Folder in which the map of these very rows and settings is kept.
         progress: Show a line.
 
     Returns:
-        Points float32 [M, 2] and the indices int64 [M] of their rows, ascending.
+        Points float32 [M, 2] and the indices int64 [M] of their rows, ascending. Rows that are all equal (features that
+        have collapsed) all lie at the origin; a single feature gives points on a line.
 
     Raises:
-        SettingError: Fewer than five rows, or targets that do not match them.
+        SettingError: Fewer than five rows, targets that do not match them, or a setting outside its range.
     """
     x = _matrix(x)
-    if len(x) < 5:
+    if len(x) < FEWEST:
         raise SettingError(f"t-SNE needs at least five rows, not {len(x)}")
+    Limit(FEWEST, whole=True).check("max_points of t-SNE", max_points)
+    POSITIVE.check("perplexity of t-SNE", perplexity)
+    _SEED.check("the seed of t-SNE", seed)
     if targets is not None and len(targets) != len(x):
         raise SettingError(f"{len(x)} rows need as many targets, not {len(targets)}")
     place = Path(cache) / f"tsne-{_key(x, targets, seed, max_points, perplexity)}.npz" if cache is not None else None
@@ -150,13 +167,9 @@ def tsne(
         return found
     order = _content_order(x, targets)
     chosen = order[_stratified(None if targets is None else np.asarray(targets)[order], len(x), max_points, seed)]
-    from sklearn.manifold import TSNE
-
     line = Progress(1, f"t-SNE of {len(chosen):,} points", enabled=progress)
     with line.waiting(f"about {duration(len(chosen) * _SECONDS_PER_POINT)} in all"):
-        reduced = pca(x[chosen], 50, seed)
-        model = TSNE(perplexity=min(perplexity, (len(chosen) - 1) / 3), init="pca", random_state=seed)
-        points = model.fit_transform(reduced).astype(np.float32)
+        points = _mapped(x[chosen], min(perplexity, (len(chosen) - 1) / 3), seed)
     line.step()
     back = np.argsort(chosen)
     result = Map(points[back], chosen[back].astype(np.int64))
@@ -165,6 +178,25 @@ def tsne(
         np.savez(stream, points=result.points, indices=result.indices)
         write_bytes(place, stream.getvalue())
     return result
+
+
+def _mapped(x: np.ndarray, perplexity: float, seed: int) -> np.ndarray:
+    """What t-SNE makes of rows, float32 [N, 2].
+
+    It starts from two principal components divided by the spread of the first: where rows do not differ scikit-learn
+    ends the whole process.
+    """
+    from sklearn.manifold import TSNE
+
+    reduced = np.zeros((1, 1)) if (x == x[0]).all() else pca(x, 50, seed)
+    size = float(np.abs(reduced).max())
+    if size == 0:
+        return np.zeros((len(x), 2), dtype=np.float32)
+    if not 1e-10 < size < 1e10:  # distances are squared in float32; the map depends on their ratios alone
+        reduced = reduced / size
+    if reduced.shape[1] == 1:
+        reduced = np.hstack([reduced, np.zeros_like(reduced)])
+    return TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(reduced).astype(np.float32)
 
 
 def _content_order(x: np.ndarray, targets: np.ndarray | None) -> np.ndarray:
@@ -220,7 +252,8 @@ def separability(
       other points of the own class and ``b`` the smallest mean distance to another class (Rousseeuw, 1987); 0 for the
       only point of a class.
     - ``between_within``: ``sum_c n_c |m_c - m|^2 / sum_i |x_i - m_{y_i}|^2``, the traces of the between-class and the
-      within-class scatter; m_c are class means, m the mean of all points.
+      within-class scatter; m_c are class means, m the mean of all points. Infinite where each class is one point; 0
+      where all points are.
     - ``nearest_centroid``: share of the points whose nearest class mean is that of their own class. The means are those
       of `reference` where it is given (training features, say), else of the points themselves, which is optimistic.
 
@@ -230,7 +263,7 @@ def separability(
         reference: Features and targets whose class means are used for the nearest centroid.
 
     Raises:
-        SettingError: Sizes that do not match, or fewer than two classes.
+        SettingError: Sizes that do not match, also those of the reference, or fewer than two classes.
     """
     data = torch.from_numpy(_matrix(x).astype(np.float64))
     classes, y_array = np.unique(np.asarray(targets), return_inverse=True)
@@ -243,14 +276,27 @@ def separability(
     within = (data - means[y]).square().sum()
     own, names = means, classes
     if reference is not None:
+        far = _matrix(reference[0])
+        if far.shape[1] != data.shape[1] or len(far) != len(reference[1]):
+            raise SettingError(
+                f"a reference for features of {data.shape[1]} columns needs as many, and a class for each row; it has "
+                f"the shape {list(far.shape)} and {len(reference[1])} classes"
+            )
         names, other = np.unique(np.asarray(reference[1]), return_inverse=True)
-        own, _ = _means(torch.from_numpy(_matrix(reference[0]).astype(np.float64)), torch.from_numpy(other), len(names))
+        own, _ = _means(torch.from_numpy(far.astype(np.float64)), torch.from_numpy(other), len(names))
     nearest = names[torch.cdist(data, own).argmin(dim=1).numpy()]
     return {
         "silhouette": _silhouette(data, y, counts),
-        "between_within": float(between / within) if within > 0 else float("inf"),
+        "between_within": _ratio(float(between), float(within)),
         "nearest_centroid": float((nearest == np.asarray(targets)).mean()),
     }
+
+
+def _ratio(between: float, within: float) -> float:
+    """Features that are all one point are not separated: 0 of 0 is 0."""
+    if within > 0:
+        return between / within
+    return float("inf") if between > 0 else 0.0
 
 
 def _means(x: Tensor, y: Tensor, classes: int) -> tuple[Tensor, Tensor]:
@@ -275,8 +321,12 @@ def _silhouette(x: Tensor, y: Tensor, counts: Tensor) -> float:
 
 def _matrix(x: np.ndarray) -> np.ndarray:
     x = np.asarray(x)
-    if x.ndim != 2 or len(x) == 0:
+    if x.ndim != 2 or x.size == 0:
         raise SettingError(f"features must be a matrix, a row for each image, not of shape {list(x.shape)}")
+    if x.dtype.kind not in "biuf":
+        raise SettingError(f"features must be real numbers, not of the type {x.dtype}")
     if not np.isfinite(x).all():
         raise SettingError("features must be finite numbers; some are NaN or infinite")
+    if x.dtype == np.float64 and np.abs(x).max() > _LARGEST:
+        raise SettingError(f"features must not be larger than {_LARGEST:g}; divide them by one number")
     return x

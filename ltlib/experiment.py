@@ -17,7 +17,7 @@ from ltlib.errors import SettingError
 from ltlib.files import canonical_json, digest
 from ltlib.methods import Stage
 from ltlib.recipes import Recipe
-from ltlib.registry import Spec, Value, parse
+from ltlib.registry import Limit, Spec, Value, parse
 
 # Parts every run shares. Bump one when the same settings give other numbers than before.
 VERSIONS = {"subset": 1, "batches": 1, "sampling": 1, "training": 1}
@@ -72,6 +72,8 @@ class Experiment:
             )
         object.__setattr__(self, "imbalance_factor", float(factor))
         if self.class_counts is not None:
+            for count in self.class_counts:
+                Limit(whole=True).check("each of class_counts", count)
             object.__setattr__(self, "class_counts", tuple(int(count) for count in self.class_counts))
             object.__setattr__(self, "imbalance_type", "explicit")
         for name, known in _CHOICES.items():

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -16,6 +17,7 @@ from typing import Any
 from ltlib.errors import RunError
 
 _TEMPORARY = ".ltlib-tmp-"
+_NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
 
 
 def canonical_json(value: Any) -> str:
@@ -26,6 +28,13 @@ def canonical_json(value: Any) -> str:
 def digest(data: bytes | str) -> str:
     """SHA-256 of bytes or of a text's UTF-8, in hexadecimal."""
     return hashlib.sha256(data.encode(errors="surrogatepass") if isinstance(data, str) else data).hexdigest()
+
+
+def csv_text(value: Any) -> Any:
+    """A cell of a CSV file: a text that a spreadsheet would run as a formula gets an apostrophe; others as they are."""
+    if not isinstance(value, str) or value.lstrip()[:1] not in ("=", "+", "-", "@"):
+        return value
+    return value if _NUMBER.fullmatch(value) else f"'{value}"
 
 
 def file_digest(path: Path) -> str:

@@ -42,7 +42,7 @@ def setup(name: str | None = None, profile: str = "quick", **parameters: Any) ->
 def _own_declaration(name: str | None, parameters: Mapping[str, Any]) -> declared.Declared:
     """What the running notebook declares: of the file the chain or JupyterLab says, else of the checkout's notebook."""
     said = next((os.environ[key] for key in _OWN_FILE if os.environ.get(key, "").endswith(".ipynb")), None)
-    if said is not None and Path(said).is_file():
+    if said is not None and Path(said).is_file() and not declared.left_out(Path(said)):
         pages = declared.of_notebook(declared.read_notebook(Path(said)), Path(said))
         if name in (None, pages[0].notebook):
             return declared.choose(pages, parameters)

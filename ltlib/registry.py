@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Any, Generic, TypeVar
 
 from ltlib.errors import SettingError, UnknownName
@@ -20,6 +21,66 @@ T = TypeVar("T")
 
 _SHAPE = re.compile(r"^\s*([A-Za-z][\w.-]*)\s*(?:\[(.*)\])?\s*$", re.DOTALL)
 _WORDS: dict[str, Value] = {"true": True, "false": False, "none": None}
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Which numbers a setting may be; a table of them beside a class says it for all of its settings.
+
+    NaN and infinity never are one.
+
+    Attributes:
+        least: Smallest number.
+        most: Largest one; infinity for none.
+        above: Whether `least` itself is too small.
+        below: Whether `most` itself is too large.
+        whole: Whether only whole numbers are meant.
+    """
+
+    least: float = 0.0
+    most: float = math.inf
+    above: bool = False
+    below: bool = False
+    whole: bool = False
+
+    def __str__(self) -> str:
+        kind = "a whole number" if self.whole else "a number"
+        if self.most == math.inf:
+            return f"{kind} {'above' if self.above else 'of at least'} {self.least:g}"
+        low = f"above {self.least:g} and" if self.above else f"from {self.least:g} to"
+        high = "below " if self.below else ("at most " if self.above else "")
+        return f"{kind} {low} {high}{self.most:g}"
+
+    def check(self, label: str, value: Any) -> None:
+        """Refuse what lies outside.
+
+        Raises:
+            SettingError: It does; the sentence begins with `label`.
+        """
+        fits = isinstance(value, Integral if self.whole else Real) and not isinstance(value, bool)
+        fits = fits and self.least <= value <= self.most and value != math.inf
+        if not fits or (self.above and value == self.least) or (self.below and value == self.most):
+            raise SettingError(f"{label} must be {self}, not {value!r}")
+
+
+NOT_NEGATIVE, POSITIVE = Limit(), Limit(above=True)
+SHARE, BELOW_ONE = Limit(most=1), Limit(most=1, below=True)
+
+
+def check_limits(limits: Mapping[str, Limit], of: str, values: Mapping[str, Any]) -> None:
+    """Refuse the first of these settings that lies outside its limit; a setting that is None is left alone.
+
+    Args:
+        limits: Setting to limit.
+        of: What the settings are of, for the sentence: ``recipe``, ``optimizer adam``.
+        values: Setting to value.
+
+    Raises:
+        SettingError: Names the setting, its limit and the value.
+    """
+    for name, limit in limits.items():
+        if values[name] is not None:
+            limit.check(f"setting {name} of {of}", values[name])
 
 
 @dataclass(frozen=True)
@@ -209,7 +270,7 @@ class Registry(Generic[T]):
         settings = known | {k: v for k, v in defaults.items() if k in known} | given
         for key, value in settings.items():  # 2 and 2.0 are one setting, not two runs
             if isinstance(known[key], float) and isinstance(value, int) and not isinstance(value, bool):
-                settings[key] = float(value)
+                settings[key] = _as_float(self.kind, entry.name, key, value)
         unsaid = tuple(key for key in entry.added if settings[key] == known[key])
         return Spec(entry.name, entry.version, dict(sorted(settings.items())), unsaid)
 
@@ -230,7 +291,7 @@ class Registry(Generic[T]):
 
 
 def _check_type(kind: str, component: str, key: str, value: Value, default: Value) -> None:
-    """Refuse NaN and infinity, and a word where the default is a number or a truth value.
+    """Refuse NaN and infinity, a word where the default is a number or a truth value, and parts of whole numbers.
 
     Other types are the component's own business.
     """
@@ -240,9 +301,17 @@ def _check_type(kind: str, component: str, key: str, value: Value, default: Valu
     wrong = (numeric and (isinstance(value, bool) or not isinstance(value, (int, float)))) or (
         isinstance(default, bool) and not isinstance(value, bool)
     )
-    if wrong:
-        wanted = "a number" if numeric else "true or false"
+    whole = isinstance(default, int) and numeric
+    if wrong or (whole and isinstance(value, float)):
+        wanted = "a whole number" if whole else "a number" if numeric else "true or false"
         raise SettingError(f"setting {key} of {kind} {component} must be {wanted}, not {format_value(value)!r}")
+
+
+def _as_float(kind: str, component: str, key: str, value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise SettingError(f"setting {key} of {kind} {component} is too large a number") from None
 
 
 def _flat(value: Value) -> tuple[Value, ...]:

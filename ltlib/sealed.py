@@ -107,7 +107,8 @@ def claim(path: Path, what: str, wait: bool = False) -> Iterator[None]:
         wait: Wait for the holder instead of refusing.
 
     Raises:
-        LockedError: Somebody else holds it; names the process and the host.
+        LockedError: Somebody else holds it; names the process and the host. Or it cannot be had: it is another user's,
+            or the folder cannot be written.
     """
     holder = path.with_suffix(".holder")
     lock = FileLock(path)
@@ -120,7 +121,7 @@ def claim(path: Path, what: str, wait: bool = False) -> Iterator[None]:
             who = holder.read_text().strip() or who
         raise LockedError(f"{what} is being worked on by {who}; wait for it or stop it") from error
     except OSError as error:
-        raise RunError(f"cannot write in {path.parent}: {error.strerror or error}") from error
+        raise LockedError(f"cannot write in {path.parent} ({path.name}): {error.strerror or error}") from error
     try:
         with contextlib.suppress(RunError):
             write_text(holder, f"process {os.getpid()} on {socket.gethostname()}\n")

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -163,3 +167,99 @@ def test_the_affine_map_of_principal_components_takes_further_rows_along() -> No
     along = embedding.affine(x, points)
     np.testing.assert_allclose(along(x), points, atol=1e-10)
     np.testing.assert_allclose(along(0.3 * x[:1] + 0.7 * x[1:2]), 0.3 * points[:1] + 0.7 * points[1:2], atol=1e-10)
+
+
+ODD = """
+import json, sys, warnings
+warnings.simplefilter("ignore")
+import numpy as np
+from ltlib import embedding
+
+draw = np.random.default_rng(0).normal(size=(50, 8))
+rows = {
+    "one point": np.full((50, 8), 0.1, np.float32),
+    "one feature": np.arange(50.0)[:, None],
+    "two points": np.repeat(draw[:2], 25, axis=0),
+    "mostly one point": np.concatenate([np.zeros((45, 8)), draw[:5]]),
+    "constant columns": np.concatenate([np.ones((50, 7)), draw[:, :1]], axis=1),
+    "fewer than the perplexity": draw[:5],
+    "squares below every float": draw * 1e-200,
+    "squares above every float32": (draw * 1e37).astype(np.float32),
+    "truth values": draw > 0,
+}
+found = {name: embedding.tsne(x, progress=False).points for name, x in rows.items()}
+json.dump({name: points.tolist() for name, points in found.items()}, sys.stdout)
+"""
+
+
+@pytest.fixture(scope="module")
+def odd() -> dict[str, np.ndarray]:
+    """Maps of rows that scikit-learn's t-SNE does not expect: where it ends the process, that is another one."""
+    done = subprocess.run([sys.executable, "-c", ODD], capture_output=True, text=True)
+    assert done.returncode == 0, f"the process ended with {done.returncode}: {done.stderr[-500:]}"
+    return {name: np.array(points) for name, points in json.loads(done.stdout).items()}
+
+
+def test_tsne_of_any_finite_rows_is_finite(odd: dict[str, np.ndarray]) -> None:
+    assert len(odd) == 9
+    for name, points in odd.items():
+        assert points.shape == (5 if name == "fewer than the perplexity" else 50, 2), name
+        assert np.isfinite(points).all(), name
+
+
+def test_collapsed_features_are_one_point_and_a_single_one_is_a_line(odd: dict[str, np.ndarray]) -> None:
+    assert (odd["one point"] == 0).all()
+    assert (odd["one feature"][:, 1] == 0).all()
+    assert np.abs(np.corrcoef(np.arange(50), odd["one feature"][:, 0])[0, 1]) > 0.9  # t-SNE keeps the order of a line
+
+
+def test_collapsed_features_can_be_drawn() -> None:
+    from ltlib.plots import embedding as drawn
+
+    targets = np.repeat([0, 1], 5)
+    chart = drawn.scatter(np.zeros((10, 2)), targets, ["a", "b"])
+    assert "<svg" in chart._repr_svg_()
+
+
+def test_principal_components_of_next_to_nothing() -> None:
+    assert embedding.pca(np.ones((1, 5))).tolist() == [[0.0]]
+    np.testing.assert_allclose(embedding.pca(np.arange(4.0)[:, None]).ravel(), [-1.5, -0.5, 0.5, 1.5])
+    assert (embedding.pca(np.full((4, 3), 0.25)) == 0).all()
+
+
+def test_one_point_is_not_separated_and_two_are() -> None:
+    targets = np.array([0, 0, 1, 1])
+    assert embedding.separability(np.ones((4, 2)), targets)["between_within"] == 0
+    assert embedding.separability(np.array([[0.0], [0.0], [1.0], [1.0]]), targets)["between_within"] == np.inf
+
+
+ROWS = np.arange(12.0).reshape(6, 2)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: embedding.tsne(ROWS * np.nan),
+        lambda: embedding.tsne(np.where(ROWS == 3, np.inf, ROWS)),
+        lambda: embedding.tsne(ROWS.astype(str)),
+        lambda: embedding.tsne(ROWS * 1j),
+        lambda: embedding.tsne(ROWS[:, :0]),
+        lambda: embedding.tsne(ROWS[:4]),
+        lambda: embedding.tsne(ROWS[:, 0]),
+        lambda: embedding.tsne(ROWS * 1e200),
+        lambda: embedding.tsne(ROWS, max_points=4),
+        lambda: embedding.tsne(ROWS, perplexity=0),
+        lambda: embedding.tsne(ROWS, perplexity=np.nan),
+        lambda: embedding.tsne(ROWS, seed=-1),
+        lambda: embedding.tsne(ROWS, np.zeros(5)),
+        lambda: embedding.pca(ROWS, 0),
+        lambda: embedding.pca(ROWS * np.nan),
+        lambda: embedding.separability(ROWS, np.arange(6) % 2, (ROWS[:, :1], np.arange(6) % 2)),
+        lambda: embedding.separability(ROWS, np.arange(6) % 2, (ROWS, np.arange(5) % 2)),
+        lambda: embedding.separability(ROWS, np.arange(6) % 2, (ROWS * np.nan, np.arange(6) % 2)),
+        lambda: embedding.separability(ROWS, np.zeros(6)),
+    ],
+)
+def test_rows_that_have_no_map_are_refused_with_a_sentence(call: Callable[[], object]) -> None:
+    with pytest.raises(SettingError, match=r".{20}"):
+        call()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -18,6 +22,42 @@ PARTS = Registry[dict[str, Any]]("part")
 def wheel(*, radius: float = 2.0, spokes: int = 8, hub: Any = None, round: bool = True) -> dict[str, Any]:
     """A wheel."""
     return {"radius": radius, "spokes": spokes, "hub": hub, "round": round}
+
+
+OWN = {
+    "ltlib.methods": "METHODS",
+    "ltlib.methods.finishes": "FINISHES",
+    "ltlib.losses": "LOSSES",
+    "ltlib.mixing": "MIXINGS",
+    "ltlib.recipes": "RECIPES",
+    "ltlib.recipes.optimizers": "OPTIMIZERS",
+    "ltlib.batches.samplers": "SAMPLERS",
+    "ltlib.models": "MODELS",
+    "ltlib.models.classifiers": "CLASSIFIERS",
+    "ltlib.datasets": "DATASETS",
+    "ltlib.datasets.resampling": "RESAMPLERS",
+}
+ALONE = """
+import importlib, os, sys, torch
+for package, registry in zip(sys.argv[1::2], sys.argv[2::2]):
+    sys.stdout.flush()
+    if os.fork() == 0:
+        print(package, *getattr(importlib.import_module(package), registry).names(), flush=True)
+        os._exit(0)
+    os.wait()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_every_registry_is_whole_after_its_own_package_is_imported() -> None:
+    """What is registered does not hang on what else was imported, and in which order."""
+    arguments = [part for pair in OWN.items() for part in pair]
+    done = subprocess.run([sys.executable, "-c", ALONE, *arguments], capture_output=True, text=True, check=True)
+    alone = {package: names for package, *names in map(str.split, done.stdout.splitlines())}
+    importlib.import_module("ltlib.experiment")
+    importlib.import_module("ltlib.sections.resampling")
+    assert alone == {name: getattr(importlib.import_module(name), registry).names() for name, registry in OWN.items()}
+    assert min(map(len, alone.values())) >= 3
 
 
 words = st.from_regex(r"[a-z][a-z_]{0,8}", fullmatch=True).filter(

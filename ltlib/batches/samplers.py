@@ -32,8 +32,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ltlib.errors import DataError, SettingError
-from ltlib.registry import Registry, Spec
+from ltlib.errors import DataError
+from ltlib.registry import SHARE, Limit, Registry, Spec, check_limits
 
 Order = Callable[[Tensor, int, int, torch.Generator], Tensor]
 """(targets [N], epoch from 1, epochs, generator) -> int64 [M], the images of one epoch in order."""
@@ -173,8 +173,7 @@ class Deferred(Sampler):
     beta: float = 0.9999
 
     def __post_init__(self) -> None:
-        if not 0 <= self.start <= 1 or not 0 <= self.beta <= 1:
-            raise SettingError(f"deferred needs start and beta from 0 to 1, not {self.start} and {self.beta}")
+        check_limits({"start": SHARE, "beta": SHARE}, "sampler deferred", vars(self))
 
     def order(self, targets: Tensor, epoch: int, epochs: int, generator: torch.Generator) -> Tensor:
         if epoch <= round(self.start * epochs):
@@ -204,8 +203,7 @@ class ClassAware(Sampler):
     per_class: int = 4
 
     def __post_init__(self) -> None:
-        if self.per_class < 1:
-            raise SettingError(f"class_aware needs per_class of at least 1, not {self.per_class}")
+        check_limits({"per_class": Limit(1, whole=True)}, "sampler class_aware", vars(self))
 
     def length(self, class_counts: Sequence[int]) -> int:
         return max(class_counts) * sum(count > 0 for count in class_counts)

@@ -24,7 +24,7 @@ class Status:
         from ltlib.runs import plan
 
         profiles.get(self.profile)
-        pages = order.pages()
+        pages = order.pages(say=say)
         for page in pages:
             state = freshness.state(page, self.profile)
             say(f"{state.state:8} {page.id}" + (f"  ({state.reason})" if state.reason else ""))
@@ -94,15 +94,23 @@ class Notebooks:
 
     def run(self) -> int:
         from ltlib import places
-        from ltlib.pages import canonical
+        from ltlib.pages import canonical, declared
 
         folder = places.notebooks_folder()
         if folder is None:
             raise SettingError("there is no notebooks folder here; run this in a checkout")
-        paths = sorted(path for path in folder.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+        paths = [path for path in declared.notebook_files(folder) if not declared.left_out(path, say)]
         if self.action == "format":
-            changed = [path for path in paths if canonical.format_notebook(path)]
-            say(f"{len(paths)} notebooks, {len(changed)} rewritten")
+            changed, refused = 0, 0
+            for path in paths:
+                try:
+                    changed += canonical.format_notebook(path)
+                except DataError as error:
+                    refused += 1
+                    say(str(error))
+            say(f"{len(paths)} notebooks, {changed} rewritten")
+            if refused:
+                raise IncompleteError(f"{refused} notebooks were left as they are; mend what is named")
             return 0
         wrong = [f"{path.relative_to(folder)}: {problem}" for path in paths for problem in canonical.check(path)]
         for line in wrong:

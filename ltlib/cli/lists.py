@@ -76,7 +76,7 @@ def image_sets() -> list[str]:
 def _pages() -> list[str]:
     from ltlib.pages import order
 
-    return [f"{page.id}: {page.title}" for page in order.pages()]
+    return [f"{page.id}: {page.problem or page.title}" for page in order.pages(say=say)]
 
 
 def _runs() -> list[str]:

@@ -27,12 +27,13 @@ from typing import Any
 
 import numpy as np
 
-from ltlib.errors import DataError, SettingError
-from ltlib.registry import Registry, Spec
+from ltlib.errors import DataError
+from ltlib.registry import SHARE, Limit, Registry, Spec
 
 Method = Callable[[np.ndarray, np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 """(features float64 [N, D], targets int64 [N], seed) -> synthetic features [M, D] and targets [M]."""
 
+AT_LEAST_ONE = Limit(1, whole=True)
 RESAMPLERS = Registry[Method]("resampling")
 
 
@@ -84,7 +85,7 @@ def names() -> list[str]:
 @RESAMPLERS.register("smote", source="Chawla et al. 2002; awabs section 2.1 c; imbalanced-learn")
 def smote(*, neighbours: int = 5) -> Method:
     """A point between an image and one of its nearest neighbours of the same class."""
-    _check_positive("neighbours", neighbours)
+    AT_LEAST_ONE.check("neighbours", neighbours)
 
     def method(features: np.ndarray, targets: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
         _refuse_small("smote", targets, neighbours)
@@ -97,7 +98,7 @@ def smote(*, neighbours: int = 5) -> Method:
 @RESAMPLERS.register("adasyn", source="He et al. 2008; imbalanced-learn")
 def adasyn(*, neighbours: int = 5) -> Method:
     """SMOTE that makes more where a class's images are surrounded by others."""
-    _check_positive("neighbours", neighbours)
+    AT_LEAST_ONE.check("neighbours", neighbours)
 
     def method(features: np.ndarray, targets: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
         _refuse_small("adasyn", targets, neighbours)
@@ -114,8 +115,9 @@ def kmeans_smote(*, neighbours: int = 2, clusters: int = 8, threshold: float = 0
     A cluster is used for a class where the class's share of its images is at least `threshold` and it has more images
     than neighbours. imbalanced-learn's own threshold is a share that rare classes of many do not reach anywhere.
     """
-    _check_positive("neighbours", neighbours)
-    _check_positive("clusters", clusters)
+    AT_LEAST_ONE.check("neighbours", neighbours)
+    AT_LEAST_ONE.check("clusters", clusters)
+    SHARE.check("threshold", threshold)
 
     def method(features: np.ndarray, targets: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
         _refuse_small("kmeans_smote", targets, neighbours)
@@ -170,7 +172,7 @@ def _refuse_small(name: str, targets: np.ndarray, neighbours: int) -> None:
 @RESAMPLERS.register("cluster", source="awabs section 2.1 d, our reading", aliases=("cluster_oversampling",))
 def cluster(*, clusters: int = 8) -> Method:
     """Each class filled up inside the clusters of the largest class."""
-    _check_positive("clusters", clusters)
+    AT_LEAST_ONE.check("clusters", clusters)
 
     def method(features: np.ndarray, targets: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
         return cluster_oversampling(features, targets, clusters, seed)
@@ -222,8 +224,3 @@ def _kmeans(clusters: int, seed: int) -> Any:
     from sklearn.cluster import KMeans
 
     return KMeans(clusters, n_init=1, random_state=seed)
-
-
-def _check_positive(label: str, number: int) -> None:
-    if number < 1:
-        raise SettingError(f"{label} must be at least 1, not {number}")

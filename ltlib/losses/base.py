@@ -7,7 +7,6 @@ assertion on CUDA, whenever torch gets to it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ltlib.errors import SettingError, UnknownName
-from ltlib.registry import Registry, Spec
+from ltlib.registry import Limit, Registry, Spec
 
 
 class Loss(nn.Module):
@@ -156,11 +155,7 @@ def checked_number(label: str, value: Any, *, least: float = 0.0, open_end: bool
     Raises:
         SettingError: It is not.
     """
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    if not number or value < least or (open_end and value == least):
-        raise SettingError(
-            f"{label} must be a number {'above' if open_end else 'of at least'} {least:g}, not {value!r}"
-        )
+    Limit(least=least, above=open_end).check(label, value)
     return float(value)
 
 
@@ -170,9 +165,7 @@ def checked_share(label: str, value: Any, *, most: float = 1.0, open_end: bool =
     Raises:
         SettingError: It is not.
     """
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not 0 <= value <= most or (open_end and value == most):
-        raise SettingError(f"{label} must be a number from 0 to {'below ' if open_end else ''}{most:g}, not {value!r}")
+    Limit(most=most, below=open_end).check(label, value)
     return float(value)
 
 

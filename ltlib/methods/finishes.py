@@ -20,7 +20,7 @@ from ltlib.calibration import posthoc
 from ltlib.errors import SettingError
 from ltlib.models import Network
 from ltlib.models.classifiers import Nearest
-from ltlib.registry import Registry, Spec
+from ltlib.registry import NOT_NEGATIVE, Registry, Spec
 
 Finish = Callable[[Network, Tensor, Tensor, Sequence[int]], None]
 """(network, features [N, D] and classes [N] of the training images, class counts): changes the classifier in place."""
@@ -31,6 +31,7 @@ FINISHES = Registry[Finish]("finish")
 @FINISHES.register("tau_normalization", source="Kang et al. 2020, section 4.2")
 def tau_normalization(*, tau: float = 1.0) -> Finish:
     """Divide each class's weights by their norm to the power tau, and drop the bias."""
+    NOT_NEGATIVE.check("setting tau of finish tau_normalization", tau)
 
     @torch.no_grad()
     def finish(network: Network, features: Tensor, targets: Tensor, class_counts: Sequence[int]) -> None:

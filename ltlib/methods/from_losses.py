@@ -23,11 +23,8 @@ ALIASES = {"class_balanced": ("cbce",), "label_aware_smoothing": ("las",)}
 
 
 def _stage(name: str, settings: dict[str, Value], classifier: Any = "keep") -> tuple[Stage, ...]:
-    """One stage over the whole training with that loss; wrong settings are refused here, before any data is there."""
-    spec = losses.spec(format_spec(name, settings))
-    classes = max((len(value) for value in spec.settings.values() if isinstance(value, tuple)), default=2)
-    losses.create(spec, [1] * classes)
-    return (Stage(loss=spec, classifier=classifier),)
+    """One stage over the whole training with that loss."""
+    return (Stage(loss=losses.spec(format_spec(name, settings)), classifier=classifier),)
 
 
 def _method(entry: Entry[losses.Loss]) -> Callable[..., tuple[Stage, ...]]:

@@ -13,9 +13,31 @@ from typing import Any, Literal
 from ltlib import losses, mixing
 from ltlib.batches import draws
 from ltlib.errors import SettingError
-from ltlib.registry import Registry, Spec
+from ltlib.methods import finishes
+from ltlib.registry import NOT_NEGATIVE, POSITIVE, SHARE, Limit, Registry, Spec, check_limits
 
 ALL_PARTS: Mapping[str, float] = {"backbone": 1.0, "projector": 1.0, "classifier": 1.0}
+
+LIMITS: Mapping[str, Limit] = {
+    "epochs": NOT_NEGATIVE,
+    "projection": Limit(whole=True),
+    "peak_lr": POSITIVE,
+    "weight_decay": NOT_NEGATIVE,
+    "max_norm": SHARE,
+    "beta": SHARE,
+}
+"""Of the settings of a stage that are one number."""
+CHOICES: Mapping[str, tuple[str | None, ...]] = {
+    "epoch_ends": ("sampler", "images"),
+    "classifier": ("keep", "reset", "cosine", "normed", "lws", "lws_mislas"),
+    "projector": ("mlp", "prototypes"),
+    "classifier_input": ("features", "projection"),
+    "batch_norm": ("train", "eval", "shift"),
+    "network": ("plain", "bbn", "reslt"),
+    "schedule": (None, "step", "cosine", "constant"),
+    "selects_by": ("loss", "objective"),
+}
+"""Of those that are a word."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +101,16 @@ class Stage:
     beta: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what has no meaning, before any data is there.
+        """Refuse what has no meaning, before any data is there and before an earlier stage is trained.
 
         Raises:
-            SettingError: Mixed labels for a loss without a meaning for them, mixing where no single stream of images is
-                classified, a selection by an objective that is no more than its loss, prototypes for another loss.
+            SettingError: A number outside its limit, an unknown word, a stage that would train nothing; a setting of
+                the loss, the sampler, the mixing or the finish outside its own limits; mixed labels for a loss without
+                a meaning for them, or mixing where no single stream of images is classified; a selection by an
+                objective that is no more than its loss, prototypes for another loss.
         """
+        self._check_own()
+        self._check_components()
         if self.selects_by == "objective" and (self.contrastive is None or self.loss is None):
             raise SettingError("selects_by=objective needs a contrastive loss beside a classification loss")
         if self.projector == "prototypes" and (self.loss is None or getattr(self.contrastive, "name", "") != "bcl"):
@@ -94,11 +120,40 @@ class Stage:
         if self.contrastive is not None or self.network != "plain":
             other = self.network if self.contrastive is None else self.contrastive.name
             raise SettingError(f"{self.mix.name} mixes one stream of images and cannot be combined with {other}")
-        if mixing.create(self.mix).partners != "none" and self.loss is not None and not _mixable(self.loss):
+        if mixing.create(self.mix).partners != "none" and self.loss is not None and not _made(self.loss).mixable:
             raise SettingError(
                 f"{self.mix.name} mixes labels, which has no meaning for the loss {self.loss.name}; "
                 "choose another loss or no mixing"
             )
+
+    def _check_own(self) -> None:
+        check_limits(LIMITS, "a stage", {name: getattr(self, name) for name in LIMITS})
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                words = ", ".join(map(str, known))
+                raise SettingError(f"setting {name} of a stage must be one of {words}, not {getattr(self, name)!r}")
+        for part, factor in self.lr.items():
+            NOT_NEGATIVE.check(f"the factor of the learning rate of a stage's {part}", factor)
+        for kind, weight in zip(("contrastive", "classification"), self.weights, strict=True):
+            NOT_NEGATIVE.check(f"the weight of a stage's {kind} loss", weight)
+        if self.contrastive is not None and not (self.weights[0] or (self.loss is not None and self.weights[1])):
+            raise SettingError(f"the weights of a stage's losses must not all be 0, as {self.weights} are")
+        if self.finish is None and not (self.epochs and any(self.lr.values())):
+            what = "has no epochs" if not self.epochs else "trains no part: every factor of its learning rate is 0"
+            raise SettingError(f"a stage {what}, and nothing is done to its network afterwards; leave the stage out")
+
+    def _check_components(self) -> None:
+        """Make each component once: its settings are refused here, not when the stages before it are trained."""
+        for loss in (self.loss, self.contrastive):
+            if loss is not None:
+                _made(loss)
+        for sampler in (self.sampler, self.second_sampler):
+            if sampler is not None:
+                draws.SAMPLERS.create(sampler)
+        if self.mix is not None:
+            mixing.create(self.mix)
+        if self.finish is not None:
+            finishes.FINISHES.create(self.finish)
 
     def __hash__(self) -> int:
         return hash(
@@ -123,10 +178,10 @@ class Stage:
         return values
 
 
-def _mixable(loss: Spec) -> bool:
-    """Whether labels can be mixed under a loss; settings per class say how many classes it wants."""
+def _made(loss: Spec) -> losses.Loss:
+    """A loss for any training set; settings per class say how many classes it wants."""
     classes = max((len(value) for value in loss.settings.values() if isinstance(value, tuple)), default=2)
-    return losses.create(loss, [1] * classes).mixable
+    return losses.create(loss, [1] * classes)
 
 
 def _plain(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ltlib.errors import SettingError
+from ltlib.registry import POSITIVE, SHARE, Limit, check_limits
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,11 @@ class Asked:
     active: bool
 
 
+BETA = {"prob": SHARE, "alpha": POSITIVE}
+SIDE = {"prob": SHARE, "scale": Limit(most=1, above=True)}
+"""Limits of what draws its shares from a Beta distribution, and of what replaces a part of the image by its side."""
+
+
 @dataclass(frozen=True)
 class Mixing:
     """Base of the mixings.
@@ -37,15 +43,16 @@ class Mixing:
         prob: Chance that a batch (``per_sample``: an image) is mixed.
         per_sample: Draw for every image instead of once for the batch.
         partners: Where the second image comes from: nowhere, the same batch, or the whole training set.
+        limits: Of the settings that are numbers; a mixing adds those of its own.
     """
 
     prob: float = 1.0
     per_sample: bool = False
     partners: ClassVar[Literal["none", "batch", "dataset"]] = "batch"
+    limits: ClassVar[Mapping[str, Limit]] = {"prob": SHARE}
 
     def __post_init__(self) -> None:
-        if not 0 <= self.prob <= 1:
-            raise SettingError(f"prob of a mixing must be from 0 to 1, not {self.prob}")
+        check_limits(self.limits, f"mixing {type(self).__name__}", vars(self))
 
     def draw(
         self,
@@ -168,13 +175,3 @@ def inside(box: Tensor, image_size: Sequence[int]) -> Tensor:
     top, left, bottom, right = box[:, :, None].unbind(1)
     inside_rows, inside_columns = (rows >= top) & (rows < bottom), (columns >= left) & (columns < right)
     return (inside_rows[:, :, None] & inside_columns[:, None, :])[:, None]
-
-
-def check_alpha(alpha: float) -> None:
-    if not alpha > 0:
-        raise SettingError(f"alpha of a mixing must be above 0, not {alpha}; leave the mixing out for none")
-
-
-def check_scale(scale: float) -> None:
-    if not 0 < scale <= 1:
-        raise SettingError(f"scale must be above 0 and at most 1 (a share of the image's side), not {scale}")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from ltlib.errors import SettingError
-from ltlib.mixing.base import Asked, Mixing, beta, check_alpha, permutations, uniform
+from ltlib.mixing.base import BETA, Asked, Mixing, beta, permutations, uniform
+from ltlib.registry import SHARE, Limit
 
 
 @dataclass(frozen=True)
@@ -16,10 +19,7 @@ class Mixup(Mixing):
     """Zhang et al. 2018 (arXiv 1710.09412): ``x = lam x_i + (1 - lam) x_j`` and the labels alike, lam ~ Beta(a, a)."""
 
     alpha: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_alpha(self.alpha)
+    limits: ClassVar[Mapping[str, Limit]] = BETA
 
     def _draw(self, generator: torch.Generator, asked: Asked) -> dict[str, Tensor]:
         lam = beta(self.alpha, uniform(generator, self._size(asked.shape)))
@@ -42,11 +42,7 @@ class Remix(Mixup):
 
     kappa: float = 3.0
     tau: float = 0.5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.kappa < 1 or not 0 <= self.tau <= 1:
-            raise SettingError(f"remix needs kappa of at least 1 and tau from 0 to 1, not {self.kappa} and {self.tau}")
+    limits: ClassVar[Mapping[str, Limit]] = BETA | {"kappa": Limit(1), "tau": SHARE}
 
     def label_share(
         self, lam: Tensor, targets: Tensor, partner_targets: Tensor, class_counts: Tensor | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -10,17 +11,18 @@ from torch import Tensor
 
 from ltlib.errors import SettingError
 from ltlib.mixing.base import (
+    BETA,
+    SIDE,
     Asked,
     Mixing,
     beta,
     boxed,
     centred,
-    check_alpha,
-    check_scale,
     inside,
     permutations,
     uniform,
 )
+from ltlib.registry import NOT_NEGATIVE, Limit
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,7 @@ class CutMix(Mixing):
     """
 
     alpha: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_alpha(self.alpha)
+    limits: ClassVar[Mapping[str, Limit]] = BETA
 
     def _draw(self, generator: torch.Generator, asked: Asked) -> dict[str, Tensor]:
         side = (1 - beta(self.alpha, uniform(generator, self._size(asked.shape)))).sqrt()
@@ -64,6 +63,11 @@ class CMO(CutMix):
     first: int = 3
     last: int = 3
     partners: ClassVar[Literal["none", "batch", "dataset"]] = "dataset"
+    limits: ClassVar[Mapping[str, Limit]] = BETA | {
+        "power": NOT_NEGATIVE,
+        "first": Limit(whole=True),
+        "last": Limit(whole=True),
+    }
 
     def active(self, epoch: int, epochs: int) -> bool:
         """All epochs but the first few and the last few."""
@@ -90,10 +94,7 @@ class CutOut(Mixing):
     per_sample: bool = True
     scale: float = 0.5
     partners: ClassVar[Literal["none", "batch", "dataset"]] = "none"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_scale(self.scale)
+    limits: ClassVar[Mapping[str, Limit]] = SIDE
 
     def _draw(self, generator: torch.Generator, asked: Asked) -> dict[str, Tensor]:
         half = [torch.full(self._size(asked.shape), int(length * self.scale) // 2) for length in asked.size]

@@ -6,6 +6,7 @@ As there, the thumbnail is made with nearest pixels, of the normalised image.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -13,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ltlib.errors import SettingError
-from ltlib.mixing.base import Asked, Mixing, boxed, check_scale, inside, permutations, uniform
+from ltlib.mixing.base import SIDE, Asked, Mixing, boxed, inside, permutations, uniform
+from ltlib.registry import SHARE, Limit
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,7 @@ class CutThumbnail(Mixing):
     prob: float = 0.8
     scale: float = 0.5
     partners: ClassVar[Literal["none", "batch", "dataset"]] = "none"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_scale(self.scale)
+    limits: ClassVar[Mapping[str, Limit]] = SIDE
 
     def _draw(self, generator: torch.Generator, asked: Asked) -> dict[str, Tensor]:
         count, sides = self._size(asked.shape), _thumbnail(asked.size, self.scale)
@@ -64,11 +62,7 @@ class MixedThumbnail(CutThumbnail):
 
     own_share: float = 0.75
     partners: ClassVar[Literal["none", "batch", "dataset"]] = "batch"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.own_share <= 1:
-            raise SettingError(f"own_share of a thumbnail must be from 0 to 1, not {self.own_share}")
+    limits: ClassVar[Mapping[str, Limit]] = SIDE | {"own_share": SHARE}
 
     def _draw(self, generator: torch.Generator, asked: Asked) -> dict[str, Tensor]:
         draws = super()._draw(generator, asked)

@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from ltlib import files, places
 from ltlib.errors import DataError
@@ -74,7 +75,10 @@ def bootstrap(address: str, version: str) -> str:
 
 
 def canonical(notebook: Mapping[str, Any]) -> str:
-    """The notebook's one text: header and bootstrap cells made anew, outputs and foreign metadata dropped."""
+    """The notebook's one text: header and bootstrap cells made anew, outputs and foreign metadata dropped.
+
+    Pictures pasted into a text stay as long as the text shows them.
+    """
     raw = notebook["metadata"]["ltlib"]
     address, version = repository(), f"v{__version__}"
     cells = [c for c in notebook["cells"] if c.get("id") not in ("question", "colab") and c["source"].strip()]
@@ -94,6 +98,8 @@ def canonical(notebook: Mapping[str, Any]) -> str:
         }
         if cell["cell_type"] == "code":
             clean |= {"execution_count": None, "outputs": []}
+        elif pasted := attachments(cell):
+            clean["attachments"] = pasted
         result.append(clean)
     metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -102,6 +108,16 @@ def canonical(notebook: Mapping[str, Any]) -> str:
     }
     whole = {"cells": result, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
     return json.dumps(whole, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def attachments(cell: Mapping[str, Any]) -> dict[str, Any]:
+    """The pictures pasted into a cell that its text shows, each by name, with its kind and its base64."""
+    shown = cell["source"]
+    return {
+        name: forms
+        for name, forms in cell.get("attachments", {}).items()
+        if f"attachment:{name}" in shown or f"attachment:{quote(name)}" in shown
+    }
 
 
 def format_notebook(path: Path) -> bool:
@@ -127,8 +143,10 @@ def check(path: Path) -> list[str]:
     raw, cells = notebook["metadata"]["ltlib"], notebook["cells"]
     if not Path(path).with_suffix("").as_posix().endswith(f"/{raw['id']}"):
         problems.append(f"its id {raw['id']!r} is not its path under notebooks")
-    if Path(path).read_text(encoding="utf-8") != canonical(notebook):
-        problems.append("not in canonical form (outputs, counts, ids or layout); run: ltlib notebooks format")
+    if Path(path).read_bytes() != canonical(notebook).encode():
+        problems.append(
+            "not in canonical form (outputs, counts, ids, line ends or layout); run: ltlib notebooks format"
+        )
     if known.get("profile") != "quick":
         problems.append('the parameters cell must hold profile = "quick"')
     if len(known) > 4:

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from ltlib import files, places, profiles
-from ltlib.errors import IncompleteError, LockedError, LtlibError, SettingError, UnknownName
+from ltlib.errors import DataError, IncompleteError, LockedError, LtlibError, SettingError, UnknownName
 from ltlib.pages import declared, digests, freshness, index, order, report
 from ltlib.pages.declared import Declared
 from ltlib.pages.execution import Execution, execute
 from ltlib.pages.freshness import TEXT_CHANGED, beside, run_state, state
 from ltlib.pages.report import PageState
+from ltlib.sealed import claim
 
 
 def select(pages: Sequence[Declared], only: Iterable[str] | None) -> list[Declared]:
@@ -44,30 +45,26 @@ def make(page: Declared, profile: str, *, timeout: float = 3600.0, stop: threadi
     """Execute one page and keep the executed copy: ``ID.ipynb`` where complete, else ``ID.failed.ipynb``.
 
     Raises:
-        LockedError: Another process is making this page.
+        LockedError: Another process is making this page, or its lock cannot be had.
+        DataError: The notebook is damaged or declares what cannot be.
     """
-    from filelock import FileLock, Timeout
-
-    lock = beside(page, profile, "lock")
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(lock, timeout=0):
-            code = freshness.code_of(page)  # read before the kernel reads it: a change meanwhile leaves a stale page
-            done = execute(page, profile, timeout=timeout, stop=stop)
-            said = freshness.kept(page, profile)
-            said["last"] = {"complete": done.complete, "cause": done.cause, "seconds": done.seconds}
-            if done.complete:
-                made_from = freshness.key(page, profile, done.record.get("runs", ()), code)
-                files.write_text(beside(page, profile, "ipynb"), _text(done.notebook))
-                said["good"] = {"key": made_from, "record": done.record, "seconds": done.seconds}
-                for ending in ("failed.ipynb", "failed.html"):
-                    beside(page, profile, ending).unlink(missing_ok=True)
-            elif done.notebook is not None:
-                files.write_text(beside(page, profile, "failed.ipynb"), _text(done.notebook))
-            freshness.keep(page, profile, said)
-            return done
-    except Timeout as error:
-        raise LockedError(f"{page.id} ({profile}) is being made by another process; wait for it or stop it") from error
+    if page.problem:
+        raise DataError(page.problem)
+    with claim(beside(page, profile, "lock"), f"{page.id} ({profile})"):
+        code = freshness.code_of(page)  # read before the kernel reads it: a change meanwhile leaves a stale page
+        done = execute(page, profile, timeout=timeout, stop=stop)
+        said = freshness.kept(page, profile)
+        said["last"] = {"complete": done.complete, "cause": done.cause, "seconds": done.seconds}
+        if done.complete:
+            made_from = freshness.key(page, profile, done.record.get("runs", ()), code)
+            files.write_text(beside(page, profile, "ipynb"), _text(done.notebook))
+            said["good"] = {"key": made_from, "record": done.record, "seconds": done.seconds}
+            for ending in ("failed.ipynb", "failed.html"):
+                beside(page, profile, ending).unlink(missing_ok=True)
+        elif done.notebook is not None:
+            files.write_text(beside(page, profile, "failed.ipynb"), _text(done.notebook))
+        freshness.keep(page, profile, said)
+        return done
 
 
 def run_chain(
@@ -100,7 +97,7 @@ def run_chain(
     profiles.get(profile)
     if jobs < 1:
         raise SettingError(f"jobs must be at least 1, not {jobs}")
-    pages = order.pages(root)
+    pages = order.pages(root, say)
     chosen = select(pages, only)
     todo = [page for page in chosen if force or state(page, profile).state != "fresh"]
     exporter = report.Exporter()
@@ -185,9 +182,12 @@ def _make_all(
                     _export(exporter, page, profile, done, pages)
                     word = "done" if done.complete else f"FAILED: {done.cause}"
                     say(f"{page.id}: {word} ({done.seconds:.0f} s)")
-                except LtlibError as error:
-                    _note_failure(page, profile, str(error))
-                    say(f"{page.id}: FAILED: {error}")
+                except LockedError as error:  # nothing was tried: the page is what it was
+                    say(f"{page.id}: not made: {error}")
+                except Exception as error:  # of a library too: a page stops no other
+                    cause = str(error) if isinstance(error, LtlibError) else f"{type(error).__name__}: {error}"
+                    _note_failure(page, profile, cause)
+                    say(f"{page.id}: FAILED: {cause}")
         except BaseException:
             stop.set()  # the pool's threads kill their kernels and end
             pool.shutdown(cancel_futures=True)
@@ -195,7 +195,7 @@ def _make_all(
 
 
 def _note_failure(page: Declared, profile: str, cause: str) -> None:
-    """Remember why a page could not even start, unless another process is at work on it."""
+    """Remember why a page could not even start."""
     with contextlib.suppress(LtlibError):
         said = freshness.kept(page, profile)
         freshness.keep(page, profile, said | {"last": {"complete": False, "cause": cause, "seconds": 0.0}})

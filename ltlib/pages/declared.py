@@ -9,30 +9,15 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ltlib import places
 from ltlib.errors import DataError, SettingError, UnknownName
+from ltlib.pages import metadata
 from ltlib.pages.digests import parse
-
-_KEYS = {
-    "id",
-    "title",
-    "question",
-    "document",
-    "datasets",
-    "tables",
-    "figures",
-    "grids",
-    "after",
-    "cost",
-    "variants",
-    "watches",
-}
-_LISTS = ("datasets", "tables", "figures", "grids", "after", "watches")
 
 
 @dataclass(frozen=True)
@@ -54,6 +39,7 @@ class Declared:
         notebook: Id of the notebook; differs from `id` in a variant.
         path: The notebook's file, or None where there is no checkout.
         parameters: What distinguishes a variant, passed as notebook parameters.
+        problem: Why the notebook declares nothing that can be made, in one sentence; empty where it does.
     """
 
     id: str
@@ -70,6 +56,7 @@ class Declared:
     notebook: str = ""
     path: Path | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    problem: str = ""
 
 
 def read_notebook(path: Path) -> dict[str, Any]:
@@ -85,11 +72,28 @@ def read_notebook(path: Path) -> dict[str, Any]:
         for cell in notebook["cells"]:
             if isinstance(cell["source"], list):
                 cell["source"] = "".join(cell["source"])
+            if not _is_cell(cell):
+                raise DataError(
+                    f"{path} is not a notebook: one of its cells has no kind, source or metadata as it must"
+                )
+        if not isinstance(notebook.setdefault("metadata", {}), dict):
+            raise DataError(f"{path} is not a notebook: its metadata is no JSON object")
     except FileNotFoundError as error:
         raise DataError(f"there is no notebook {path}") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"{path} is not a notebook: {error}") from error
     return notebook
+
+
+def _is_cell(cell: Mapping[str, Any]) -> bool:
+    metadata = cell.get("metadata", {})
+    return (
+        cell["cell_type"] in ("markdown", "code", "raw")
+        and isinstance(cell["source"], str)
+        and isinstance(metadata, dict)
+        and isinstance(metadata.get("tags", []), list)
+        and all(isinstance(forms, dict) for forms in cell.get("attachments", {}).values())
+    )
 
 
 def of_notebook(notebook: Mapping[str, Any], path: Path | None = None) -> list[Declared]:
@@ -103,23 +107,13 @@ def of_notebook(notebook: Mapping[str, Any], path: Path | None = None) -> list[D
     """
     raw = notebook.get("metadata", {}).get("ltlib")
     where = path or "the notebook"
-    if not isinstance(raw, Mapping):
+    if raw is None:
         raise DataError(f"{where} declares nothing: its metadata has no key 'ltlib'")
-    for key in raw:
-        if key not in _KEYS:
-            raise DataError(f"{where}: {UnknownName('metadata key', key, _KEYS)}")
-    for key in ("id", "title", "question"):
-        if not isinstance(raw.get(key), str) or not raw[key].strip():
-            raise DataError(f"{where}: its metadata needs a text {key!r}")
+    metadata.check(raw, where)
     variants = raw.get("variants") or {"": {}}
     pages = []
     for name, own in variants.items():
-        lists = {}
-        for key in _LISTS:
-            values = [*raw.get(key, ()), *own.get(key, ())]
-            if not all(isinstance(value, str) for value in values) or len(set(values)) < len(values):
-                raise DataError(f"{where}: {key!r} must be a list of different texts, not {values}")
-            lists[key] = tuple(values)
+        lists: dict[str, Any] = {key: (*raw.get(key, ()), *own.get(key, ())) for key in metadata.LISTS}
         title = raw["title"] if not name else own.get("title", f"{raw['title']}: {name}")
         pages.append(
             Declared(
@@ -137,14 +131,70 @@ def of_notebook(notebook: Mapping[str, Any], path: Path | None = None) -> list[D
     return pages
 
 
-def all_pages(root: Path | None = None) -> list[Declared]:
-    """Every page the notebooks under `root` (default: the checkout's) declare, in order of id."""
+def all_pages(root: Path | None = None, say: Callable[[str], None] = lambda line: None) -> list[Declared]:
+    """Every page the notebooks under `root` (default: the checkout's) declare, in order of id.
+
+    Notebooks that are nobody's page stop no other: one that declares nothing (a scratch notebook) and a copy of
+    another are left out. One that is damaged or declares what cannot be is a page with a `problem`, under its path.
+
+    Args:
+        root: Where the notebooks lie.
+        say: Takes one line for each notebook that is left out.
+
+    Raises:
+        DataError: There are no notebooks, or two declare one page and neither lies where its id says.
+    """
     root = root or places.notebooks_folder()
     if root is None or not Path(root).is_dir():
         raise DataError("there are no notebooks here; run this from a checkout of the project")
-    paths = sorted(p for p in Path(root).rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
-    pages = [page for path in paths for page in of_notebook(read_notebook(path), path)]
-    return sorted(pages, key=lambda page: page.id)
+    pages: dict[str, Declared] = {}
+    for path in notebook_files(Path(root)):
+        for page in _of_file(path, Path(root), say):
+            other = pages.get(page.id)
+            if other is not None and not _lies_there(page, Path(root)):
+                if not _lies_there(other, Path(root)):
+                    raise DataError(
+                        f"{other.path} and {path} both declare the page {page.id!r}; give one of them an id of its own"
+                    )
+                page, other = other, page
+            if other is not None and other.notebook == page.notebook:
+                say(f"{other.path} is left out: it declares the page {page.id!r}, which is {page.path}'s")
+            elif other is not None:
+                raise DataError(f"{other.path} and {page.path} both declare the page {page.id!r}; rename a variant")
+            pages[page.id] = page
+    return sorted(pages.values(), key=lambda page: page.id)
+
+
+def notebook_files(root: Path) -> list[Path]:
+    """The notebooks under a folder, without those that Jupyter keeps as checkpoints."""
+    found = (path for path in root.rglob("*.ipynb") if not path.is_dir())
+    return sorted(path for path in found if not any(part[0] == "." for part in path.relative_to(root).parts))
+
+
+def left_out(path: Path, say: Callable[[str], None] = lambda line: None) -> bool:
+    """Whether a notebook is nobody's page: it declares nothing, or is empty as new ones are; says so."""
+    try:
+        if path.stat().st_size and read_notebook(path)["metadata"].get("ltlib") is not None:
+            return False
+    except (DataError, OSError):
+        return False  # damaged, which whoever reads it next will say
+    say(f"{path} is left out: it declares nothing under 'ltlib' in its metadata")
+    return True
+
+
+def _of_file(path: Path, root: Path, say: Callable[[str], None]) -> list[Declared]:
+    if left_out(path, say):
+        return []
+    try:
+        return of_notebook(read_notebook(path), path)
+    except DataError as error:
+        name = path.relative_to(root).with_suffix("").as_posix()
+        return [Declared(id=name, title=name, notebook=name, path=path, problem=str(error))]
+
+
+def _lies_there(page: Declared, root: Path) -> bool:
+    """Whether a page's notebook lies where its id says."""
+    return page.path is not None and page.path.relative_to(root).with_suffix("").as_posix() == page.notebook
 
 
 def find(name: str, parameters: Mapping[str, Any] | None = None, root: Path | None = None) -> Declared:
@@ -158,7 +208,7 @@ def find(name: str, parameters: Mapping[str, Any] | None = None, root: Path | No
         return Declared(id=name, title=name, notebook=name)
     path = Path(root) / f"{name}.ipynb"
     if not path.is_file():
-        known = [p.relative_to(root).with_suffix("").as_posix() for p in Path(root).rglob("*.ipynb")]
+        known = [p.relative_to(root).with_suffix("").as_posix() for p in notebook_files(Path(root))]
         raise UnknownName("notebook", name, known)
     return choose(of_notebook(read_notebook(path), path), parameters or {})
 

@@ -32,8 +32,12 @@ def code_digest(notebook: Mapping[str, Any]) -> str:
 
 
 def text_digest(notebook: Mapping[str, Any]) -> str:
-    """SHA-256 of the order of the cells, the Markdown and the layout of the code as a page shows it."""
-    return files.digest(files.canonical_json([[cell["cell_type"], cell["source"]] for cell in notebook["cells"]]))
+    """SHA-256 of the order of the cells, the Markdown, its pictures and the layout of the code as a page shows it."""
+    parts = []
+    for cell in notebook["cells"]:
+        pictures = [cell["attachments"]] if cell.get("attachments") else []
+        parts.append([cell["cell_type"], cell["source"], *pictures])
+    return files.digest(files.canonical_json(parts))
 
 
 def with_text(executed: Mapping[str, Any], notebook: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """Execute one notebook in a session of its own, and decide whether it is complete.
 
 papermill alone cannot be believed: after a kernel is killed every cell still says ``completed``, an unknown parameter
-only warns, and its output is written in place. So parameters are checked before a kernel starts, the output goes to a
-temporary file, and a notebook is complete only if papermill ended well, its last cell left the sentinel, every code
-cell was counted and none shows an error.
+only warns, values change their type on the way, and its output is written in place. So parameters are checked and
+written into a copy before a kernel starts, the output goes to a temporary file, and a notebook is complete only if
+papermill ended well, its last cell left the sentinel, every code cell was counted and none shows an error.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 
 from ltlib import places
 from ltlib.errors import LtlibError
-from ltlib.pages import declared
+from ltlib.pages import declared, injection
 from ltlib.pages.declared import Declared
 
 TOKEN = "LTLIB_CHAIN_TOKEN"  # every process of one execution carries it, so that none outlives its notebook
@@ -104,25 +104,25 @@ def execute(
     """
     assert page.path is not None
     given = {"profile": profile, **page.parameters, **(parameters or {})}
-    declared.check_parameters(declared.read_notebook(page.path), given)
+    notebook = declared.read_notebook(page.path)
+    declared.check_parameters(notebook, given)
+    prepared = json.dumps(injection.with_parameters(notebook, given))
     started = time.monotonic()
-    done = _attempt(page, profile, given, timeout, stop)
+    done = _attempt(page, profile, prepared, timeout, stop)
     spent = time.monotonic() - started
     # Kernels of several processes may be given one port; then nothing has run and a second start does.
     if done.cause and not _counts(done.notebook) and spent < timeout and not (stop and stop.is_set()):
-        done = _attempt(page, profile, given, timeout - spent, stop)
+        done = _attempt(page, profile, prepared, timeout - spent, stop)
     return Execution(done.cause, round(time.monotonic() - started, 1), done.record, done.notebook)
 
 
-def _attempt(
-    page: Declared, profile: str, given: Mapping[str, Any], timeout: float, stop: threading.Event | None
-) -> Execution:
+def _attempt(page: Declared, profile: str, prepared: str, timeout: float, stop: threading.Event | None) -> Execution:
     token = secrets.token_hex(12)
     with tempfile.TemporaryDirectory(prefix="ltlib-chain-", ignore_cleanup_errors=True) as name:
         scratch = Path(name)
-        output, values = scratch / "executed.ipynb", scratch / "parameters.json"
-        values.write_text(json.dumps(given))  # JSON is YAML
-        command = [sys.executable, "-m", "papermill", str(page.path), str(output), "-f", str(values)]
+        source, output = scratch / "prepared.ipynb", scratch / "executed.ipynb"
+        source.write_text(prepared, encoding="utf-8")
+        command = [sys.executable, "-m", "papermill", str(source), str(output)]
         command += ["--no-progress-bar", "--cwd", str(page.path.parent), "-k", "python3"]  # type: ignore[union-attr]
         with (scratch / "log").open("wb") as log:
             process = subprocess.Popen(
@@ -231,8 +231,8 @@ def normalised(executed: dict[str, Any]) -> dict[str, Any]:
             continue
         for noise in ("papermill", "execution"):
             cell["metadata"].pop(noise, None)
-        if "injected-parameters" in tags:
-            cell["id"] = "injected-parameters"
+        if injection.TAG in tags:
+            cell["id"] = injection.TAG
         if tags:
             cell["metadata"]["tags"] = tags
         cells.append(cell)

@@ -93,6 +93,8 @@ def state(page: Declared, profile: str) -> PageState:
     said = kept(page, profile)
     good, last = said.get("good"), said.get("last") or {}
     values: dict[str, Any] = {"page": page, "command": command(page, profile), "seconds": last.get("seconds", 0.0)}
+    if page.problem:
+        return PageState(state="failed", reason=page.problem, **values)
     failed = not last.get("complete", True)
     nothing = nothing_here(page, profile)
     values["failed_html"] = f"{page.id}.failed.html" if failed else None

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+from urllib.parse import quote
 
 
 def slug(kind: str, number: str) -> str:
@@ -35,3 +39,13 @@ def kind_and_number(what: str, tables: Sequence[str], figures: Sequence[str]) ->
         kind, _, number = what.partition(" ")
         return kind.lower(), number
     return ("table" if what in tables and what not in figures else "figure"), what
+
+
+def address(target: Path, here: Path) -> str:
+    """The relative address of a file in a link of a page that lies in `here`.
+
+    What means something in an address (``#``, ``?``, ``%``, a space) is written as ``%23`` and so on.
+    """
+    with contextlib.suppress(ValueError):  # another drive on Windows has no relative address
+        return quote(os.fsencode(Path(os.path.relpath(target, here)).as_posix()))
+    return Path(target).as_uri()

@@ -8,7 +8,7 @@ document's first table.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ltlib import published
@@ -17,9 +17,14 @@ from ltlib.pages import declared
 from ltlib.pages.declared import Declared
 
 
-def pages(root: Path | None = None) -> list[Declared]:
-    """Every page the notebooks under `root` (default: the checkout's) declare, in reading order."""
-    return in_order(declared.all_pages(root))
+def pages(root: Path | None = None, say: Callable[[str], None] = lambda line: None) -> list[Declared]:
+    """Every page the notebooks under `root` (default: the checkout's) declare, in reading order.
+
+    Args:
+        root: Where the notebooks lie.
+        say: Takes one line for each notebook that is left out.
+    """
+    return in_order(declared.all_pages(root, say))
 
 
 def in_order(found: Sequence[Declared]) -> list[Declared]:

@@ -17,7 +17,7 @@ from ltlib import files, places
 from ltlib.errors import IncompleteError, SettingError
 from ltlib.pages import html
 from ltlib.pages.declared import Declared
-from ltlib.pages.names import kind_and_number, label, slug
+from ltlib.pages.names import address, kind_and_number, label, slug
 from ltlib.pages.standing import Judgement
 
 if TYPE_CHECKING:
@@ -57,11 +57,8 @@ class Page:
         return places.reports_folder() / self.profile
 
     def link(self, target: Path) -> str:
-        """A relative address of a file, from the page in the chain, else from the working directory."""
-        here = Path(os.environ.get("LTLIB_PAGE_FOLDER") or Path.cwd())
-        with contextlib.suppress(ValueError):  # another drive on Windows has no relative address
-            return Path(os.path.relpath(target, here)).as_posix()
-        return Path(target).as_uri()
+        """The address of a file, from the page in the chain, else from the working directory."""
+        return address(target, Path(os.environ.get("LTLIB_PAGE_FOLDER") or Path.cwd()))
 
     def show(self, shown: html.Shown) -> None:
         """Display something in the cell, or keep it for the fold that is open."""

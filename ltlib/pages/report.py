@@ -20,6 +20,7 @@ from functools import cache
 from html import escape, unescape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from ltlib import files, profiles, progress, published
 from ltlib.pages import declared, order, sources
@@ -99,6 +100,7 @@ class Exporter:
         assert page.path is not None
         shown = notebook if notebook is not None else declared.read_notebook(page.path)
         up = "../" * page.id.count("/")
+        pages = [other for other in pages if not other.problem]
         ids = [other.id for other in pages]
         place = ids.index(page.id) if page.id in ids else -1
         near = {
@@ -133,6 +135,10 @@ class Exporter:
             self._html = _html_exporter()
         cells = []
         for cell in notebook["cells"]:
+            if cell["cell_type"] == "markdown":
+                cell = {key: value for key, value in cell.items() if key != "attachments"} | {
+                    "source": _with_pictures(cell)
+                }
             if cell["cell_type"] == "code":
                 cell = cell | {
                     "outputs": [kept for output in cell.get("outputs", ()) if (kept := _clean_output(output))]
@@ -141,6 +147,17 @@ class Exporter:
         node = nbformat.from_dict({**notebook, "cells": cells})
         body, _ = self._html.from_notebook_node(node, resources={"lt": context})
         return body
+
+
+def _with_pictures(cell: Mapping[str, Any]) -> str:
+    """The text of a cell with the pictures pasted into it at their places: a page needs no other file."""
+    source = cell["source"]
+    for name, forms in sorted(cell.get("attachments", {}).items(), key=lambda item: -len(item[0])):
+        kind, data = next(((k, v) for k, v in forms.items() if k.startswith("image/")), ("", ""))
+        data = re.sub(r"\s", "", "".join(data))
+        for address in dict.fromkeys((name, quote(name))):
+            source = source.replace(f"attachment:{address}", f"data:{kind};base64,{data}")
+    return source
 
 
 def _fit(text: str, home: Path, name: str, up: str) -> str:
@@ -218,7 +235,7 @@ def markdown(source: str) -> str:
             return f'<h{level} id="{name}">{text}{link}</h{level}>\n'
 
         def image(self, text: str, url: str, title: str | None = None) -> str:
-            outside = re.match(r"\s*(https?:)?//", url)
+            outside = re.match(r"\s*((https?:)?//|attachment:)", url)  # a pasted picture that is not there any more
             return escape(text) if outside else super().image(text, url, title)
 
         def link(self, text: str, url: str, title: str | None = None) -> str:

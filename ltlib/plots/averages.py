@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ltlib.errors import SettingError
-from ltlib.plots.distribution import THOUSANDS
 from ltlib.plots.palette import INK, MUTED, SKY
-from ltlib.plots.style import DOUBLE, Chart, chart, light_grid, styled
+from ltlib.plots.style import DOUBLE, THOUSANDS, Chart, chart, light_grid, styled
 
 
 @styled

@@ -8,15 +8,13 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from ltlib.errors import SettingError
 from ltlib.labels import label
 from ltlib.plots import alt
 from ltlib.plots.palette import BLUE, INK, INKS, MUTED, SKY, VERMILLION
-from ltlib.plots.style import DASHES, DOUBLE, MARKERS, ROUND, Chart, chart, light_grid, styled
-
-THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 or value == 0 else f"{value:g}")
+from ltlib.plots.style import DASHES, DOUBLE, MARKERS, ROUND, THOUSANDS, Chart, chart, light_grid, log_labels, styled
 
 
 def minority(counts: Sequence[int], share: float = 0.3) -> list[int]:
@@ -166,7 +164,7 @@ def field_counts(counts: Mapping[str, Sequence[int]], *, title: str = "") -> Cha
     axes.set_yscale("log")
     axes.set(xlim=(0, 100), xlabel="Rank of the class, from most to fewest images (% of classes)", title=title)
     axes.set_ylabel("Images per class (log scale)")
-    axes.yaxis.set_major_formatter(THOUSANDS)
+    log_labels(axes.yaxis)
     light_grid(axes)
     fig.legend(loc="outside lower center", ncols=2)
     fig.alt = alt.tails(counts)
@@ -202,10 +200,11 @@ def count_curves(
         rows["curve"] += [name] * len(n)
         rows["class"] += list(range(len(n)))
         rows["images"] += n.tolist()
+    axes.yaxis.set_major_formatter(THOUSANDS)
     if log:
         axes.set_yscale("log")
+        log_labels(axes.yaxis)
     axes.set(xlabel="Class", ylabel=f"Images per class{' (log scale)' if log else ''}", title=title)
-    axes.yaxis.set_major_formatter(THOUSANDS)
     axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, steps=ROUND))
     light_grid(axes)
     fig.legend(loc="outside right upper", title=legend_title, alignment="left")

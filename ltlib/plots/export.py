@@ -9,11 +9,13 @@ import io
 import re
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import FixedFormatter
 
-from ltlib.files import digest, write_bytes
+from ltlib.files import csv_text, digest, write_bytes
 from ltlib.plots.palette import context
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ _NO_DATES: dict[str, dict[str, None]] = {
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     "png": {"Software": None},
 }
+_NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML cannot hold."""
 DPI = 200
 """Of PNG files, and of the points of a crowded map inside an SVG or PDF."""
 
@@ -49,7 +53,8 @@ def save(fig: Figure, stem: Path | str, data: pd.DataFrame | None = None) -> lis
     if data is None and getattr(fig, "data", None):
         data = fig.frame()  # type: ignore[attr-defined]
     if data is not None:
-        contents[".csv"] = data.to_csv(index=False, lineterminator="\n").encode()
+        guarded = data.rename(columns=csv_text).map(csv_text)
+        contents[".csv"] = guarded.to_csv(index=False, lineterminator="\n").encode(errors="replace")
     paths = []
     for extension, content in contents.items():
         paths.append(stem.with_name(stem.name + extension))
@@ -60,13 +65,40 @@ def save(fig: Figure, stem: Path | str, data: pd.DataFrame | None = None) -> lis
 def render(fig: Figure, form: str) -> bytes:
     """The figure as bytes of one form: svg, pdf or png (200 dots per inch)."""
     stream = io.BytesIO()
-    with context():
+    with context(plain=getattr(fig, "plain", False)):
+        _readable(fig)
         if fig.get_layout_engine() is not None:
             # A constrained layout moves a little each time it runs; one run, then frozen, gives equal bytes.
             fig.draw_without_rendering()
             fig.set_layout_engine("none")
         fig.savefig(stream, format=form, dpi=DPI, metadata=_NO_DATES[form])
     return stream.getvalue()
+
+
+def _readable(fig: Figure) -> None:
+    """Replace what no font has and no XML may hold (control characters, parts of broken file names) in every text."""
+    for text in fig.findobj(Text):
+        assert isinstance(text, Text)
+        if _NOT_XML.search(text.get_text()):
+            text.set_text(_clean(text.get_text()))
+    for axes in fig.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            form = axis.get_major_formatter()
+            if isinstance(form, FixedFormatter):  # it gives the ticks their texts when they are drawn
+                form.seq = [_clean(str(item)) for item in form.seq]
+
+
+def readable(value: Any) -> Any:
+    """What a drawing function is given, with such characters replaced in every text of it: some measure them first."""
+    if isinstance(value, str):
+        return _clean(value)
+    if type(value) is dict:
+        return {readable(key): readable(item) for key, item in value.items()}
+    return type(value)(map(readable, value)) if type(value) in (list, tuple) else value
+
+
+def _clean(text: str) -> str:
+    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def svg(fig: Figure, prefix: str | None = None, alt: str | None = None) -> str:
@@ -95,6 +127,6 @@ def _svg_file(fig: Figure) -> bytes:
 
 def _accessible(text: str, fig: Figure, alt: str | None, attributes: str) -> str:
     """Give the outermost element its role and its name for screen readers."""
-    alt = alt if alt is not None else getattr(fig, "alt", "")
+    alt = _clean(alt if alt is not None else getattr(fig, "alt", ""))
     name = f' role="img" aria-label="{escape(alt, quote=True)}"' if alt else ""
-    return text.replace("<svg", f"<svg{name}{attributes}", 1)
+    return _clean(text).replace("<svg", f"<svg{name}{attributes}", 1)

@@ -15,9 +15,8 @@ from matplotlib.axes import Axes
 from ltlib.errors import SettingError
 from ltlib.labels import label
 from ltlib.plots import alt
-from ltlib.plots.distribution import THOUSANDS
 from ltlib.plots.palette import INK, MUTED
-from ltlib.plots.style import DOUBLE, Chart, chart, light_grid, method_looks, styled
+from ltlib.plots.style import DOUBLE, Chart, chart, light_grid, log_labels, method_looks, styled
 
 
 def weights(loss: str, class_counts: Sequence[int]) -> list[float]:
@@ -106,7 +105,8 @@ def weight_over_counts(
         rows["weight"] += w.tolist()
     axes.set(xscale="log", yscale="log", title=title)
     axes.set(xlabel="Training images of the class (log scale)", ylabel="Weight of the class (log scale)")
-    axes.xaxis.set_major_formatter(THOUSANDS)
+    log_labels(axes.xaxis)
+    log_labels(axes.yaxis)
     light_grid(axes)
     fig.legend(loc="outside right upper", alignment="left")
     fig.alt = (

@@ -10,7 +10,6 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-import matplotlib
 from cycler import cycler
 
 BLUE, VERMILLION, GREEN, PURPLE, BLACK, BROWN = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#7A4E00"
@@ -70,11 +69,19 @@ RC: Any = {
 
 def use_style() -> None:
     """Make the workbook's look the default of this process, for figures drawn by hand beside ours."""
-    matplotlib.rcParams.update(RC)
+    from matplotlib import style
+
+    style.use(["default", RC])
 
 
 @contextlib.contextmanager
-def context() -> Iterator[None]:
-    """The workbook's look inside a block, whatever the process has set."""
-    with matplotlib.rc_context(RC):
+def context(plain: bool = False) -> Iterator[None]:
+    """The workbook's look inside a block, whatever the process has set or a reader's own ``matplotlibrc`` says.
+
+    Args:
+        plain: Texts are drawn as they are written; else what stands between dollars is mathematics.
+    """
+    from matplotlib import style
+
+    with style.context(["default", RC, {"text.parse_math": not plain}]):
         yield

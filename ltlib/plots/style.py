@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogFormatter
 
 from ltlib.errors import UnknownName
-from ltlib.plots.export import svg
+from ltlib.plots.export import readable, svg
 from ltlib.plots.palette import (
     BLUE,
     FILLS,
@@ -45,8 +47,8 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(draw)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        with context():
-            return draw(*args, **kwargs)
+        with context(plain=True):
+            return draw(*map(readable, args), **{key: readable(value) for key, value in kwargs.items()})
 
     return wrapper
 
@@ -57,10 +59,12 @@ class Chart(Figure):
     Attributes:
         alt: Its alternative text: the finding, with numbers from the data.
         data: The values it shows as equally long columns, or None.
+        plain: Its texts are drawn as they are written: a class may be called ``$5-$10``.
     """
 
     alt: str = ""
     data: dict[str, Any] | None = None
+    plain = True
 
     def frame(self) -> pd.DataFrame:
         """The data as a table; empty where the chart has none (a diagram)."""
@@ -225,6 +229,23 @@ def class_look(index: int) -> Look:
 
 ROUND = [1, 2, 5, 10]
 """Steps of ticks that people read without thinking, for `MaxNLocator`."""
+
+
+THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 or value == 0 else f"{value:g}")
+"""Labels of an axis of counts: 1,000 and 0.1."""
+
+
+class _Between(LogFormatter):
+    """Labels between the powers of ten where there is room for them, as numbers and not as mathematics."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:,g}" if super().__call__(x, pos) else ""
+
+
+def log_labels(axis: Axis) -> None:
+    """Plain numbers at a logarithmic axis; matplotlib's own labels are mathematics, which a `Chart` does not read."""
+    axis.set_major_formatter(THOUSANDS)
+    axis.set_minor_formatter(_Between())
 
 
 def light_grid(axes: Axes, axis: str = "y") -> None:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import torch
 
 from ltlib.errors import SettingError
-from ltlib.registry import Registry
+from ltlib.registry import BELOW_ONE, POSITIVE, Registry, check_limits
 
 Groups = list[dict[str, Any]]
 """Parameters in torch's form: each group has ``params``, and here the ``factor`` of its learning rate."""
@@ -51,7 +51,7 @@ class Sgd:
     nesterov: bool = False
 
     def __post_init__(self) -> None:
-        _require_share("sgd", "momentum", self.momentum)
+        check_limits({"momentum": BELOW_ONE}, "optimizer sgd", vars(self))
         if self.nesterov and not self.momentum:
             raise SettingError("setting nesterov of optimizer sgd needs a momentum above 0")
 
@@ -76,10 +76,8 @@ class Adam:
     eps: float = 1e-8
 
     def __post_init__(self) -> None:
-        _require_share("adam", "beta1", self.beta1)
-        _require_share("adam", "beta2", self.beta2)
-        if self.eps < 0:
-            raise SettingError(f"setting eps of optimizer adam must not be negative, not {self.eps!r}")
+        limits = {"beta1": BELOW_ONE, "beta2": BELOW_ONE, "eps": POSITIVE}  # eps 0: no gradient yet is 0 / 0
+        check_limits(limits, "optimizer adam", vars(self))
 
     def make(self, groups: Groups, lr: float, weight_decay: float, fused: bool) -> torch.optim.Optimizer:
         return self._torch(torch.optim.Adam, groups, lr, weight_decay, fused)
@@ -106,8 +104,3 @@ class AdamW(Adam):
 
     def make(self, groups: Groups, lr: float, weight_decay: float, fused: bool) -> torch.optim.Optimizer:
         return self._torch(torch.optim.AdamW, groups, lr, weight_decay, fused)
-
-
-def _require_share(optimizer: str, setting: str, value: float) -> None:
-    if not 0 <= value < 1:
-        raise SettingError(f"setting {setting} of optimizer {optimizer} must be in [0, 1), not {value!r}")

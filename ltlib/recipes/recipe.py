@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ltlib.batches import augment
 from ltlib.errors import SettingError
 from ltlib.recipes.optimizers import OPTIMIZERS
-from ltlib.registry import Spec, Value, parse
+from ltlib.registry import BELOW_ONE, NOT_NEGATIVE, POSITIVE, Limit, Spec, Value, check_limits, parse
 
 SELECTIONS = ("last", "best_validation_loss", "best_test_loss", "best_test_accuracy")
 PRECISIONS = ("float32", "bf16")
+LIMITS: Mapping[str, Limit] = {
+    "epochs": Limit(1, whole=True),
+    "batch_size": Limit(2, whole=True),
+    "patience": Limit(whole=True),
+    "evaluate_every": Limit(1, whole=True),
+    "warmup_epochs": Limit(whole=True),
+    "warmup_start": NOT_NEGATIVE,
+    "lr": POSITIVE,
+    "decay": Limit(most=1, above=True),
+    "weight_decay": NOT_NEGATIVE,
+    "momentum": BELOW_ONE,
+}
+"""Of the settings of a recipe that are one number."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +43,7 @@ class Recipe:
         weight_decay: Covers every trained parameter, as in the reference codes; how it acts is the optimizer's.
         schedule: ``step``, ``cosine`` or ``constant``, set at the start of each epoch.
         milestones: For ``step``: shares of the epochs after which the rate is multiplied by `decay`.
-        decay: That factor.
+        decay: That factor, at most 1.
         warmup_epochs: Epochs of linear warm-up; epoch e (from 1) of w has the rate start + (lr - start) * e / w.
         warmup_start: The rate the warm-up starts from.
         warmup_by: ``epoch``, or ``batch``: step s (from 0) of S in epoch e then has the rate
@@ -71,29 +85,12 @@ class Recipe:
             value = getattr(self, name)
             if not isinstance(value, tuple):
                 object.__setattr__(self, name, () if value is None else (value,))
-        if not all(isinstance(share, (int, float)) and not isinstance(share, bool) for share in self.milestones):
-            raise SettingError(f"recipe setting milestones must be numbers, not {self.milestones!r}")
+        for share in self.milestones:
+            POSITIVE.check("each of the milestones of a recipe", share)
         object.__setattr__(self, "milestones", tuple(float(share) for share in self.milestones))
         augment.create("+".join(map(str, self.augmentation)) or "none")
-        for name, low in (
-            ("epochs", 1),
-            ("batch_size", 2),
-            ("patience", 0),
-            ("evaluate_every", 1),
-            ("warmup_epochs", 0),
-        ):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < low:
-                raise SettingError(f"recipe setting {name} must be a whole number of at least {low}, not {value!r}")
-        for name in ("lr", "decay"):
-            value = getattr(self, name)
-            if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
-                raise SettingError(f"recipe setting {name} must be a positive number, not {value!r}")
-        if not self.weight_decay >= 0:
-            raise SettingError(f"recipe setting weight_decay must not be negative, not {self.weight_decay!r}")
+        check_limits(LIMITS, "a recipe", {name: getattr(self, name) for name in LIMITS})
         self._settle_optimizer()
-        if self.warmup_start < 0:
-            raise SettingError(f"recipe setting warmup_start must not be negative, not {self.warmup_start!r}")
         for name, known in (
             ("schedule", ("step", "cosine", "constant")),
             ("warmup_by", ("epoch", "batch")),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ltlib.errors import RunError
-from ltlib.files import write_text
+from ltlib.files import csv_text, write_text
 from ltlib.runs.result import Run
 from ltlib.runs.store import load_record
 
@@ -61,7 +61,7 @@ def to_csv(runs: Iterable[Run]) -> str:
 
 
 def _text(value: Any) -> Any:
-    return "" if value is None else f"{value:.6g}" if isinstance(value, float) else value
+    return "" if value is None else f"{value:.6g}" if isinstance(value, float) else csv_text(value)
 
 
 def write(profile_folder: Path) -> Path | None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from ltlib.files import write_text
+from ltlib.files import csv_text, write_text
 from ltlib.tables.layout import Layout, Record, is_comparison, layout, spans
 from ltlib.tables.verdicts import MARKS, UNJUDGED
 
@@ -278,9 +278,7 @@ def _csv_value(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return repr(float(value))
-    text = str(value)
-    number = re.fullmatch(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?", text)
-    return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@") and not number else text
+    return csv_text(str(value))
 
 
 def _markdown(text: str) -> str:

@@ -120,6 +120,40 @@ def test_a_file_that_is_no_notebook_is_one_sentence(tmp_path: Path):
         declared.read_notebook(tmp_path / "y.ipynb")
 
 
+def test_a_pasted_picture_stays_as_long_as_its_text_shows_it(notebook: Path):
+    forms = {"image/png": "iVBORw0KGgo="}
+
+    def paste(value):
+        text = next(cell for cell in value["cells"] if cell["id"] == "why")
+        text["source"] = ["## Why\n", "\n", "![a](attachment:a.png) ![b](attachment:my%20b.png)"]
+        text["attachments"] = {"a.png": forms, "my b.png": forms, "gone.png": forms}
+
+    edit(notebook, paste)
+    canonical.format_notebook(notebook)
+    kept = next(cell for cell in declared.read_notebook(notebook)["cells"] if cell["id"] == "why")
+    assert kept["attachments"] == {"a.png": forms, "my b.png": forms}
+    assert canonical.check(notebook) == []
+    assert canonical.format_notebook(notebook) is False
+
+
+@pytest.mark.parametrize("end", [b"\r\n", b"\r"])
+def test_other_line_ends_are_found_and_mended(notebook: Path, end: bytes):
+    before = notebook.read_bytes()
+    notebook.write_bytes(before.replace(b"\n", end))
+    assert canonical.check(notebook) == [
+        "not in canonical form (outputs, counts, ids, line ends or layout); run: ltlib notebooks format"
+    ]
+    assert canonical.format_notebook(notebook) is True
+    assert notebook.read_bytes() == before
+
+
+def test_line_ends_inside_a_cell_are_those_of_the_file(notebook: Path):
+    before = notebook.read_bytes()
+    edit(notebook, lambda v: v["cells"][3].update(source=["## Why\r\n", "\r\n", "Because.\r\n"]))
+    canonical.format_notebook(notebook)
+    assert notebook.read_bytes() == before
+
+
 @pytest.mark.parametrize("path", CHECKOUT, ids=lambda path: path.stem)
 def test_the_notebooks_of_this_checkout(path: Path):
     assert canonical.check(path) == []

@@ -15,6 +15,7 @@ import pytest
 from ltlib.errors import IncompleteError, LockedError, SettingError, UnknownName
 from ltlib.pages import chain, declared, execution, freshness
 from ltlib.pages.declared import Declared
+from ltlib.sealed import claim
 from notebooks import write_notebook
 
 
@@ -195,7 +196,7 @@ def test_one_page_is_made_by_one_process_at_a_time(project: Path, monkeypatch):
     write(project, "a", "x = 1")
     made = declared.all_pages(project)[0]
     monkeypatch.setattr(chain, "execute", lambda p, profile, **_: chain.make(p, profile))
-    with pytest.raises(LockedError, match="a \\(quick\\) is being made by another process"):
+    with pytest.raises(LockedError, match=r"a \(quick\) is being worked on by process \d+"):
         chain.make(made, "quick")
 
 
@@ -215,6 +216,75 @@ def test_a_notebook_that_cannot_start_stops_no_other(project: Path, monkeypatch)
     assert "profile is int" in states["a"].reason
     assert states["b"].state == "fresh"
     assert lines[0] == "2 pages, 0 fresh, 2 to make"
+
+
+def test_a_page_whose_lock_is_refused_keeps_its_state_and_stops_no_other(project: Path, monkeypatch):
+    for name in ("a", "b", "c"):
+        write(project, name, "x = 1")
+    monkeypatch.setattr(chain, "execute", lambda made, profile, **_: outcome_of(project, made.id))
+    chain.run_chain("quick", root=project)
+    reports = project.parents[1] / "reports" / "quick"
+    (reports / "b.lock").unlink(missing_ok=True)
+    (reports / "b.lock").mkdir()  # no file can be opened there, as none of another user's can
+    lines: list[str] = []
+    with claim(reports / "a.lock", "a"):
+        states = {s.page.id: s for s in chain.run_chain("quick", root=project, force=True, say=lines.append)}
+    assert {name: found.state for name, found in states.items()} == {"a": "fresh", "b": "fresh", "c": "fresh"}
+    said = {line.split(":")[0]: line for line in lines[1:]}
+    assert "not made: a (quick) is being worked on by process" in said["a"]
+    assert "not made: cannot write in" in said["b"]
+    assert said["c"] == "c: done (2 s)"
+
+
+def test_what_a_library_raises_stops_no_other_page(project: Path, monkeypatch):
+    write(project, "a", "x = 1")
+    write(project, "b", "x = 1")
+    monkeypatch.setattr(chain, "execute", lambda made, profile, **_: outcome_of(project, made.id))
+    export = chain._export
+
+    def breaks(exporter, made, *rest):
+        if made.id == "a":
+            raise AttributeError("MathBlockParser has no attribute x")
+        export(exporter, made, *rest)
+
+    monkeypatch.setattr(chain, "_export", breaks)
+    states = {s.page.id: s for s in chain.run_chain("quick", root=project)}
+    assert states["b"].state == "fresh"
+    assert "AttributeError: MathBlockParser has no attribute x" in states["a"].reason
+
+
+def test_notebooks_that_are_no_page_stop_no_other(project: Path, monkeypatch):
+    write(project, "a", "x = 1")
+    copy = project / "a-Copy1.ipynb"
+    copy.write_bytes((project / "a.ipynb").read_bytes())
+    (project / "Untitled.ipynb").write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
+    (project / "new.ipynb").touch()
+    (project / "cut.ipynb").write_text('{"cells": [')
+    write(project, "odd", "x = 1")
+    text = (project / "odd.ipynb").read_text()
+    (project / "odd.ipynb").write_text(text.replace('"title": "odd"', '"title": 3'))
+    (project / ".ipynb_checkpoints").mkdir()
+    (project / ".ipynb_checkpoints" / "a-checkpoint.ipynb").write_bytes(copy.read_bytes())
+    made: list[str] = []
+
+    def execute(page, profile, **_):
+        made.append(str(page.path))
+        return outcome_of(project, page.id)
+
+    monkeypatch.setattr(chain, "execute", execute)
+    lines: list[str] = []
+    states = {s.page.id: s for s in chain.run_chain("quick", root=project, say=lines.append)}
+    assert made == [str(project / "a.ipynb")]
+    assert {name: found.state for name, found in states.items()} == {"a": "fresh", "cut": "failed", "odd": "failed"}
+    assert states["cut"].reason.startswith(f"{project / 'cut.ipynb'} is not a notebook")
+    assert (
+        states["odd"].reason == f"{project / 'odd.ipynb'}: its metadata key 'title' must be a text of one line, not 3"
+    )
+    assert sorted(line for line in lines if "left out" in line) == [
+        f"{project / 'Untitled.ipynb'} is left out: it declares nothing under 'ltlib' in its metadata",
+        f"{copy} is left out: it declares the page 'a', which is {project / 'a.ipynb'}'s",
+        f"{project / 'new.ipynb'} is left out: it declares nothing under 'ltlib' in its metadata",
+    ]
 
 
 def test_missing_runs_of_all_pages_are_trained_together_first(project: Path, monkeypatch):

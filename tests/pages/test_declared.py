@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ltlib import places, published
-from ltlib.errors import SettingError, UnknownName
+from ltlib.errors import DataError, SettingError, UnknownName
 from ltlib.pages import declared
 from notebooks import write_notebook
 
@@ -89,3 +89,101 @@ def test_every_published_table_and_figure_has_one_notebook():
     tables = {name: published.tables(name) for name in chapters}
     figures = {name: [str(number) for number in published.figures(name)["figure"]] for name in chapters}
     assert declared.coverage(pages, tables, figures) == []
+
+
+def test_two_notebooks_of_one_page_are_both_named(tmp_path: Path):
+    for name in ("one", "two"):
+        write_notebook(tmp_path / f"{name}.ipynb", RAW | {"id": "other"}, [])
+    with pytest.raises(DataError, match=r"one\.ipynb and .*two\.ipynb both declare the page 'other'"):
+        declared.all_pages(tmp_path)
+    (tmp_path / "two.ipynb").unlink()
+    assert [page.id for page in declared.all_pages(tmp_path)] == ["other"]  # a moved notebook stays a page
+    variant = {"variants": {"b": {"parameters": {"x": 1}}}}
+    write_notebook(tmp_path / "a.ipynb", RAW | {"id": "a"} | variant, [])
+    write_notebook(tmp_path / "a-b.ipynb", RAW | {"id": "a-b"}, [])
+    with pytest.raises(DataError, match=r"both declare the page 'a-b'; rename a variant"):
+        declared.all_pages(tmp_path)
+
+
+def of(**changes: object) -> list[declared.Declared]:
+    return declared.of_notebook({"metadata": {"ltlib": RAW | changes}}, Path("notebooks/x.ipynb"))
+
+
+ODD = [
+    *[{key: value} for key in ("id", "title", "question") for value in (None, 3, "", " ", ["a"], "a\nb", True)],
+    *[
+        {"id": value}
+        for value in ("../../outside", "/etc/x", "a//b", "a/", "a\\b", "C:x", "a.b", "a b", ".hidden", "é")
+    ],
+    *[{"id": value} for value in ("index", "runs/abc", "figures/a", "tables/a", "records/a")],
+    *[{"document": value} for value in (3, [], {}, "")],
+    *[
+        {key: value}
+        for key in ("datasets", "tables", "figures", "grids", "after", "watches")
+        for value in (None, 5, "12", {"a": 1}, [1], ["a", "a"], [""], [["a"]], True)
+    ],
+    *[{"cost": value} for value in (None, "2 min", ["quick"], {"quick": 2}, {"quik": "2 min"}, {"quick": ""})],
+    *[{"variants": value} for value in (["a"], "a", 3, {"a": "x"}, {"a": None}, {"../a": {}}, {"": {}}, {"a/b": {}})],
+    *[{"variants": {"a": {key: 3}}} for key in ("title", "parameters", "tables", "unknown")],
+    {"variants": {"a": {"parameters": ["x"]}}},
+    {"tables": ["1"], "variants": {"a": {"tables": ["1"]}}},
+    {"tabels": ["1"]},
+]
+
+
+@pytest.mark.parametrize("changes", ODD, ids=repr)
+def test_a_declaration_of_another_type_is_one_sentence_that_names_the_notebook(changes: dict[str, object]):
+    with pytest.raises(DataError, match=r"^notebooks/x\.ipynb: .{15}"):
+        of(**changes)
+
+
+@pytest.mark.parametrize("raw", [3, "text", ["id"], True, 0])
+def test_what_is_declared_must_be_keys(raw: object):
+    with pytest.raises(DataError, match=r"^notebooks/x\.ipynb: .*keys with values"):
+        declared.of_notebook({"metadata": {"ltlib": raw}}, Path("notebooks/x.ipynb"))
+
+
+def test_what_can_be_meant_is_taken():
+    (page,) = of(document=None, tables=["1", "awabs/4.1"], cost={"quick": "2 min"}, variants=None)
+    assert (page.tables, dict(page.cost)) == (("1", "awabs/4.1"), {"quick": "2 min"})
+    assert [page.id for page in of(id="a_1/b-2", variants={"x": {"parameters": {"n": [1, None]}}, "y": {}})] == [
+        "a_1/b-2-x",
+        "a_1/b-2-y",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "3",
+        "null",
+        '{"nbformat": 4}',
+        '{"nbformat": 4, "cells": 3}',
+        '{"nbformat": 4, "cells": ["text"]}',
+        '{"nbformat": 4, "cells": [{"cell_type": "code"}]}',
+        '{"nbformat": 4, "cells": [{"cell_type": "heading", "source": ""}]}',
+        '{"nbformat": 4, "cells": [{"cell_type": "code", "source": 3}]}',
+        '{"nbformat": 4, "cells": [{"cell_type": "code", "source": [3]}]}',
+        '{"nbformat": 4, "cells": [{"cell_type": "code", "source": "", "metadata": null}]}',
+        '{"nbformat": 4, "cells": [{"cell_type": "code", "source": "", "metadata": {"tags": 3}}]}',
+        '{"nbformat": 4, "cells": [], "metadata": []}',
+        "[" * 100_000,
+        "\udcff",
+    ],
+)
+def test_a_file_of_another_form_is_no_notebook(tmp_path: Path, text: str):
+    (tmp_path / "x.ipynb").write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(DataError, match=r"x\.ipynb is not a notebook"):
+        declared.read_notebook(tmp_path / "x.ipynb")
+
+
+def test_a_scratch_notebook_may_begin_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """JupyterLab says which file it runs; one that declares nothing runs the page it names."""
+    from ltlib import notebook as begin
+
+    write_notebook(tmp_path / "convergent" / "cifar10.ipynb", RAW, [])
+    (tmp_path / "Untitled.ipynb").write_text('{"cells": [], "metadata": {}, "nbformat": 4}')
+    monkeypatch.setattr(places, "notebooks_folder", lambda: tmp_path)
+    monkeypatch.setenv("JPY_SESSION_NAME", str(tmp_path / "Untitled.ipynb"))
+    assert begin._own_declaration(RAW["id"], {}).title == RAW["title"]

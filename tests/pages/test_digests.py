@@ -76,3 +76,15 @@ def test_threads_parse_one_after_another(monkeypatch):
     with ThreadPoolExecutor(4) as pool:
         assert len(set(pool.map(lambda _: digests.code_digest(notebook), range(8)))) == 1
     assert most == [1]
+
+
+def test_another_picture_under_one_name_is_another_text(notebook: Path):
+    value = declared.read_notebook(notebook)
+    plain = digests.text_digest(value)
+    seen = {plain}
+    for data in ("QUFB", "QkJC"):
+        value["cells"][-1]["attachments"] = {"a.png": {"image/png": data}}
+        seen.add(digests.text_digest(value))
+    assert len(seen) == 3
+    value["cells"][-1]["attachments"] = {}
+    assert digests.text_digest(value) == plain

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import re
+import urllib.parse
+import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -44,6 +46,28 @@ def figure():
     fig, axes = plt.subplots(figsize=(2, 1.5))
     axes.plot([1, 2], [1, 2])
     return fig
+
+
+@pytest.mark.parametrize("name", ["my reports #1 100%", "a?b", "50%20off", "c:d", "naïve", "a&b;\"<c>'", "~x", "plain"])
+def test_a_link_is_an_address_that_leads_to_its_file(page, tmp_path: Path, monkeypatch, name: str):
+    monkeypatch.setenv("LTLIB_REPORTS", str(tmp_path / name))
+    here = tmp_path / "else where #2"
+    monkeypatch.setenv("LTLIB_PAGE_FOLDER", str(here))
+    target = page.root / "figures" / "x y.csv"
+    joined = urllib.parse.urljoin((here / "page.html").as_uri(), page.link(target))
+    parts = urllib.parse.urlsplit(joined)
+    assert (parts.scheme, parts.query, parts.fragment) == ("file", "", "")
+    assert urllib.request.url2pathname(parts.path) == str(target)
+
+
+def test_links_of_a_figure_lead_to_its_files(page, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("LTLIB_REPORTS", str(tmp_path / "reports #1"))
+    page.figure(
+        "5", figure(), alt=ALT, data=pd.DataFrame({"a": [1]}), runs=[SimpleNamespace(id="abc", fingerprint="1")]
+    )
+    found = re.findall(r'href="([^"]*)"', seen(page))
+    assert len(found) >= 4
+    assert all("reports%20%231/" in address and "#" not in address for address in found)
 
 
 def test_the_last_cell_fails_and_names_what_is_not_there(page, tmp_path: Path):

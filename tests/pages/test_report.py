@@ -81,6 +81,26 @@ def write(page, cells: list[dict], tmp_path: Path, name: str = "x.html", state: 
     return path.read_text()
 
 
+def test_pasted_pictures_are_inside_the_page(page, tmp_path: Path):
+    text = cell(
+        "markdown", "![first](attachment:a.png)\n\n![second](attachment:my%20b.png) ![third](attachment:no.png)"
+    )
+    text["attachments"] = {"a.png": {"image/png": "QUFB"}, "my b.png": {"image/jpeg": ["Qk", "JC\n"]}}
+    found = write(page, [text], tmp_path)
+    assert 'src="data:image/png;base64,QUFB"' in found
+    assert 'src="data:image/jpeg;base64,QkJC"' in found
+    assert "attachment:" not in found
+    assert "third" in found
+
+
+def test_the_next_page_is_one_that_is_there(page, tmp_path: Path):
+    damaged = declared.Declared(id="d #1", title="d", notebook="d #1", path=page.path, problem="is not a notebook")
+    after = declared.Declared(id="e", title="e", notebook="e", path=page.path)
+    text = write(page, [cell("markdown", "text")], tmp_path, order=[page, damaged, after])
+    assert 'href="../e.html" rel="next"' in text
+    assert "d #1" not in text
+
+
 def test_a_page_loads_nothing_and_runs_nothing_but_its_own_script(page, tmp_path: Path):
     outputs = [
         shown(
