@@ -210,7 +210,8 @@ def test_tsne_of_any_finite_rows_is_finite(odd: dict[str, np.ndarray]) -> None:
 def test_collapsed_features_are_one_point_and_a_single_one_is_a_line(odd: dict[str, np.ndarray]) -> None:
     assert (odd["one point"] == 0).all()
     assert (odd["one feature"][:, 1] == 0).all()
-    assert np.abs(np.corrcoef(np.arange(50), odd["one feature"][:, 0])[0, 1]) > 0.9  # t-SNE keeps the order of a line
+    steps = np.abs(np.diff(odd["one feature"][:, 0]))
+    assert np.median(steps) < np.ptp(odd["one feature"]) / 10  # rows that are near each other stay so
 
 
 def test_collapsed_features_can_be_drawn() -> None:
