@@ -133,7 +133,7 @@ class Recipe:
         skip = ("precision", "method_defaults")
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in skip}
         optimizer = self.optimizer_spec
-        if (optimizer.name, optimizer.version) != ("sgd", 1):
+        if (optimizer.name, optimizer.version, optimizer.own) != ("sgd", 1, ""):
             values["optimizer"] = optimizer.identity()
         return {f.name: values[f.name] for f in fields(self) if f.name in values and values[f.name] != f.default}
 

@@ -17,7 +17,7 @@ from ltlib import calibration, metrics, sealed
 from ltlib.calibration.effects import before_and_after, scores
 from ltlib.errors import RunError
 from ltlib.experiment import Experiment
-from ltlib.files import write_bytes, write_text
+from ltlib.files import canonical_json, digest, write_bytes, write_text
 from ltlib.models import Network
 from ltlib.training import assembly
 
@@ -75,6 +75,22 @@ class Run:
         return (
             f"Run({self.id}: {exp.method} on {exp.dataset}, IF {exp.imbalance_factor:g}, {exp.model}, seed {exp.seed})"
         )
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What identifies it, as `Resolved.identity` gave it when it was made."""
+        return self._facts["identity"]
+
+    @property
+    def own(self) -> list[str]:
+        """Its components that do not come from this package, as ``loss count_power``."""
+        return self._facts.get("own", [])
+
+    @property
+    def cell_id(self) -> str:
+        """Its identity apart from its two seeds, as `Experiment.cell_id`, whether its components are known here or not."""
+        identity = self.identity | {"seed": 0, "data": self.identity["data"] | {"subset_seed": 0}}
+        return digest(canonical_json(identity))[:12]
 
     @property
     def selection(self) -> str:
