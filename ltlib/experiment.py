@@ -18,7 +18,7 @@ from ltlib.errors import SettingError
 from ltlib.files import canonical_json, digest
 from ltlib.methods import Stage
 from ltlib.recipes import Recipe
-from ltlib.registry import Spec, Value, parse
+from ltlib.registry import Entry, Registry, Spec, Value, parse
 
 # Parts every run shares. Bump one when the same settings give other numbers than before.
 VERSIONS = {"subset": 1, "batches": 1, "sampling": 1, "training": 1}
@@ -233,14 +233,14 @@ def _whole_counts(counts: Any) -> tuple[int, ...]:
 
 def _own(exp: Experiment, model: Spec, method: Spec, stages: tuple[Stage, ...], recipe: Recipe) -> tuple[Own, ...]:
     """The components of a run that do not come from this package, each once."""
-    found = [("dataset", entry) for entry in datasets.own(exp.dataset)]
-    for kinds, spec in (
+    found: list[tuple[str, Entry[Any]]] = [("dataset", entry) for entry in datasets.own(exp.dataset)]
+    named: list[tuple[Registry[Any], str | Spec]] = [
         (models.MODELS, model),
         (methods.METHODS, method),
         (recipes.RECIPES, exp.recipe),
         (recipes.OPTIMIZERS, recipe.optimizer_spec),
-    ):
-        found += [(kinds.kind, entry) for entry in kinds.own(spec)]  # type: ignore[attr-defined]
+    ]
+    found += [(kinds.kind, entry) for kinds, spec in named for entry in kinds.own(spec)]
     found += [pair for stage in stages for pair in stage.own()]
     return tuple(dict.fromkeys(Own(kind, entry.name, entry.module) for kind, entry in found))
 

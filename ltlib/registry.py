@@ -19,7 +19,8 @@ from typing import Any, Generic, TypeVar
 
 from ltlib.errors import SettingError, UnknownName
 from ltlib.files import digest
-from ltlib.plugins.source import NoSource, is_package, source_digest
+from ltlib.plugins.source import is_package, source_digest
+from ltlib.plugins.syntax import NoSource
 
 Value = bool | int | float | str | None | tuple["Value", ...]
 T = TypeVar("T")
@@ -73,7 +74,9 @@ def format_value(value: Value) -> str:
     if isinstance(value, bool) or value is None:
         return str(value).lower()
     # the + of 1e+16 would be read as a tuple's
-    return repr(float(value)).replace("e+", "e") if isinstance(value, float) else str(value)  # NumPy's repr has its type
+    return (
+        repr(float(value)).replace("e+", "e") if isinstance(value, float) else str(value)
+    )  # NumPy's repr has its type
 
 
 def format_spec(name: str, settings: Mapping[str, Value]) -> str:
@@ -176,7 +179,7 @@ class Registry(Generic[T]):
     def __init__(self, kind: str, by_value: bool = False):
         """Args:
         kind: What messages call its components.
-        by_value: Whether what a component returns identifies it, as a method's stages do; its source then plays no part.
+        by_value: Whether what a component returns identifies it, as a method's stages do; its source plays no part.
         """
         self.kind, self.by_value = kind, by_value
         self._entries: dict[str, Entry[T]] = {}

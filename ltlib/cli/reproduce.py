@@ -66,9 +66,7 @@ class Reproduce:
             wanted = {experiment.run_id for experiment in experiments}
             chosen = [experiment for experiment in work.missing if experiment.run_id in wanted]
             label = f"{self.profile} runs"
-            found = sweep.run_all(
-                chosen, jobs=jobs, streams=self.streams, label=label, done=record, strict=False
-            )
+            found = sweep.run_all(chosen, jobs=jobs, streams=self.streams, label=label, done=record, strict=False)
             for run_id, reason in found.failures.items():
                 say(f"run {run_id} failed: {reason}")
             failed.update(found.failures)

@@ -128,7 +128,7 @@ class Stage:
     def current(self) -> Stage:
         """The stage with its components as they are now; see `Registry.current`."""
         found = {name: registry.current(spec) for name, registry in REGISTRIES.items() if (spec := getattr(self, name))}
-        changed = {name: spec for name, spec in found.items() if spec != getattr(self, name)}
+        changed: dict[str, Any] = {name: spec for name, spec in found.items() if spec != getattr(self, name)}
         return replace(self, **changed) if changed else self
 
     def own(self) -> list[tuple[str, Entry[Any]]]:

@@ -314,8 +314,11 @@ class Page:
             )
         if self._runs:
             from ltlib.pages import cards
+            from ltlib.runs import provenance
 
             cards.write_cards(self._runs.values(), self.root)
+            if hardware := provenance.told(self._runs.values()):
+                self.show(html.note(hardware))
         record = self.record()
         place = os.environ.get("LTLIB_SENTINEL")
         if place:

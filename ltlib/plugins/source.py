@@ -23,13 +23,15 @@ from typing import Any
 
 from ltlib.files import canonical_json, digest
 from ltlib.plugins import syntax
-from ltlib.plugins.syntax import NoSource
 
 _PLAIN = (bool, int, str, bytes, float, complex, type(None), type(Ellipsis))
 _NOISE = frozenset(
-    "__module__ __qualname__ __doc__ __dict__ __weakref__ __annotations__ __annotate__ __annotate_func__ "
-    "__annotations_cache__ __firstlineno__ __static_attributes__ __abstractmethods__ _abc_impl __orig_bases__ "
-    "__parameters__ __match_args__ __dataclass_fields__ __dataclass_params__ __type_params__ __slots__".split()
+    (
+        *("__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__slots__", "__firstlineno__"),
+        *("__annotations__", "__annotate__", "__annotate_func__", "__annotations_cache__", "__static_attributes__"),
+        *("__abstractmethods__", "_abc_impl", "__orig_bases__", "__parameters__", "__type_params__", "__match_args__"),
+        *("__dataclass_fields__", "__dataclass_params__"),
+    )
 )
 """Of a class: what Python adds to it."""
 
@@ -239,8 +241,10 @@ def _found(name: str) -> Any:
 
 def _homeless(kind: type) -> bool:
     """A class made by ``exec`` without a module says it was built in."""
-    return kind.__module__ == "builtins" and getattr(builtins, kind.__name__, None) is not kind and bool(
-        kind.__flags__ & 1 << 9
+    return (
+        kind.__module__ == "builtins"
+        and getattr(builtins, kind.__name__, None) is not kind
+        and bool(kind.__flags__ & 1 << 9)
     )
 
 

@@ -1,7 +1,6 @@
 """What a function's source means, found from its code: comments, docstrings, layout and annotations do not count."""
 
 from __future__ import annotations
-
 import __future__
 
 import ast
@@ -86,8 +85,8 @@ def _stands_at(node: ast.AST, code: CodeType) -> bool:
             return False
         places = [place for place in code.co_positions() if None not in place and place[3]]
         return bool(places) and all(
-            (node.body.lineno, node.body.col_offset) <= (line, start)  # type: ignore[operator]
-            and (stop, end) <= (node.body.end_lineno, node.body.end_col_offset)  # type: ignore[operator]
+            (node.body.lineno, node.body.col_offset) <= (line, start)
+            and (stop, end) <= (node.body.end_lineno, node.body.end_col_offset)
             for line, stop, start, end in places
         )
     if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -128,13 +127,13 @@ def _meaning(code: CodeType, node: ast.AST) -> Meaning:
     inner: set[int] = set()
     for part in ast.walk(node):  # from the outside: a longer chain comes before its parts
         if isinstance(part, ast.Attribute) and id(part) not in inner:
-            names, base = [part.attr], part.value
+            chain, base = [part.attr], part.value
             while isinstance(base, ast.Attribute):
                 inner.add(id(base))
-                names, base = [base.attr, *names], base.value
+                chain, base = [base.attr, *chain], base.value
             if isinstance(base, ast.Name):
                 inner.add(id(base))
-                chains.setdefault(base.id, set()).add(tuple(names))
+                chains.setdefault(base.id, set()).add(tuple(chain))
         elif isinstance(part, ast.Name) and id(part) not in inner:
             chains.setdefault(part.id, set()).add(())
         elif isinstance(part, ast.Import):

@@ -88,7 +88,7 @@ class Run:
 
     @property
     def cell_id(self) -> str:
-        """Its identity apart from its two seeds, as `Experiment.cell_id`, whether its components are known here or not."""
+        """Its identity apart from its two seeds, as `Experiment.cell_id`; its components need not be known here."""
         identity = self.identity | {"seed": 0, "data": self.identity["data"] | {"subset_seed": 0}}
         return digest(canonical_json(identity))[:12]
 

@@ -5,9 +5,9 @@ outlives its runs, so imports and warm-up are paid once; with ``LTLIB_STREAMS`` 
 (`ltlib.runs.packing`). When it dies, only the runs it was at are lost, and those go on from their checkpoints.
 
 A line in: ``{"run": id, "experiment": settings}``, and for a run with components from outside the package ``plugins``,
-their modules, and ``path``, where modules are looked for. Lines out: ``{"run": id, ...}`` with ``row`` for an epoch, and
-at last ``done``, ``error`` or ``stopped``; or ``unknown`` where these settings are not that run here, because a component
-is missing or has another source than in the process that asked.
+their modules, and ``path``, where modules are looked for. Lines out: ``{"run": id, ...}`` with ``row`` for an epoch,
+and at last ``done``, ``error`` or ``stopped``; or ``unknown`` where these settings are not that run here, because a
+component is missing or has another source than in the process that asked.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ltlib import plugins
@@ -45,9 +46,9 @@ class Worker:
         answers: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         resolved = experiment.resolve()
         modules = [plugins.how_to_load(one.module) for one in resolved.own]
-        request = {"run": resolved.run_id, "experiment": experiment.settings()}
+        request: dict[str, Any] = {"run": resolved.run_id, "experiment": experiment.settings()}
         if modules:
-            request |= {"plugins": modules, "path": [place or os.getcwd() for place in sys.path]}
+            request |= {"plugins": modules, "path": [place or str(Path.cwd()) for place in sys.path]}
         with self._lock:
             self._answers[resolved.run_id] = answers
             if not self.usable:

@@ -34,18 +34,18 @@ def scoreboard(runs: Sequence[Run]) -> pd.DataFrame:
     known = grids.profile_of_cells()
     cells: dict[str, list[Run]] = {}
     for run in runs:
-        cells.setdefault(run.experiment.cell_id, []).append(run)
+        cells.setdefault(run.cell_id, []).append(run)
     boards: dict[tuple[Any, ...], list[list[Run]]] = {}
     for own in cells.values():
         exp = own[0].experiment
         prints = tuple(sorted({run.fingerprint for run in own}))
         boards.setdefault((prints, exp.model, exp.recipe, exp.precision), []).append(own)
     rows = []
-    own_last = {key: all(some[0].experiment.cell_id not in known for some in board) for key, board in boards.items()}
+    own_last = {key: all(some[0].cell_id not in known for some in board) for key, board in boards.items()}
     order = sorted(boards.items(), key=lambda item: (own_last[item[0]], -len(item[1]), item[0][1:3]))
     for number, ((prints, *_), board) in enumerate(order):
         for own in sorted(board, key=lambda some: -scores.mean(some, "accuracy", which="last")):
-            rows.append(_row(_letter(number), own, known.get(own[0].experiment.cell_id, "own"), prints))
+            rows.append(_row(_letter(number), own, known.get(own[0].cell_id, "own"), prints))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
