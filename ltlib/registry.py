@@ -314,7 +314,7 @@ class Registry(Generic[T]):
     def create(self, text: str | Spec, *args: Any, **settings: Any) -> T:
         """Build the component: positional arguments first, then the settings of the text, then the given ones."""
         spec = self.spec(text)
-        return self.get(spec.name).factory(*args, **(dict(spec.settings) | settings))
+        return self.get(spec.name).factory(*args, **(dict(spec.settings) | {k: plain(v) for k, v in settings.items()}))
 
     def names(self) -> list[str]:
         """Registered names, in order of registration (aliases left out)."""
@@ -325,6 +325,18 @@ class Registry(Generic[T]):
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries or name in self._aliases
+
+
+def plain(value: Any) -> Any:
+    """A number from NumPy as Python's, also inside a tuple or a mapping; anything else as it is."""
+    if isinstance(value, tuple):
+        return tuple(plain(item) for item in value)
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if type(value).__module__ != "numpy" or getattr(value, "shape", None) != () or not hasattr(value, "item"):
+        return value
+    # the number a reader sees: 0.1 in single precision is not 0.10000000149011612
+    return float(str(value)) if isinstance(value.item(), float) else value.item()
 
 
 def _version_of(thing: Any) -> str:

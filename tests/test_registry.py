@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -167,6 +168,11 @@ def test_ones_own_within_a_setting_of_another_counts() -> None:
     tools.register("nail", version=2)(lambda: 1)
     assert tools.spec("box[holds=nail]").own == "by hand 2"
     assert tools.spec("box").own == tools.spec("box[holds=screw]").own == ""
+
+
+@pytest.mark.parametrize(("value", "text"), [(np.float64(0.1), "0.1"), (np.float64(1e20), "1e20"), (np.int64(3), "3")])
+def test_numbers_from_numpy_are_written_as_numbers(value: Any, text: str) -> None:
+    assert format_value(value) == text
 
 
 def test_registry_lists_names_without_aliases() -> None:

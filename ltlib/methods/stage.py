@@ -15,7 +15,7 @@ from ltlib.batches.samplers import SAMPLERS
 from ltlib.errors import SettingError
 from ltlib.methods.finishes import FINISHES
 from ltlib.models import CLASSIFIERS
-from ltlib.registry import Entry, Registry, Spec
+from ltlib.registry import Entry, Registry, Spec, plain
 
 REGISTRIES: Mapping[str, Registry[Any]] = {
     "loss": losses.LOSSES,
@@ -87,6 +87,8 @@ class Stage:
             SettingError: Mixed labels for a loss without a meaning for them, or mixing where no single stream of images
                 is classified.
         """
+        for f in fields(self):
+            object.__setattr__(self, f.name, plain(getattr(self, f.name)))
         for name, registry in REGISTRIES.items():
             if isinstance(value := getattr(self, name), str):
                 object.__setattr__(self, name, registry.spec(value))

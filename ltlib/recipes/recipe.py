@@ -9,7 +9,7 @@ from typing import Any
 from ltlib.batches import augment
 from ltlib.errors import SettingError
 from ltlib.recipes.optimizers import OPTIMIZERS
-from ltlib.registry import Spec, Value, parse
+from ltlib.registry import Spec, Value, parse, plain
 
 SELECTIONS = ("last", "best_validation_loss", "best_test_loss", "best_test_accuracy")
 PRECISIONS = ("float32", "bf16")
@@ -64,6 +64,8 @@ class Recipe:
     method_defaults: tuple[tuple[str, str, Value], ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
+        for f in fields(self):
+            object.__setattr__(self, f.name, plain(getattr(self, f.name)))
         for name in ("milestones", "augmentation"):  # one value in brackets is read as a number or a word
             value = getattr(self, name)
             if not isinstance(value, tuple):

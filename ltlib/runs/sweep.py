@@ -268,7 +268,7 @@ class _Sweep:
                 with self.lock:
                     self.done(run)
             elif error is None:
-                error = "it was trained, but its settings are another run by now; start again"
+                error = "it was said to be trained and is not there; its images or components changed: start again"
         except (LtlibError, OSError) as problem:  # no disk to write its record
             error = str(problem)
         with contextlib.suppress(LtlibError, OSError):

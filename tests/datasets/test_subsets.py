@@ -96,3 +96,16 @@ def test_fingerprint_layout() -> None:
     assert fingerprint(indices, targets + 1) != expected
     with pytest.raises(SettingError, match="one target per index"):
         fingerprint(indices, targets[:2])
+
+
+@pytest.mark.parametrize("seed", [2**32, -1, 1.5, True, "1"])
+def test_a_seed_that_the_published_order_cannot_have_is_refused(seed: object) -> None:
+    with pytest.raises(SettingError, match=r"subset_seed must be a whole number from 0 to 2\*\*32 - 1, not"):
+        choose_subset(TARGETS, [5] * 10, "ldam", seed)  # type: ignore[arg-type]
+
+
+def test_the_random_order_has_larger_seeds_and_numpys() -> None:
+    assert len(choose_subset(TARGETS, [5] * 10, subset_seed=2**40)) == 50
+    np.testing.assert_array_equal(
+        choose_subset(TARGETS, [5] * 10, subset_seed=np.int64(3)), choose_subset(TARGETS, [5] * 10, subset_seed=3)
+    )

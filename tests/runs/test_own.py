@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -257,8 +258,7 @@ def test_a_plugin_is_trained_in_processes(
     if way == "load":
         plugins.load(tmp_path / "mine_in_a_file.py")
     elif way == "variable":
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setenv("LTLIB_PLUGINS", "mine_in_a_file.py")
+        monkeypatch.setenv("LTLIB_PLUGINS", str(tmp_path / "mine_in_a_file.py"))
     else:
         monkeypatch.syspath_prepend(tmp_path)
         __import__("mine_in_a_file")
@@ -292,9 +292,9 @@ def test_a_missing_run_is_an_error_that_names_it(
     assert "ZeroDivisionError" in said
     assert "mine_alone on digits" in said
     assert lost.run_id in said
-    again = sweep.run_all([lost, tiny, own], jobs=1, show=False, strict=False)
+    again = sweep.run_all([lost, tiny, own], train=False, show=False, strict=False)
     assert [run.id for run in again] == [tiny.run_id]
-    assert again.failures.keys() == caught.value.failures.keys()
+    assert again.failures == caught.value.failures
     with pytest.raises(RunsFailed, match="1 of 1 runs failed"):
         sweep.run_all([lost], train=False)
 
@@ -304,8 +304,6 @@ def test_the_command_line_knows_plugins(tmp_path: Path, reports: Path) -> None:
     command = [sys.executable, "-m", "ltlib.cli"]
 
     def said(*arguments: str, plugin: str) -> subprocess.CompletedProcess[str]:
-        import os
-
         env = os.environ | {"LTLIB_PLUGINS": plugin}
         return subprocess.run([*command, *arguments], env=env, capture_output=True, text=True, check=False)
 
@@ -327,6 +325,13 @@ def test_a_blank_variable_names_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     assert plugins.named() == []
     monkeypatch.setenv("LTLIB_PLUGINS", "a.py, b.c:d.py")
     assert plugins.named() == ["a.py", "b.c", "d.py"]
+
+
+def test_a_process_in_another_folder_finds_the_same_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert plugins.environment() == {}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LTLIB_PLUGINS", "mine.py,some.module")
+    assert plugins.environment() == {"LTLIB_PLUGINS": os.pathsep.join((str(tmp_path / "mine.py"), "some.module"))}
 
 
 def test_the_run_file_says_what_is_ones_own(notebook: Callable[..., None], own: Experiment, tiny: Experiment) -> None:
