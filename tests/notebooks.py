@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import linecache
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -39,4 +40,5 @@ def write_notebook(path: Path, raw: Mapping[str, Any], cells: Sequence[tuple[str
 def run_cell(text: str, name: str, space: dict[str, Any]) -> None:
     """Run a text as IPython does: its source is known under the cell's name, which no other cell has."""
     linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
-    exec(compile(text, name, "exec"), space)
+    for statement in ast.parse(text).body:  # one by one
+        exec(compile(ast.Module([statement], []), name, "exec"), space)

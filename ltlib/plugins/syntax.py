@@ -102,9 +102,15 @@ def _parsed(text: str) -> ast.Module:
 
 @lru_cache(maxsize=64)
 def _codes(text: str, filename: str, flags: int) -> frozenset[CodeType]:
-    """Every piece of code of a text, compiled anew."""
-    top = compile(text, filename, "exec", flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-    return frozenset(_inside(top))
+    """Every piece of code of a text, compiled anew: as a file is, and statement by statement as a notebook's cell is.
+
+    They may differ: the compiler treats names that are imported in the same unit in a way of its own.
+    """
+    flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    tree = _parsed(text)
+    units = [tree, *(ast.Module([statement], []) for statement in tree.body)]
+    compiled = (compile(unit, filename, "exec", flags, dont_inherit=True) for unit in units)
+    return frozenset(code for top in compiled for code in _inside(top))
 
 
 def _inside(code: CodeType) -> Iterator[CodeType]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import Any
 import pytest
 
 from ltlib import losses
-from ltlib.plugins.source import NoSource, source_digest
+from ltlib.plugins.source import source_digest
+from ltlib.plugins.syntax import NoSource
 from notebooks import run_cell
 
 LOSS = '''
@@ -277,6 +279,30 @@ def test_a_cell_run_again_is_another_component() -> None:
     assert source_digest(space["mine"]) == first
     run_cell("def mine(x):\n    return FACTOR - x\n", "<cell 6>", space)
     assert source_digest(space["mine"]) != first
+
+
+def test_a_cell_that_imports_what_it_uses() -> None:
+    """A kernel compiles its statements one by one, which gives other code than the whole text does."""
+    space: dict[str, Any] = {"__name__": "__main__"}
+    run_cell("import torch\ndef mine(x):\n    return torch.exp(x)\n", "<cell 7>", space)
+    first = source_digest(space["mine"])
+    run_cell("import torch\ndef mine(x):\n    return torch.log(x)\n", "<cell 8>", space)
+    assert source_digest(space["mine"]) != first
+
+
+def test_in_a_real_kernels_shell() -> None:
+    code = (
+        "from IPython.core.interactiveshell import InteractiveShell as Shell\n"
+        "from ltlib.plugins.source import source_digest\n"
+        "shell, found = Shell.instance(), []\n"
+        "for body in ('x + y', 'x  +  y # z', 'x - y'):\n"
+        "    shell.run_cell(f'%time 1\\nimport torch\\nclass A(torch.nn.Module):\\n def f(self, x, y=torch.ones(1)):\\n"
+        "  return torch.exp({body})')\n"
+        "    found.append(source_digest(shell.user_ns['A']))\n"
+        "print(len(found), found[0] == found[1], found[0] == found[2])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "3 True False"
 
 
 def test_without_source_it_is_refused() -> None:
