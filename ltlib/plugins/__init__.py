@@ -95,5 +95,5 @@ def _import(place: str) -> str:
         return name
     except LtlibError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that ends its process is no plugin
         raise SettingError(f"the plugin {place} cannot be imported: {type(error).__name__}: {error}") from error
