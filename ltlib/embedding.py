@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from ltlib.errors import SettingError
 from ltlib.files import write_bytes
+from ltlib.limits import POSITIVE, Limit
 from ltlib.progress import Progress, duration
-from ltlib.registry import POSITIVE, Limit
 
 BATCH = 1000
 FEWEST = 5

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 def printable(text: str) -> str:
@@ -60,6 +61,22 @@ class DataError(LtlibError):
 
 class RunError(LtlibError):
     """A training that cannot start, go on, or be read back."""
+
+
+class RunsFailed(RunError):
+    """Some of many runs failed; the others are finished and kept.
+
+    Attributes:
+        runs: The finished ones, with `failures`: run id to the sentence that says why it is missing.
+    """
+
+    def __init__(self, sentence: str, runs: Any):
+        super().__init__(sentence)
+        self.runs = runs
+
+    @property
+    def failures(self) -> dict[str, str]:
+        return self.runs.failures
 
 
 class LockedError(RunError):

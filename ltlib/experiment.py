@@ -2,22 +2,23 @@
 
 The identity holds everything that can change a result and nothing else: no profile, device, path, time or library
 version (those are a run's provenance). It needs no data on disk. Component versions are bumped by hand when a
-component's numbers change; golden tests notice a change without a bump.
+component's numbers change; golden tests notice a change without a bump. Components from outside the package have no
+golden tests: they are identified by their source (`ltlib.plugins.source`).
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
 
-from ltlib import datasets, methods, models, recipes
+from ltlib import datasets, methods, models, plugins, recipes, registry
+from ltlib.datasets.subsets import real_number, whole_number
 from ltlib.errors import SettingError
 from ltlib.files import canonical_json, digest
 from ltlib.methods import Stage
 from ltlib.recipes import Recipe
-from ltlib.registry import Limit, Spec, Value, parse
+from ltlib.registry import Entry, Registry, Spec, Value, parse
 
 # Parts every run shares. Bump one when the same settings give other numbers than before.
 VERSIONS = {"subset": 1, "batches": 1, "sampling": 1, "training": 1}
@@ -65,16 +66,15 @@ class Experiment:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        factor = self.imbalance_factor
-        if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not math.isfinite(factor) or factor < 1:
+        factor = real_number(self.imbalance_factor)
+        if factor is None or factor < 1:
             raise SettingError(
-                f"imbalance_factor is largest class / smallest class and must be at least 1, not {factor!r}"
+                "imbalance_factor is largest class / smallest class and must be at least 1, "
+                f"not {self.imbalance_factor!r}"
             )
-        object.__setattr__(self, "imbalance_factor", float(factor))
+        object.__setattr__(self, "imbalance_factor", factor)
         if self.class_counts is not None:
-            for count in self.class_counts:
-                Limit(whole=True).check("each of class_counts", count)
-            object.__setattr__(self, "class_counts", tuple(int(count) for count in self.class_counts))
+            object.__setattr__(self, "class_counts", _whole_counts(self.class_counts))
             object.__setattr__(self, "imbalance_type", "explicit")
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
@@ -82,13 +82,9 @@ class Experiment:
         if self.imbalance_type == "explicit" and self.class_counts is None:
             raise SettingError("imbalance_type explicit needs class_counts, the images of each class")
         for name in ("seed", "subset_seed"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**32:
-                raise SettingError(f"{name} must be a whole number from 0 to 2**32 - 1, not {value!r}")
-        if self.limit is not None and (
-            isinstance(self.limit, bool) or not isinstance(self.limit, int) or self.limit < 1
-        ):
-            raise SettingError(f"limit must be a positive number of images, not {self.limit!r}")
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), 0, 2**32 - 1))
+        if self.limit is not None:
+            object.__setattr__(self, "limit", whole_number("limit", self.limit, 1))
         if self.precision is not None and self.precision not in recipes.PRECISIONS:
             raise SettingError(f"precision must be one of {', '.join(recipes.PRECISIONS)}, not {self.precision!r}")
 
@@ -103,8 +99,11 @@ class Experiment:
             UnknownName: Unknown dataset, model, method, recipe or setting, with the nearest names.
             SettingError: A value outside its range.
         """
-        # a folder's images may change while this process lives, and a set may be registered anew
-        return _resolve(self, datasets.info(self.dataset))
+        plugins.load()
+        # a folder's images may change while this process lives, and anything may be registered anew
+        key = self, datasets.info(self.dataset), registry.registrations()
+        found = _resolve(*key)
+        return _resolve.__wrapped__(*key) if found.own else found  # the source of one's own may have changed
 
     @property
     def run_id(self) -> str:
@@ -133,8 +132,30 @@ class Experiment:
 
 
 @dataclass(frozen=True)
+class Own:
+    """A component of a run that does not come from this package.
+
+    Attributes:
+        kind: ``loss``, ``method``, ``sampler``, ...
+        name: Registered name.
+        module: Where it was registered.
+    """
+
+    kind: str
+    name: str
+    module: str | None
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True)
 class Resolved:
-    """An experiment with every default filled in. Pure: needs no data on disk."""
+    """An experiment with every default filled in. Pure: needs no data on disk.
+
+    Attributes:
+        own: The components that do not come from this package.
+    """
 
     experiment: Experiment
     data: dict[str, Any]
@@ -144,6 +165,7 @@ class Resolved:
     recipe_spec: Spec
     recipe: Recipe
     precision: str
+    own: tuple[Own, ...] = ()
 
     @property
     def seed(self) -> int:
@@ -164,6 +186,10 @@ class Resolved:
     @property
     def run_id(self) -> str:
         return digest(canonical_json(self.identity()))[:12]
+
+    def marks(self) -> list[str]:
+        """What identifies the components in `own`; see `marks`."""
+        return marks(self.identity())
 
     def stage_id(self, i: int) -> str:
         """Identity of everything up to and including stage `i`."""
@@ -192,14 +218,42 @@ class Resolved:
         return replace(self.recipe, **changes)
 
 
+def marks(identity: Any) -> list[str]:
+    """The digests in an identity of what does not come from this package, in order of appearance."""
+    if isinstance(identity, dict):
+        own = [identity["own"]] if isinstance(identity.get("own"), str) else []
+        return own + [mark for key, value in sorted(identity.items()) if key != "own" for mark in marks(value)]
+    return [mark for value in identity for mark in marks(value)] if isinstance(identity, list) else []
+
+
 def _implied(recipe: Recipe, method: str) -> dict[str, Value]:
     """The settings a recipe implies for a method."""
     name = methods.METHODS.get(parse(method)[0]).name
     return {setting: value for owner, setting, value in recipe.method_defaults if owner == name}
 
 
+def _whole_counts(counts: Any) -> tuple[int, ...]:
+    if isinstance(counts, str) or not hasattr(counts, "__iter__"):
+        raise SettingError(f"class_counts must be whole numbers, one a class, not {counts!r}")
+    return tuple(whole_number(f"class_counts[{i}]", count, 0) for i, count in enumerate(counts))
+
+
+def _own(exp: Experiment, model: Spec, method: Spec, stages: tuple[Stage, ...], recipe: Recipe) -> tuple[Own, ...]:
+    """The components of a run that do not come from this package, each once."""
+    found: list[tuple[str, Entry[Any]]] = [("dataset", entry) for entry in datasets.own(exp.dataset)]
+    named: list[tuple[Registry[Any], str | Spec]] = [
+        (models.MODELS, model),
+        (methods.METHODS, method),
+        (recipes.RECIPES, exp.recipe),
+        (recipes.OPTIMIZERS, recipe.optimizer_spec),
+    ]
+    found += [(kinds.kind, entry) for kinds, spec in named for entry in kinds.own(spec)]
+    found += [pair for stage in stages for pair in stage.own()]
+    return tuple(dict.fromkeys(Own(kind, entry.name, entry.module) for kind, entry in found))
+
+
 @lru_cache(maxsize=4096)
-def _resolve(exp: Experiment, info: datasets.DatasetInfo) -> Resolved:
+def _resolve(exp: Experiment, info: datasets.DatasetInfo, registrations: int) -> Resolved:
     recipe_spec = recipes.spec(exp.recipe)
     recipe = recipes.create(recipe_spec)
     if recipe.selection == "best_validation_loss" and exp.validation == "none":
@@ -222,13 +276,17 @@ def _resolve(exp: Experiment, info: datasets.DatasetInfo) -> Resolved:
     for name, default in (("order", "descending"), ("validation", "none"), ("limit", None)):
         if getattr(exp, name) != default:
             data[name] = getattr(exp, name)
+    if own := datasets.own_mark(exp.dataset):
+        data["own"] = own
+    model, stages = models.spec(exp.model), methods.stages(method)
     return Resolved(
         experiment=exp,
         data=data,
-        model=models.spec(exp.model),
+        model=model,
         method=method,
-        stages=methods.stages(method),
+        stages=stages,
         recipe_spec=recipe_spec,
         recipe=recipe,
         precision=exp.precision or recipe.precision,
+        own=_own(exp, model, method, stages, recipe),
     )

@@ -28,10 +28,11 @@ def setup(name: str | None = None, profile: str = "quick", **parameters: Any) ->
     Raises:
         UnknownName: Unknown profile, notebook or variant.
     """
-    from ltlib import profiles
+    from ltlib import plugins, profiles
     from ltlib.pages import machine
     from ltlib.plots import palette
 
+    plugins.load()
     profiles.get(profile)
     page = Page(_own_declaration(name, parameters), profile)
     palette.use_style()

@@ -12,18 +12,23 @@ def checkout() -> Path | None:
     return folder if (folder / "notebooks").is_dir() and (folder / "pyproject.toml").is_file() else None
 
 
+def variable(name: str) -> str:
+    """An environment variable's text; one that is empty or blank counts as not set."""
+    return os.environ.get(name, "").strip()
+
+
 def data_folder() -> Path:
     """Image sets in torchvision's layout: ``LTLIB_DATA``, else ``data`` in the checkout, else in the home's cache."""
-    if "LTLIB_DATA" in os.environ:
-        return Path(os.environ["LTLIB_DATA"]).expanduser()
+    if text := variable("LTLIB_DATA"):
+        return Path(text).expanduser()
     top = checkout()
     return top / "data" if top else Path.home() / ".cache" / "ltlib" / "data"
 
 
 def reports_folder() -> Path:
     """Runs, pages and records: ``LTLIB_REPORTS``, else ``reports`` in the checkout, else ``reports`` here."""
-    if "LTLIB_REPORTS" in os.environ:
-        return Path(os.environ["LTLIB_REPORTS"]).expanduser()
+    if text := variable("LTLIB_REPORTS"):
+        return Path(text).expanduser()
     return (checkout() or Path.cwd()) / "reports"
 
 

@@ -1,86 +1,41 @@
 """Components by name, and the bracketed form of their settings: ``focal[alpha=0.75;gamma=0.5]``.
 
 A `Spec` is such a text parsed, with every default filled in and the settings sorted, so two spellings of the same
-component are equal and hash equally. A component's version is bumped by hand when its numbers change.
+component are equal and hash equally. A component's version is bumped by hand when its numbers change. One that does
+not come from this package (a notebook's, a script's, a plugin's) is identified by its source as well, unless it is
+registered with a version: then its author bumps it by hand.
 """
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import math
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from numbers import Integral, Real
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from ltlib.errors import SettingError, UnknownName
+from ltlib.files import digest
+from ltlib.plugins.source import is_package, source_digest
+from ltlib.plugins.syntax import NoSource
 
 Value = bool | int | float | str | None | tuple["Value", ...]
 T = TypeVar("T")
 
 _SHAPE = re.compile(r"^\s*([A-Za-z][\w.-]*)\s*(?:\[(.*)\])?\s*$", re.DOTALL)
 _WORDS: dict[str, Value] = {"true": True, "false": False, "none": None}
+BY_HAND = "by hand"
+"""In place of a source's digest: its author gave a version and bumps it when its numbers change."""
+_registrations: list[None] = []
+_versions: dict[int, str] = {}
 
 
-@dataclass(frozen=True)
-class Limit:
-    """Which numbers a setting may be; a table of them beside a class says it for all of its settings.
-
-    NaN and infinity never are one.
-
-    Attributes:
-        least: Smallest number.
-        most: Largest one; infinity for none.
-        above: Whether `least` itself is too small.
-        below: Whether `most` itself is too large.
-        whole: Whether only whole numbers are meant.
-    """
-
-    least: float = 0.0
-    most: float = math.inf
-    above: bool = False
-    below: bool = False
-    whole: bool = False
-
-    def __str__(self) -> str:
-        kind = "a whole number" if self.whole else "a number"
-        if self.most == math.inf:
-            return f"{kind} {'above' if self.above else 'of at least'} {self.least:g}"
-        low = f"above {self.least:g} and" if self.above else f"from {self.least:g} to"
-        high = "below " if self.below else ("at most " if self.above else "")
-        return f"{kind} {low} {high}{self.most:g}"
-
-    def check(self, label: str, value: Any) -> None:
-        """Refuse what lies outside.
-
-        Raises:
-            SettingError: It does; the sentence begins with `label`.
-        """
-        fits = isinstance(value, Integral if self.whole else Real) and not isinstance(value, bool)
-        fits = fits and self.least <= value <= self.most and value != math.inf
-        if not fits or (self.above and value == self.least) or (self.below and value == self.most):
-            raise SettingError(f"{label} must be {self}, not {value!r}")
-
-
-NOT_NEGATIVE, POSITIVE = Limit(), Limit(above=True)
-SHARE, BELOW_ONE = Limit(most=1), Limit(most=1, below=True)
-
-
-def check_limits(limits: Mapping[str, Limit], of: str, values: Mapping[str, Any]) -> None:
-    """Refuse the first of these settings that lies outside its limit; a setting that is None is left alone.
-
-    Args:
-        limits: Setting to limit.
-        of: What the settings are of, for the sentence: ``recipe``, ``optimizer adam``.
-        values: Setting to value.
-
-    Raises:
-        SettingError: Names the setting, its limit and the value.
-    """
-    for name, limit in limits.items():
-        if values[name] is not None:
-            limit.check(f"setting {name} of {of}", values[name])
+def registrations() -> int:
+    """How many components were registered so far, in any registry: what a name stands for may change with it."""
+    return len(_registrations)
 
 
 @dataclass(frozen=True)
@@ -92,15 +47,18 @@ class Spec:
         version: The component's hand-bumped version; part of a run's identity.
         settings: Setting name to value, in alphabetical order.
         unsaid: Settings left out of the identity: newer than the component, and at their default.
+        own: What identifies it besides, where it does not come from this package: the digest of its source, or
+            `BY_HAND`; else empty.
     """
 
     name: str
     version: int = 1
     settings: Mapping[str, Value] = field(default_factory=dict)
     unsaid: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    own: str = ""
 
     def __hash__(self) -> int:
-        return hash((self.name, self.version, tuple(self.settings.items())))
+        return hash((self.name, self.version, tuple(self.settings.items()), self.own))
 
     def __str__(self) -> str:
         return format_spec(self.name, self.settings)
@@ -108,7 +66,8 @@ class Spec:
     def identity(self) -> dict[str, Any]:
         """What of this component identifies a run, as JSON-ready values."""
         said = {key: value for key, value in sorted(self.settings.items()) if key not in self.unsaid}
-        return {"name": self.name, "version": self.version, "settings": said}
+        values = {"name": self.name, "version": self.version, "settings": said}
+        return values | ({"own": self.own} if self.own else {})
 
 
 def format_value(value: Value) -> str:
@@ -118,7 +77,9 @@ def format_value(value: Value) -> str:
     if isinstance(value, bool) or value is None:
         return str(value).lower()
     # the + of 1e+16 would be read as a tuple's
-    return repr(value).replace("e+", "e") if isinstance(value, float) else str(value)
+    return (
+        repr(float(value)).replace("e+", "e") if isinstance(value, float) else str(value)
+    )  # NumPy's repr has its type
 
 
 def format_spec(name: str, settings: Mapping[str, Value]) -> str:
@@ -178,7 +139,13 @@ def parse(text: str) -> tuple[str, dict[str, Value]]:
 
 @dataclass(frozen=True)
 class Entry(Generic[T]):
-    """A registered component: its factory, whose keyword-only parameters are the settings, and how to present it."""
+    """A registered component: its factory, whose keyword-only parameters are the settings, and how to present it.
+
+    Attributes:
+        source: Where it is described: a paper, a document, a reference code.
+        module: Where it was registered.
+        by_hand: Whether a version was given.
+    """
 
     name: str
     factory: Callable[..., T]
@@ -186,6 +153,13 @@ class Entry(Generic[T]):
     summary: str
     source: str
     added: tuple[str, ...] = ()
+    module: str | None = None
+    by_hand: bool = True
+
+    @property
+    def own(self) -> bool:
+        """Whether it does not come from this package."""
+        return not is_package(self.module)
 
     @property
     def defaults(self) -> dict[str, Value]:
@@ -206,8 +180,12 @@ class Registry(Generic[T]):
         'ce[label_smoothing=0.0]'
     """
 
-    def __init__(self, kind: str):
-        self.kind = kind
+    def __init__(self, kind: str, by_value: bool = False):
+        """Args:
+        kind: What messages call its components.
+        by_value: Whether what a component returns identifies it, as a method's stages do; its source plays no part.
+        """
+        self.kind, self.by_value = kind, by_value
         self._entries: dict[str, Entry[T]] = {}
         self._aliases: dict[str, str] = {}
 
@@ -215,22 +193,39 @@ class Registry(Generic[T]):
         self,
         name: str,
         *,
-        version: int = 1,
+        version: int | None = None,
         source: str = "",
         summary: str | None = None,
         aliases: tuple[str, ...] = (),
         added: tuple[str, ...] = (),
     ) -> Callable[[Callable[..., T]], Callable[..., T]]:
-        """Register the decorated factory; its first docstring line is the summary unless one is given.
+        """Register the decorated factory.
 
-        A setting that is added to a component of which there are runs, with a default that changes nothing, is named in
-        `added`: at that default it is no part of an identity, so the runs keep theirs.
+        Args:
+            name: What it is asked for by.
+            version: Bumped by hand when its numbers change; 1 where it is not given. A component from outside this
+                package that gives it says that its author bumps it by hand, and its source then plays no part in a
+                run's identity; without it the source does, and every change of it makes another run.
+            source: Where it is described.
+            summary: Instead of the first line of its docstring.
+            aliases: Further names.
+            added: Settings that the component got when there were runs of it, with defaults that change nothing: at its
+                default such a setting is no part of an identity, so the runs keep theirs.
         """
+        module = sys._getframe(1).f_globals.get("__name__")
 
         def decorate(factory: Callable[..., T]) -> Callable[..., T]:
             text = summary if summary is not None else (inspect.getdoc(factory) or "").split("\n")[0]
-            self._entries[name] = Entry(name, factory, version, text, source, added)
+            by_hand = version is not None
+            entry = Entry(name, factory, 1 if version is None else version, text, source, added, module, by_hand)
+            self._entries[name] = entry
             self._aliases.update(dict.fromkeys(aliases, name))
+            _registrations.append(None)
+            if not entry.own:
+                _versions[id(factory)] = f"{self.kind} {name} {entry.version}"
+            elif not (entry.by_hand or self.by_value):
+                with contextlib.suppress(NoSource):  # read while the file is as it was when it was imported
+                    source_digest(factory, _version_of)
             return factory
 
         return decorate
@@ -272,12 +267,64 @@ class Registry(Generic[T]):
             if isinstance(known[key], float) and isinstance(value, int) and not isinstance(value, bool):
                 settings[key] = _as_float(self.kind, entry.name, key, value)
         unsaid = tuple(key for key in entry.added if settings[key] == known[key])
-        return Spec(entry.name, entry.version, dict(sorted(settings.items())), unsaid)
+        own = self._mark(entry, settings)
+        return Spec(entry.name, entry.version, dict(sorted(settings.items())), unsaid, own)
+
+    def current(self, spec: Spec) -> Spec:
+        """A spec as its component is now: the source of one's own may have changed since it was made.
+
+        Raises:
+            UnknownName: It is not registered any more.
+            SettingError: Its source cannot be read.
+        """
+        entry = self.get(spec.name)
+        own = self._mark(entry, spec.settings)
+        return replace(spec, version=entry.version, own=own) if own else spec
+
+    def own(self, text: str | Spec) -> list[Entry[T]]:
+        """The components from outside this package that a text names: itself, and those in its settings."""
+        name, settings = (text.name, text.settings) if isinstance(text, Spec) else parse(text)
+        entry = self.get(name)
+        inner = [one for value in self._inside(settings) for one in self.own(value)]
+        return [entry, *inner] if entry.own else inner
+
+    def _inside(self, settings: Mapping[str, Value]) -> list[str]:
+        """Settings that name components of this registry, as the loss that another one re-weights."""
+        words = [word for value in settings.values() for word in _flat(value) if isinstance(word, str)]
+        return [word for word in words if _SHAPE.match(word) and parse(word)[0] in self]
+
+    def _mark(self, entry: Entry[T], settings: Mapping[str, Value]) -> str:
+        """`Spec.own` of a component with these settings."""
+        if self.by_value:
+            return ""
+        entries = [entry] if entry.own else []
+        entries += [one for word in self._inside(settings) for one in self.own(word)]
+        marks = [self.own_mark(one) for one in entries]
+        return marks[0] if len(marks) == 1 else digest(" ".join(marks))[:16] if marks else ""
+
+    def own_mark(self, entry: Entry[T]) -> str:
+        """What identifies a component besides name, version and settings; empty for this package's.
+
+        Raises:
+            SettingError: Its source cannot be read.
+        """
+        if not entry.own:
+            return ""
+        if entry.by_hand:
+            return f"{BY_HAND} {entry.version}"
+        try:
+            return source_digest(entry.factory, _version_of)
+        except NoSource as error:
+            raise SettingError(
+                f"{error}, and the source is part of what identifies a run of your own {self.kind} {entry.name}; keep "
+                f"it in a file or a notebook cell and run that again, or register it with version=1 and raise the "
+                "number by hand whenever its numbers change"
+            ) from error
 
     def create(self, text: str | Spec, *args: Any, **settings: Any) -> T:
         """Build the component: positional arguments first, then the settings of the text, then the given ones."""
         spec = self.spec(text)
-        return self.get(spec.name).factory(*args, **(dict(spec.settings) | settings))
+        return self.get(spec.name).factory(*args, **(dict(spec.settings) | {k: plain(v) for k, v in settings.items()}))
 
     def names(self) -> list[str]:
         """Registered names, in order of registration (aliases left out)."""
@@ -288,6 +335,23 @@ class Registry(Generic[T]):
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries or name in self._aliases
+
+
+def plain(value: Any) -> Any:
+    """A number from NumPy as Python's, also inside a tuple or a mapping; anything else as it is."""
+    if isinstance(value, tuple):
+        return tuple(plain(item) for item in value)
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if type(value).__module__ != "numpy" or getattr(value, "shape", None) != () or not hasattr(value, "item"):
+        return value
+    # the number a reader sees: 0.1 in single precision is not 0.10000000149011612
+    return float(str(value)) if isinstance(value.item(), float) else value.item()
+
+
+def _version_of(thing: Any) -> str:
+    """The hand-bumped version of a component of this package; empty for anything else."""
+    return _versions.get(id(thing), "")
 
 
 def _check_type(kind: str, component: str, key: str, value: Value, default: Value) -> None:

@@ -16,6 +16,7 @@ from ltlib.experiment import Experiment
 from ltlib.pages import canonical, declared
 from ltlib.pages.page import Page
 from ltlib.runs import Run
+from notebooks import run_cell
 
 TINY = Experiment(
     dataset="digits",
@@ -120,7 +121,7 @@ def executed_without_runs(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str
         for cell in notebook["cells"]:
             if cell["cell_type"] == "code":
                 tagged = "parameters" in cell["metadata"].get("tags", ())
-                exec(f"profile = {profile!r}" if tagged else cell["source"], names)
+                run_cell(f"profile = {profile!r}" if tagged else cell["source"], f"{name} {cell['id']}", names)
         return names["page"]
 
     return execute

@@ -1,7 +1,9 @@
-"""A notebook in canonical form from a declaration and a few cells."""
+"""A notebook in canonical form from a declaration and a few cells; a cell run as a kernel runs it."""
 
 from __future__ import annotations
 
+import ast
+import linecache
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,3 +35,10 @@ def write_notebook(path: Path, raw: Mapping[str, Any], cells: Sequence[tuple[str
     notebook = {"cells": nodes, "metadata": {"ltlib": dict(raw)}}
     declared.of_notebook(notebook, path)
     files.write_text(path, canonical.canonical(notebook))
+
+
+def run_cell(text: str, name: str, space: dict[str, Any]) -> None:
+    """Run a text as IPython does: its source is known under the cell's name, which no other cell has."""
+    linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+    for statement in ast.parse(text).body:  # one by one
+        exec(compile(ast.Module([statement], []), name, "exec"), space)

@@ -55,7 +55,7 @@ BAD = [
     (["train", "--imbalance-type=linear"], "imbalance_type must be one of exponential"),
     (["train", "--class-counts", "5", "4"], "2 numbers, cifar10 has 10 classes"),
     (["train", "--seed=-1"], "seed must be a whole number from 0"),
-    (["train", "--limit=0"], "limit must be a positive number"),
+    (["train", "--limit=0"], "limit must be a whole number of at least 1"),
     (["train", "--epochs=0"], "epochs of a recipe must be a whole number of at least 1"),
     (["train", "--profile=big"], "unknown profile 'big'; known: laptop, paper, quick"),
     (["train", "--model=resnet50", "--profile=laptop"], "one small network stands for all"),
@@ -69,6 +69,8 @@ BAD = [
     (["reproduce", "--jobs=0", "--dry-run"], "jobs must be at least 1"),
     (["reproduce", "--profile=paper", "--grid", "convergent/1"], "9 wait for data"),
     (["status", "--profile=big"], "unknown profile 'big'"),
+    (["list", "methodz"], "unknown name 'methodz'; did you mean methods?"),
+    (["list", "mislass"], "unknown name 'mislass'; did you mean mislas"),
     (["data", "verify"], "say which set to verify: digits"),
     (["data", "verify", "cifar11"], "unknown dataset 'cifar11'"),
 ]
@@ -92,9 +94,7 @@ def test_bad_input_gives_one_sentence_and_writes_nothing(
     assert list(no_data.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "arguments", [[], ["trian"], ["train", "--sede=1"], ["train", "--seed=x"], ["list", "methodz"], ["list", "a", "b"]]
-)
+@pytest.mark.parametrize("arguments", [[], ["trian"], ["train", "--sede=1"], ["train", "--seed=x"], ["list", "a", "b"]])
 def test_what_cannot_be_parsed_ends_with_code_2(
     arguments: list[str], reports: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -134,7 +134,11 @@ def test_list_methods_says_id_line_source_and_stages(capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize(
-    "what", ["models", "datasets", "recipes", "optimizers", "samplers", "losses", "grids", "profiles"]
+    "what",
+    [
+        *("models", "datasets", "recipes", "optimizers", "samplers", "losses", "mixings", "finishes", "classifiers"),
+        *("grids", "profiles"),
+    ],
 )
 def test_lists(what: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["list", what]) == 0
@@ -146,6 +150,36 @@ def test_lists(what: str, capsys: pytest.CaptureFixture[str]) -> None:
         here = {line.split()[0] for line in lines if line.endswith("here")}
         assert here == {"digits", "digits_folder"}
         assert any("not here: ltlib data download cifar10" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("focal", ["method focal, version 1", "loss focal, version 1", "  gamma = 2.0", "  alpha = none"]),
+        ("las", ["method label_aware_smoothing, version 1", "loss label_aware_smoothing, version 1"]),
+        (
+            "crt",
+            ["method crt, version 1", "  epochs = 0.05", "  source: Kang et al. 2020, section 4.2; awabs Table 4.1"],
+        ),
+        ("ldam", ["recipe ldam, version 1", "  epochs = 200", "  milestones = 0.8+0.9", "  classifier = cosine"]),
+        ("class_aware", ["sampler class_aware, version 1", "  per_class = 4"]),
+        ("adam[beta1=0.5]", ["optimizer adam, version 1", "  beta1 = 0.9"]),
+        ("resnet8", ["model resnet8, version 1", "  source: He et al. 2016, section 4.2"]),
+        ("cutmix", ["mixing cutmix, version 1", "  prob = 1.0"]),
+        ("digits", ["dataset digits, version 1"]),
+        ("tau_normalization", ["finish tau_normalization, version 1", "  tau = 1.0"]),
+    ],
+)
+def test_one_component_by_name(name: str, lines: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["list", name]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line not in said] == []
+    stages = [line for line in said if line.startswith("  stage ")]
+    if name == "crt":
+        assert len(stages) == 2
+        assert stages[1] == "  stage 2: ce, sampler class_balanced; 0.05 of the epochs, trains classifier"
+    if name == "focal":
+        assert "      gamma: Focusing exponent, >= 0; at 0 without alpha this is `CrossEntropy`, to the bit." in said
 
 
 def test_a_run_is_trained_then_loaded_listed_and_verified(

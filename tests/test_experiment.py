@@ -156,6 +156,36 @@ def test_settings_outside_their_range_are_refused_at_once(changes: dict[str, obj
 
 
 @pytest.mark.parametrize(
+    ("changes", "plain"),
+    [
+        ({"seed": np.int64(3)}, {"seed": 3}),
+        ({"subset_seed": np.uint32(2**32 - 1)}, {"subset_seed": 2**32 - 1}),
+        ({"limit": np.int16(90)}, {"limit": 90}),
+        ({"imbalance_factor": np.int64(50)}, {"imbalance_factor": 50.0}),
+        ({"imbalance_factor": np.float32(435.44)}, {"imbalance_factor": 435.44}),
+        ({"class_counts": np.arange(10, 0, -1)}, {"class_counts": tuple(range(10, 0, -1))}),
+    ],
+)
+def test_numbers_from_numpy_are_numbers(changes: dict[str, object], plain: dict[str, object]) -> None:
+    made = PLAIN.replace(**changes)
+    assert made == PLAIN.replace(**plain)
+    assert made.run_id == PLAIN.replace(**plain).run_id
+    assert json.loads(json.dumps(made.settings())) == PLAIN.replace(**plain).settings()
+
+
+@pytest.mark.parametrize("wrong", [5.9, 5.0, True, np.True_, "5", float("nan"), None, -1, np.float32(5)])
+def test_a_class_count_that_is_not_whole_is_refused(wrong: object) -> None:
+    with pytest.raises(SettingError, match=r"class_counts\[1\] must be a whole number of at least 0, not"):
+        PLAIN.replace(class_counts=(9, wrong, *[2] * 8))
+
+
+@pytest.mark.parametrize("wrong", [5, "5555555555", 2.5])
+def test_class_counts_are_one_number_a_class(wrong: object) -> None:
+    with pytest.raises(SettingError, match="class_counts must be whole numbers, one a class"):
+        PLAIN.replace(class_counts=wrong)
+
+
+@pytest.mark.parametrize(
     ("changes", "kind", "sentence"),
     [
         ({"dataset": "cifar11"}, UnknownName, "did you mean cifar10"),

@@ -14,8 +14,9 @@ from ltlib.batches import samplers
 from ltlib.datasets import resampling
 from ltlib.errors import SettingError
 from ltlib.experiment import Experiment
+from ltlib.limits import BELOW_ONE, SHARE, Limit
 from ltlib.methods import Stage, finishes
-from ltlib.registry import BELOW_ONE, SHARE, Limit, Registry
+from ltlib.registry import Registry
 
 MAKE: dict[str, tuple[Registry[Any], Callable[[str], Any]]] = {
     "method": (methods.METHODS, methods.stages),

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import subprocess
 import sys
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ltlib.errors import SettingError, UnknownName
 from ltlib.registry import Registry, Spec, format_spec, format_value, parse, parse_value
+from notebooks import run_cell
 
 PARTS = Registry[dict[str, Any]]("part")
 
@@ -80,7 +83,7 @@ def test_a_spec_reads_back_as_written(name: str, settings: dict[str, Any]) -> No
 @given(st.permutations(["radius=3", "spokes=5", "round=false"]), st.sampled_from(["", " "]))
 def test_order_and_spaces_do_not_matter(parts: list[str], space: str) -> None:
     spec = PARTS.spec(f"wheel{space}[{f'{space};{space}'.join(parts)}]")
-    expected = Spec("wheel", 3, {"hub": None, "radius": 3.0, "round": False, "spokes": 5})
+    expected = Spec("wheel", 3, {"hub": None, "radius": 3.0, "round": False, "spokes": 5}, "by hand 3")
     assert spec == expected
     assert hash(spec) == hash(expected)
     assert list(spec.settings) == sorted(spec.settings)
@@ -92,6 +95,7 @@ def test_defaults_are_filled_in_and_identify() -> None:
         "name": "wheel",
         "version": 3,
         "settings": {"hub": None, "radius": 2.0, "round": True, "spokes": 8},
+        "own": "by hand 3",  # this file is none of the package, and a version is given
     }
     assert PARTS.spec("wheel", radius=5.0, unknown=1).settings["radius"] == 5.0
     assert PARTS.spec("wheel[radius=4]", radius=5.0).settings["radius"] == 4.0
@@ -171,6 +175,44 @@ def test_single_values(text: str, value: object) -> None:
 
 def test_large_floats_in_tuples_survive() -> None:
     assert parse_value(format_value((1e20, 2.0))) == (1e20, 2.0)
+
+
+def test_ones_own_is_identified_by_its_source_unless_it_has_a_version() -> None:
+    tools = Registry[Any]("tool")
+    space: dict[str, Any] = {"tools": tools}
+    register = "tools.register('saw'{})(lambda *, teeth=3: {})"
+
+    def mark(text: str) -> str:
+        run_cell(text, f"<{text}>", space)
+        return tools.spec("saw").own
+
+    first = mark(register.format("", "teeth"))
+    assert re.fullmatch("[0-9a-f]{16}", first)
+    assert mark(register.format("", "teeth ")) == first
+    assert mark(register.format("", "teeth + 1")) != first
+    by_hand = mark(register.format(", version=1", "teeth"))
+    assert by_hand == mark(register.format(", version=1", "teeth + 1"))
+    assert by_hand != mark(register.format(", version=2", "teeth"))
+    exec(register.format("", "teeth + 3"), space)  # no cell and no file has this text
+    with pytest.raises(SettingError, match=r"your own tool saw; keep it in a file .* or register it with version=1"):
+        tools.spec("saw")
+    exec(register.format(", version=4", "teeth"), space)
+    assert tools.spec("saw").identity() == {"name": "saw", "version": 4, "settings": {"teeth": 3}, "own": "by hand 4"}
+
+
+def test_ones_own_within_a_setting_of_another_counts() -> None:
+    tools = Registry[Any]("tool")
+    space: dict[str, Any] = {"tools": tools, "__name__": "ltlib.tools"}
+    exec("tools.register('box')(lambda *, holds='hammer': holds); tools.register('hammer')(lambda: 1)", space)
+    assert tools.spec("box[holds=hammer]").own == ""
+    tools.register("nail", version=2)(lambda: 1)
+    assert tools.spec("box[holds=nail]").own == "by hand 2"
+    assert tools.spec("box").own == tools.spec("box[holds=screw]").own == ""
+
+
+@pytest.mark.parametrize(("value", "text"), [(np.float64(0.1), "0.1"), (np.float64(1e20), "1e20"), (np.int64(3), "3")])
+def test_numbers_from_numpy_are_written_as_numbers(value: Any, text: str) -> None:
+    assert format_value(value) == text
 
 
 def test_registry_lists_names_without_aliases() -> None:

@@ -33,7 +33,8 @@ import torch
 from torch import Tensor
 
 from ltlib.errors import DataError
-from ltlib.registry import SHARE, Limit, Registry, Spec, check_limits
+from ltlib.limits import SHARE, Limit, check_limits
+from ltlib.registry import Registry, Spec
 
 Order = Callable[[Tensor, int, int, torch.Generator], Tensor]
 """(targets [N], epoch from 1, epochs, generator) -> int64 [M], the images of one epoch in order."""

@@ -15,6 +15,7 @@ import torch
 
 from ltlib.bench.clocks import ALLOWED, ENOUGH, Foreign, cpu_seconds
 from ltlib.runs import provenance
+from ltlib.training import accelerator
 
 BATCH = 128
 SHORTEST = 0.25
@@ -169,10 +170,12 @@ def table(rows: Iterable[Iterable[str]]) -> str:
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """torch limited to so many threads."""
-    before = torch.get_num_threads()
+    """torch limited to so many threads, and the trainings of this process too."""
+    before, of_trainings = torch.get_num_threads(), accelerator.CPU_THREADS
     torch.set_num_threads(count)
+    accelerator.CPU_THREADS = count
     try:
         yield
     finally:
         torch.set_num_threads(before)
+        accelerator.CPU_THREADS = of_trainings

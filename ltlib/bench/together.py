@@ -135,7 +135,7 @@ def side_by_side(experiments: Sequence[Experiment], jobs: int) -> None:
         RunError: One of them failed.
     """
     with temporary_reports():
-        failures = sweep.run_all(experiments, jobs=jobs, streams=1, show=False).failures
+        failures = sweep.run_all(experiments, jobs=jobs, streams=1, show=False, strict=False).failures
     _refuse(failures)
 
 

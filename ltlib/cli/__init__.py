@@ -13,6 +13,7 @@ from typing import Any
 
 import tyro
 
+from ltlib import plugins
 from ltlib.cli.checks import Data, Notebooks, Status, Verify
 from ltlib.cli.lists import List
 from ltlib.cli.measure import Bench
@@ -45,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             args=given,
             config=(tyro.conf.FlagCreatePairsOff,),
         )
+        plugins.load()
         return command.run()
     except LtlibError as error:
         if debug:

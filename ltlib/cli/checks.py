@@ -47,6 +47,8 @@ class Verify:
             raise IncompleteError(
                 f"{len(wrong)} problems; delete what is named and run ltlib reproduce to make it again"
             )
+        for line in runs.elsewhere():
+            say(f"{line}; its files are whole")
         say(f"{len(runs.finished())} runs, nothing wrong")
         return 0
 

@@ -4,52 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import tyro
 
+from ltlib.cli import components
 from ltlib.cli.saying import say
 
 
 @dataclass(frozen=True)
 class List:
-    """List what there is: methods, models, datasets, recipes, samplers, losses, grids, notebooks, profiles or runs."""
+    """List what there is, or say all about one component.
 
-    what: Annotated[
-        Literal[
-            "methods",
-            "models",
-            "datasets",
-            "recipes",
-            "optimizers",
-            "samplers",
-            "losses",
-            "grids",
-            "notebooks",
-            "profiles",
-            "runs",
-        ],
-        tyro.conf.Positional,
-    ] = "methods"
+    Attributes:
+        what: methods, models, datasets, recipes, optimizers, samplers, losses, mixings, finishes, classifiers, grids,
+            notebooks, profiles or runs; or the name of a component, such as focal or mislas: its settings with their
+            defaults, its source and what it does.
+    """
+
+    what: Annotated[str, tyro.conf.Positional] = "methods"
 
     def run(self) -> int:
-        for line in _LISTS[self.what]():
+        lines = _LISTS[self.what]() if self.what in _LISTS else components.describe(self.what, tuple(_LISTS))
+        for line in lines:
             say(line)
         return 0
 
 
 def _registered(kind: str) -> list[str]:
-    from ltlib import losses, methods, models, recipes
-    from ltlib.batches import draws
+    from ltlib import methods
 
-    registry: Any = {
-        "methods": methods.METHODS,
-        "models": models.MODELS,
-        "recipes": recipes.RECIPES,
-        "samplers": draws.SAMPLERS,
-        "losses": losses.LOSSES,
-        "optimizers": recipes.OPTIMIZERS,
-    }[kind]
+    registry = components.registries()[kind]
     width = max(len(entry.name) for entry in registry)
     lines = []
     for entry in registry:
@@ -106,7 +91,10 @@ def _grids() -> list[str]:
 _LISTS: dict[str, Callable[[], list[str]]] = {
     **{
         kind: (lambda kind=kind: _registered(kind))  # type: ignore[misc]
-        for kind in ("methods", "models", "recipes", "optimizers", "samplers", "losses")
+        for kind in (
+            *("methods", "models", "recipes", "optimizers", "samplers", "losses"),
+            *("mixings", "finishes", "classifiers"),
+        )
     },
     "datasets": image_sets,
     "grids": _grids,

@@ -65,7 +65,8 @@ class Reproduce:
         def train(experiments: Sequence[Experiment]) -> None:
             wanted = {experiment.run_id for experiment in experiments}
             chosen = [experiment for experiment in work.missing if experiment.run_id in wanted]
-            found = sweep.run_all(chosen, jobs=jobs, streams=self.streams, label=f"{self.profile} runs", done=record)
+            label = f"{self.profile} runs"
+            found = sweep.run_all(chosen, jobs=jobs, streams=self.streams, label=label, done=record, strict=False)
             for run_id, reason in found.failures.items():
                 say(f"run {run_id} failed: {reason}")
             failed.update(found.failures)

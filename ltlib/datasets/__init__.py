@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ltlib.datasets.base import DATASETS, DatasetBuilder, DatasetInfo
-from ltlib.datasets.registry import available, fetch, info, load, names, read, repair, verify
+from ltlib.datasets.registry import available, fetch, info, load, names, own, own_mark, read, repair, verify
 
 if TYPE_CHECKING:
     from ltlib.datasets.class_groups import groups
@@ -61,6 +61,8 @@ __all__ = [
     "load",
     "long_tailed_counts",
     "names",
+    "own",
+    "own_mark",
     "random_batch",
     "read",
     "repair",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ltlib.errors import DataError
-from ltlib.registry import Registry
+from ltlib.registry import Entry, Registry
 
 if TYPE_CHECKING:
     from ltlib.datasets.images import Source
@@ -142,7 +142,15 @@ def builder(name: str) -> DatasetBuilder:
     Raises:
         UnknownName: With the nearest known names.
     """
+    return entry(name).factory(name)
+
+
+def entry(name: str) -> Entry[DatasetBuilder]:
+    """What is registered for a set's name, or for a family's name with its argument.
+
+    Raises:
+        UnknownName: With the nearest known names.
+    """
     prefix, colon, _ = name.partition(":")
     families = {entry.name.partition(":")[0]: entry for entry in DATASETS if ":" in entry.name}
-    entry = families[prefix] if colon and prefix in families else DATASETS.get(name)
-    return entry.factory(name)
+    return families[prefix] if colon and prefix in families else DATASETS.get(name)

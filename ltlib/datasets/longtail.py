@@ -6,12 +6,10 @@ class over that of the smallest, at least 1.
 
 from __future__ import annotations
 
-import math
-import numbers
 from collections.abc import Sequence
 from decimal import ROUND_FLOOR, Decimal, localcontext
 
-from ltlib.datasets.subsets import SUBSETS, whole_number
+from ltlib.datasets.subsets import MOST_SEED, SUBSETS, real_number, whole_number
 from ltlib.errors import DataError, SettingError, UnknownName
 
 IMBALANCE_TYPES = ("exponential", "step", "pareto", "explicit")
@@ -120,7 +118,8 @@ def limit_counts(counts: Sequence[int], limit: int) -> list[int]:
         SettingError: Fewer images than classes.
     """
     present, total = sum(count > 0 for count in counts), sum(counts)
-    if whole_number("limit", limit, 1) < present:
+    limit = whole_number("limit", limit, 1)
+    if limit < present:
         raise SettingError(f"limit {limit} is below the number of classes, {present}; each class needs an image")
     if total <= limit:
         return list(counts)
@@ -148,7 +147,7 @@ def check(imbalance_factor: float, imbalance_type: str, order: str, subset: str,
         if value not in known:
             raise UnknownName(kind, value, known)
     _factor(imbalance_factor)
-    whole_number("subset_seed", subset_seed, 0)
+    whole_number("subset_seed", subset_seed, 0, MOST_SEED if subset == "ldam" else None)
 
 
 def _explicit_counts(available: Sequence[int], class_counts: Sequence[int]) -> list[int]:
@@ -173,12 +172,9 @@ def _floor(value: Decimal) -> int:
 
 def _factor(value: float) -> Decimal:
     """The imbalance factor as the decimal number a reader sees: 435.44, not its nearest binary fraction."""
-    if not _is_number(value) or not math.isfinite(value) or value < 1:
+    number = real_number(value)
+    if number is None or number < 1:
         raise SettingError(
             f"imbalance_factor must be a number of at least 1 (largest class / smallest class), not {value!r}"
         )
-    return Decimal(repr(float(value)))
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return Decimal(repr(number))

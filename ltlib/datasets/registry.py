@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ltlib.datasets.base import DATASETS, DatasetInfo, builder
+from ltlib.datasets.base import DATASETS, DatasetBuilder, DatasetInfo, builder, entry
 from ltlib.errors import UnknownName
 from ltlib.places import data_folder
+from ltlib.registry import Entry
 
 if TYPE_CHECKING:
     from ltlib.datasets.images import LongTailed, Source
@@ -27,6 +28,21 @@ def info(name: str) -> DatasetInfo:
         DataError: The folder is missing or does not hold class folders with images.
     """
     return builder(name).info()
+
+
+def own(name: str) -> list[Entry[DatasetBuilder]]:
+    """The builder of a set, if it does not come from this package."""
+    found = entry(name)
+    return [found] if found.own else []
+
+
+def own_mark(name: str) -> str:
+    """What identifies such a builder, besides the digest of its images; empty for this package's sets.
+
+    Raises:
+        SettingError: Its source cannot be read.
+    """
+    return DATASETS.own_mark(entry(name))
 
 
 def available(name: str, root: Path | str | None = None) -> bool:

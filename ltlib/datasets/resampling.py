@@ -28,7 +28,8 @@ from typing import Any
 import numpy as np
 
 from ltlib.errors import DataError
-from ltlib.registry import SHARE, Limit, Registry, Spec
+from ltlib.limits import SHARE, Limit
+from ltlib.registry import Registry, Spec
 
 Method = Callable[[np.ndarray, np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 """(features float64 [N, D], targets int64 [N], seed) -> synthetic features [M, D] and targets [M]."""

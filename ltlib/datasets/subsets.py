@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import numbers
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 from ltlib.errors import SettingError, UnknownName
 
 SUBSETS = ("random", "ldam", "first")
+
+MOST_SEED = 2**32 - 1
+"""NumPy's legacy generator takes no larger one."""
 
 Indices = NDArray[np.int64]
 
@@ -32,18 +36,18 @@ def choose_subset(
         targets: Class of every image of the set, int [N].
         counts: Images wanted per class.
         subset: ``random``, ``ldam`` or ``first``.
-        subset_seed: Seed of the choice, at least 0.
+        subset_seed: Seed of the choice, at least 0; for ``ldam`` at most 2**32 - 1.
 
     Returns:
         Indices into `targets`, int64 [sum(counts)], class after class.
 
     Raises:
-        SettingError: More images wanted of a class than it has.
+        SettingError: More images wanted of a class than it has, or a seed outside its range.
         UnknownName: Another rule.
     """
     if subset not in SUBSETS:
         raise UnknownName("subset rule", subset, SUBSETS)
-    subset_seed = whole_number("subset_seed", subset_seed, 0)
+    subset_seed = whole_number("subset_seed", subset_seed, 0, MOST_SEED if subset == "ldam" else None)
     targets = np.asarray(targets)
     legacy = np.random.RandomState(subset_seed) if subset == "ldam" else None
     chosen = []
@@ -123,10 +127,30 @@ def random_order(size: int, *seed: int) -> Indices:
     return np.argsort(bits, kind="stable").astype(np.int64)
 
 
-def whole_number(name: str, value: object, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-        raise SettingError(f"{name} must be a whole number of at least {least}, not {value!r}")
-    return int(value)
+def whole_number(name: str, value: object, least: int, most: int | None = None) -> int:
+    """A whole number as Python's int, NumPy's included.
+
+    Raises:
+        SettingError: It is none, or outside its range.
+    """
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):  # type: ignore[operator]
+        limits = f"of at least {least}" if most is None else f"from {least} to {_power(most)}"
+        raise SettingError(f"{name} must be a whole number {limits}, not {value!r}")
+    return int(value)  # type: ignore[call-overload]
+
+
+def real_number(value: object) -> float | None:
+    """A finite number as Python's float, NumPy's included; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return None
+    # the number a reader sees: 435.44 in single precision is not 435.44000244140625
+    number = float(str(value)) if isinstance(value, np.floating) else float(value)
+    return number if math.isfinite(number) else None
+
+
+def _power(number: int) -> str:
+    return f"2**{number.bit_length()} - 1" if number > 10**6 and number & (number + 1) == 0 else str(number)
 
 
 def positions(given: Any, size: int) -> Indices:

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from ltlib.errors import SettingError, UnknownName
-from ltlib.registry import Limit, Registry, Spec
+from ltlib.limits import Limit
+from ltlib.registry import Registry, Spec
 
 
 class Loss(nn.Module):

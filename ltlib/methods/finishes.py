@@ -18,9 +18,10 @@ from torch.nn import functional as F
 from ltlib import models
 from ltlib.calibration import posthoc
 from ltlib.errors import SettingError
+from ltlib.limits import NOT_NEGATIVE
 from ltlib.models import Network
 from ltlib.models.classifiers import Nearest
-from ltlib.registry import NOT_NEGATIVE, Registry, Spec
+from ltlib.registry import Registry, Spec
 
 Finish = Callable[[Network, Tensor, Tensor, Sequence[int]], None]
 """(network, features [N, D] and classes [N] of the training images, class counts): changes the classifier in place."""

@@ -7,15 +7,26 @@ function's keyword arguments.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, Literal
 
 from ltlib import losses, mixing
-from ltlib.batches import draws
+from ltlib.batches.samplers import SAMPLERS
 from ltlib.errors import SettingError
+from ltlib.limits import NOT_NEGATIVE, POSITIVE, SHARE, Limit, check_limits
 from ltlib.methods import finishes
-from ltlib.registry import NOT_NEGATIVE, POSITIVE, SHARE, Limit, Registry, Spec, check_limits
+from ltlib.models import CLASSIFIERS
+from ltlib.registry import Entry, Registry, Spec, plain
 
+REGISTRIES: Mapping[str, Registry[Any]] = {
+    "loss": losses.LOSSES,
+    "contrastive": losses.LOSSES,
+    "sampler": SAMPLERS,
+    "second_sampler": SAMPLERS,
+    "mix": mixing.MIXINGS,
+    "finish": finishes.FINISHES,
+}
+"""The fields of a stage that name a component, and where it is registered."""
 ALL_PARTS: Mapping[str, float] = {"backbone": 1.0, "projector": 1.0, "classifier": 1.0}
 
 LIMITS: Mapping[str, Limit] = {
@@ -43,6 +54,8 @@ CHOICES: Mapping[str, tuple[str | None, ...]] = {
 @dataclass(frozen=True)
 class Stage:
     """One stage of a method. Two methods whose first stages are equal share the trained stage without naming it.
+
+    Components may be given as text: ``Stage(loss="focal[gamma=1.0]", sampler="class_balanced")``.
 
     Attributes:
         loss: Classification loss on the logits, or None (contrastive learning alone).
@@ -80,7 +93,7 @@ class Stage:
     loss: Spec | None = None
     contrastive: Spec | None = None
     weights: tuple[float, float] = (1.0, 1.0)
-    sampler: Spec = field(default_factory=lambda: draws.spec("instance_balanced"))
+    sampler: Spec = field(default_factory=lambda: SAMPLERS.spec("instance_balanced"))
     epochs: float = 1.0
     epoch_ends: Literal["sampler", "images"] = "sampler"
     lr: Mapping[str, float] = field(default_factory=lambda: dict(ALL_PARTS))
@@ -101,14 +114,20 @@ class Stage:
     beta: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what has no meaning, before any data is there and before an earlier stage is trained.
+        """Read texts as components, and refuse what has no meaning, before an earlier stage is trained.
 
         Raises:
+            UnknownName: A text that names no component, or a setting it does not have.
             SettingError: A number outside its limit, an unknown word, a stage that would train nothing; a setting of
                 the loss, the sampler, the mixing or the finish outside its own limits; mixed labels for a loss without
                 a meaning for them, or mixing where no single stream of images is classified; a selection by an
                 objective that is no more than its loss, prototypes for another loss.
         """
+        for f in fields(self):
+            object.__setattr__(self, f.name, plain(getattr(self, f.name)))
+        for name, registry in REGISTRIES.items():
+            if isinstance(value := getattr(self, name), str):
+                object.__setattr__(self, name, registry.spec(value))
         self._check_own()
         self._check_components()
         if self.selects_by == "objective" and (self.contrastive is None or self.loss is None):
@@ -149,7 +168,7 @@ class Stage:
                 _made(loss)
         for sampler in (self.sampler, self.second_sampler):
             if sampler is not None:
-                draws.SAMPLERS.create(sampler)
+                SAMPLERS.create(sampler)
         if self.mix is not None:
             mixing.create(self.mix)
         if self.finish is not None:
@@ -175,7 +194,22 @@ class Stage:
             default = f.default if f.default_factory is MISSING else f.default_factory()
             if f.name not in values and value != default:
                 values[f.name] = _plain(value)
+        if self.classifier in CLASSIFIERS and CLASSIFIERS.get(self.classifier).own:
+            values["classifier"] = CLASSIFIERS.spec(self.classifier).identity()
         return values
+
+    def current(self) -> Stage:
+        """The stage with its components as they are now; see `Registry.current`."""
+        found = {name: registry.current(spec) for name, registry in REGISTRIES.items() if (spec := getattr(self, name))}
+        changed: dict[str, Any] = {name: spec for name, spec in found.items() if spec != getattr(self, name)}
+        return replace(self, **changed) if changed else self
+
+    def own(self) -> list[tuple[str, Entry[Any]]]:
+        """Its components from outside this package, each with its kind."""
+        named = [(registry, spec) for name, registry in REGISTRIES.items() if (spec := getattr(self, name))]
+        if self.classifier in CLASSIFIERS:
+            named.append((CLASSIFIERS, self.classifier))
+        return [(registry.kind, entry) for registry, spec in named for entry in registry.own(spec)]
 
 
 def _made(loss: Spec) -> losses.Loss:
@@ -190,7 +224,7 @@ def _plain(value: Any) -> Any:
     return dict(sorted(value.items())) if isinstance(value, Mapping) else value
 
 
-METHODS = Registry[tuple[Stage, ...]]("method")
+METHODS = Registry[tuple[Stage, ...]]("method", by_value=True)
 
 
 def spec(text: str | Spec, **defaults: Any) -> Spec:
@@ -205,4 +239,4 @@ def stages(text: str | Spec) -> tuple[Stage, ...]:
         UnknownName: Unknown method or setting.
         SettingError: A value outside its range.
     """
-    return METHODS.create(text)
+    return tuple(stage.current() for stage in METHODS.create(text))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ltlib.errors import SettingError
-from ltlib.registry import POSITIVE, SHARE, Limit, check_limits
+from ltlib.limits import POSITIVE, SHARE, Limit, check_limits
 
 
 @dataclass(frozen=True)

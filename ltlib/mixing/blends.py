@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ltlib.errors import SettingError
+from ltlib.limits import SHARE, Limit
 from ltlib.mixing.base import BETA, Asked, Mixing, beta, permutations, uniform
-from ltlib.registry import SHARE, Limit
 
 
 @dataclass(frozen=True)

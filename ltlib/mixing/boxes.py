@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ltlib.errors import SettingError
+from ltlib.limits import NOT_NEGATIVE, Limit
 from ltlib.mixing.base import (
     BETA,
     SIDE,
@@ -22,7 +23,6 @@ from ltlib.mixing.base import (
     permutations,
     uniform,
 )
-from ltlib.registry import NOT_NEGATIVE, Limit
 
 
 @dataclass(frozen=True)

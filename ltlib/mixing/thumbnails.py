@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ltlib.limits import SHARE, Limit
 from ltlib.mixing.base import SIDE, Asked, Mixing, boxed, inside, permutations, uniform
-from ltlib.registry import SHARE, Limit
 
 
 @dataclass(frozen=True)

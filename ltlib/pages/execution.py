@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ltlib import places
+from ltlib import places, plugins
 from ltlib.errors import LtlibError
 from ltlib.pages import declared, injection
 from ltlib.pages.declared import Declared
@@ -72,13 +72,14 @@ def environment(token: str, scratch: Path, page: Declared, profile: str) -> dict
         "PYTHONHASHSEED": "0",
         "TQDM_DISABLE": "1",
         "LTLIB_HEADLESS": "1",
-        "LTLIB_TRAIN": os.environ.get("LTLIB_TRAIN", "0"),
+        "LTLIB_TRAIN": places.variable("LTLIB_TRAIN") or "0",
         "LTLIB_REPORTS": str(places.reports_folder().resolve()),
         "LTLIB_PAGE_FOLDER": str((places.reports_folder() / profile / page.id).parent.resolve()),
         "LTLIB_NOTEBOOK_FILE": str(page.path.resolve()) if page.path else "",
         "LTLIB_SENTINEL": str(scratch / "sentinel.json"),
     }
-    env.setdefault("OMP_NUM_THREADS", "1")
+    env |= plugins.environment()
+    env["OMP_NUM_THREADS"] = places.variable("OMP_NUM_THREADS") or "1"
     return env
 
 

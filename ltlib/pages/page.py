@@ -114,7 +114,9 @@ class Page:
         from ltlib.runs import sweep
 
         experiments, impossible = grids.experiments(grid, self.profile)
-        runs = sweep.run_all(experiments, label=grid, train=self._trains) if experiments else sweep.RunList()
+        runs = sweep.RunList()
+        if experiments:  # a page shows what there is, and says what failed
+            runs = sweep.run_all(experiments, label=grid, train=self._trains, strict=False)
         self._use(runs)
         if impossible and not quiet:
             self.show(html.left_out(grid, self.profile, [item.reason for item in impossible.values()]))
@@ -130,8 +132,7 @@ class Page:
         Not in the chain, which trains before it executes and has its reasons for what is left (a budget, a failure,
         data that cannot be had), and not for the paper profile without a GPU. ``LTLIB_TRAIN`` set to 0 or 1 decides.
         """
-        said = os.environ.get("LTLIB_TRAIN")
-        if said is not None:
+        if said := places.variable("LTLIB_TRAIN"):
             return said != "0"
         if self.profile != "paper":
             return True
@@ -375,8 +376,11 @@ class Page:
 
         if self._runs:
             from ltlib.pages import cards
+            from ltlib.runs import provenance
 
             cards.write_cards(self._runs.values(), self.root)
+            if hardware := provenance.told(self._runs.values()):
+                self.show(html.note(hardware))
         record = self.record() | {"facts": [findings.fact(self._runs[name]) for name in sorted(self._runs)]}
         place = os.environ.get("LTLIB_SENTINEL")
         if place:

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from ltlib.recipes.recipe import Recipe
 from ltlib.registry import Registry, Spec, Value
 
-RECIPES = Registry[Recipe]("recipe")
+RECIPES = Registry[Recipe]("recipe", by_value=True)
 
 
 def _register(name: str, summary: str, source: str, **values) -> None:

@@ -16,7 +16,8 @@ from typing import Any, Protocol
 import torch
 
 from ltlib.errors import SettingError
-from ltlib.registry import BELOW_ONE, POSITIVE, Registry, check_limits
+from ltlib.limits import BELOW_ONE, POSITIVE, check_limits
+from ltlib.registry import Registry
 
 Groups = list[dict[str, Any]]
 """Parameters in torch's form: each group has ``params``, and here the ``factor`` of its learning rate."""

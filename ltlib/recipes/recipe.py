@@ -9,8 +9,9 @@ from typing import Any
 
 from ltlib.batches import augment
 from ltlib.errors import SettingError
+from ltlib.limits import BELOW_ONE, NOT_NEGATIVE, POSITIVE, Limit, check_limits
 from ltlib.recipes.optimizers import OPTIMIZERS
-from ltlib.registry import BELOW_ONE, NOT_NEGATIVE, POSITIVE, Limit, Spec, Value, check_limits, parse
+from ltlib.registry import Spec, Value, parse, plain
 
 SELECTIONS = ("last", "best_validation_loss", "best_test_loss", "best_test_accuracy")
 PRECISIONS = ("float32", "bf16")
@@ -81,6 +82,8 @@ class Recipe:
     method_defaults: tuple[tuple[str, str, Value], ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
+        for f in fields(self):
+            object.__setattr__(self, f.name, plain(getattr(self, f.name)))
         for name in ("milestones", "augmentation"):  # one value in brackets is read as a number or a word
             value = getattr(self, name)
             if not isinstance(value, tuple):
@@ -134,7 +137,7 @@ class Recipe:
         skip = ("precision", "method_defaults")
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in skip}
         optimizer = self.optimizer_spec
-        if (optimizer.name, optimizer.version) != ("sgd", 1):
+        if (optimizer.name, optimizer.version, optimizer.own) != ("sgd", 1, ""):
             values["optimizer"] = optimizer.identity()
         return {f.name: values[f.name] for f in fields(self) if f.name in values and values[f.name] != f.default}
 

@@ -1,10 +1,10 @@
 """Runs: trained or loaded exactly once, many side by side, planned and priced, verified.
 
 run = ltlib.run(experiment)
-ltlib.runs.load(run_id), ltlib.runs.finished(), ltlib.runs.verify()
+ltlib.runs.load(run_id), ltlib.runs.finished(), ltlib.runs.verify(), ltlib.runs.elsewhere()
 """
 
 from ltlib.runs.result import Predictions, Run, measure
-from ltlib.runs.store import finished, load, load_data, run, verify
+from ltlib.runs.store import elsewhere, finished, load, load_data, run, verify
 
-__all__ = ["Predictions", "Run", "finished", "load", "load_data", "measure", "run", "verify"]
+__all__ = ["Predictions", "Run", "elsewhere", "finished", "load", "load_data", "measure", "run", "verify"]

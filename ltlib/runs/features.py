@@ -97,7 +97,8 @@ def _features(run: Run, place: Path) -> tuple[np.ndarray, np.ndarray]:
     index = chosen(data.test.targets)
     target = accelerator.device()
     images = residents.resident(data.test.select(index), data, run.experiment.resolve(), target)
-    features = embedding.features(network.to(target), images, batch_size=250)
+    with accelerator.fixed_threads(target):
+        features = embedding.features(network.to(target), images, batch_size=250)
     targets = np.asarray(data.test.targets)[index]
     stream = io.BytesIO()
     np.savez(stream, features=features, targets=targets)

@@ -12,7 +12,6 @@ of the process, and each goes on from its last checkpoint.
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from ltlib import runs
+from ltlib import places, runs
 from ltlib.errors import LtlibError, SettingError
 from ltlib.experiment import Experiment
 from ltlib.runs.result import Run
@@ -40,7 +39,7 @@ def default_streams(device: torch.device) -> int:
     Raises:
         SettingError: ``LTLIB_STREAMS`` is no whole number of at least 1.
     """
-    wanted = os.environ.get("LTLIB_STREAMS", "").strip()
+    wanted = places.variable("LTLIB_STREAMS")
     if not wanted:
         return CUDA_STREAMS if device.type == "cuda" else 1
     if not wanted.isdecimal() or int(wanted) < 1:

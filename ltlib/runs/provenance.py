@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 import torch
 
 from ltlib import places
+from ltlib.training.accelerator import CPU_THREADS
 from ltlib.version import __version__
 
 
@@ -26,6 +29,37 @@ def describe(target: torch.device) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "system": platform.system(),
     }
+
+
+def told(runs: Iterable[Any]) -> str:
+    """Which hardware the numbers come from, where they were not made here as a training is made now; else empty.
+
+    Args:
+        runs: `Run` objects; of committed records their device and threads are said, of others only threads that are
+            not those of a CPU training.
+    """
+    runs = list(runs)
+    records, others = Counter[str](), Counter[int]()
+    for run in runs:
+        made = getattr(run, "provenance", {})
+        if getattr(run, "profile", None) is not None:
+            records[f"{made.get('device', 'unknown hardware')}, {_threads(made.get('threads', 1))}"] += 1
+        elif made.get("threads", CPU_THREADS) != CPU_THREADS and made.get("device") == processor():
+            others[made["threads"]] += 1
+    parts = []
+    if records:
+        each = "; ".join(f"{count} on {hardware}" for hardware, count in records.most_common())
+        parts.append(f"{records.total()} of {len(runs)} runs are records of finished trainings, not made here: {each}.")
+    for count, number in others.most_common():
+        parts.append(
+            f"{number} of {len(runs)} runs were trained with {_threads(count)}; one trained now has "
+            f"{_threads(CPU_THREADS)} and may end elsewhere."
+        )
+    return " ".join(parts)
+
+
+def _threads(count: int) -> str:
+    return f"{count} thread{'s' * (count != 1)}"
 
 
 def processor() -> str:

@@ -17,7 +17,7 @@ from ltlib import calibration, metrics, sealed
 from ltlib.calibration.effects import before_and_after, scores
 from ltlib.errors import RunError
 from ltlib.experiment import Experiment
-from ltlib.files import write_bytes, write_text
+from ltlib.files import canonical_json, digest, write_bytes, write_text
 from ltlib.models import Network
 from ltlib.training import assembly
 
@@ -77,6 +77,22 @@ class Run:
         )
 
     @property
+    def identity(self) -> dict[str, Any]:
+        """What identifies it, as `Resolved.identity` gave it when it was made."""
+        return self._facts["identity"]
+
+    @property
+    def own(self) -> list[str]:
+        """Its components that do not come from this package, as ``loss count_power``."""
+        return self._facts.get("own", [])
+
+    @property
+    def cell_id(self) -> str:
+        """Its identity apart from its two seeds, as `Experiment.cell_id`; its components need not be known here."""
+        identity = self.identity | {"seed": 0, "data": self.identity["data"] | {"subset_seed": 0}}
+        return digest(canonical_json(identity))[:12]
+
+    @property
     def selection(self) -> str:
         """The rule of the selected epoch."""
         return self._facts["selection"]
@@ -100,11 +116,6 @@ class Run:
         A run that is older than `subset_fingerprint` has that of the subset here, held-out images among them.
         """
         return self._facts["fingerprint"]
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What identified the run when it was made; see `ltlib.experiment`."""
-        return self._facts["identity"]
 
     @property
     def contents(self) -> str:

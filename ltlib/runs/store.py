@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from ltlib import datasets, models, places, sealed
 from ltlib.datasets import LongTailed, contents
 from ltlib.errors import DataError, LtlibError, RunError, printable
-from ltlib.experiment import Experiment, Resolved
+from ltlib.experiment import Experiment, Resolved, marks
 from ltlib.files import (
     canonical_json,
     digest,
@@ -131,13 +132,14 @@ def _names() -> list[str]:
 def finished() -> list[Run]:
     """Every finished run: full folders first, then the records of runs that have none.
 
-    Left out is what `verify` names: damaged or renamed runs, and those of components that have changed since.
+    Left out is what `verify` names: damaged or renamed runs, and those of components that have changed since. Runs of
+    components from outside the package are there whether those are registered or not.
     """
     found = []
     for name in _names():
         with contextlib.suppress(RunError):
             run = load(name)
-            if run is not None and _made_by(run) in (None, run.id):
+            if run is not None and (_made_by(run) in (None, run.id) or own_elsewhere(run)):
                 found.append(run)
     return found
 
@@ -152,12 +154,42 @@ def _made_by(run: Run) -> str | None:
         return ""
 
 
+def own_elsewhere(run: Run) -> str:
+    """Why a run of a component from outside the package cannot be checked against it here; empty where it can be.
+
+    Its component is not registered in this process, or with another source.
+    """
+    if not run.own or _made_by(run) in (None, run.id):
+        return ""
+    told = " and ".join(run.own)
+    try:
+        resolved = run.experiment.resolve()
+    except LtlibError:
+        return f"run {run.id} was made by your own {told}, which is not registered here"
+    if [str(one) for one in resolved.own] == run.own and resolved.marks() == marks(run.identity):
+        return ""  # the same component, so it is something else that has changed
+    return f"run {run.id} was made by your own {told}, which is registered here with another source"
+
+
 def _train(resolved: Resolved, top: Path, report: stages.Report, stop: Callable[[], bool]) -> Run:
     exp = resolved.experiment
     data = load_data(exp)
     if exp.resolve().data["digest"] != resolved.data["digest"]:
         raise DataError(f"the images of {exp.dataset} changed while run {resolved.run_id} began; start it again")
     target = accelerator.device()
+    with accelerator.fixed_threads(target):
+        return _train_on(target, resolved, data, top, report, stop)
+
+
+def _train_on(
+    target: torch.device,
+    resolved: Resolved,
+    data: LongTailed,
+    top: Path,
+    report: stages.Report,
+    stop: Callable[[], bool],
+) -> Run:
+    exp = resolved.experiment
     sealed.refuse_newer(top / resolved.run_id)
     sweep(top)
     started = datetime.now(UTC)
@@ -183,6 +215,8 @@ def _train(resolved: Resolved, top: Path, report: stages.Report, stop: Callable[
         "provenance": provenance.describe(target)
         | {"started": started.isoformat(timespec="seconds"), "wall_seconds": time.monotonic() - clock},
     }
+    if resolved.own:
+        facts["own"] = [str(one) for one in resolved.own]
     place = top / resolved.run_id
     with new_folder(place) as folder:
         write_json(folder / "run.json", facts)
@@ -247,6 +281,8 @@ def verify() -> list[str]:
         if found is None:
             continue
         now = _made_by(found)
+        if own_elsewhere(found):
+            continue  # sound: its files' digests hold, and nobody here can say more; `elsewhere` names it
         if now and now != found.id and (other := other_images(found)):
             wrong.append(other)
         elif now not in (None, found.id):
@@ -264,6 +300,11 @@ def verify() -> list[str]:
                 if others or found.contents not in ("", inside):
                     wrong.append(_trained_on_others(found))
     return wrong
+
+
+def elsewhere() -> list[str]:
+    """Runs of one's own components that are not registered here, one sentence each: sound as far as can be told."""
+    return [said for run in finished() if (said := own_elsewhere(run))]
 
 
 def other_images(run: Run) -> str | None:

@@ -11,11 +11,13 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from ltlib import datasets, places, runs, sealed
-from ltlib.errors import LtlibError, RunError
+from ltlib import datasets, places, plugins, runs, sealed
+from ltlib.errors import LtlibError, RunError, RunsFailed
 from ltlib.experiment import Experiment
 from ltlib.files import write_text
 from ltlib.progress import Progress
@@ -58,8 +60,12 @@ def run_all(
     label: str = "runs",
     done: Callable[[Run], None] = lambda run: None,
     train: bool = True,
+    strict: bool = True,
 ) -> RunList:
     """The runs of many experiments: loaded, or trained in parallel. One that fails never stops the others.
+
+    Components from a file or module outside this package are imported in the training processes too. Runs of those that
+    no other process can import, a notebook's or a script's, are trained in this one, after the others.
 
     Args:
         experiments: Duplicates are trained once.
@@ -71,20 +77,38 @@ def run_all(
         label: The progress line's first words.
         done: Called with each run as it is finished.
         train: False only loads; what is not there is a failure of its own.
+        strict: False returns what is finished where something failed, for a caller that looks at `RunList.failures`.
 
     Returns:
         The finished runs in the order of `experiments`; `RunList.failures` says what is missing and why.
+
+    Raises:
+        RunsFailed: A run is missing, said after all others are finished; it names each and has the others.
     """
     todo = missing(experiments)
     failures: dict[str, str] = {}
+    if todo and train:
+        from ltlib.training import accelerator
+
+        accelerator.device()  # one sentence here instead of one traceback a process
     if todo and not train:
         failures = {exp.run_id: why_missing(exp) for exp in todo}
     elif todo:
         lanes = streams or default_streams()
         progress = Progress(len(todo), label, enabled=show)
         failures = _Sweep(todo, jobs or default_jobs(), lanes, progress, done).go()
-    found = [run for exp in experiments if (run := _load(exp.run_id)) is not None]
-    return RunList(found, failures)
+    found = RunList([run for exp in experiments if (run := _load(exp.run_id)) is not None], failures)
+    if strict and failures:
+        raise RunsFailed(_told(experiments, failures), found)
+    return found
+
+
+def _told(experiments: Sequence[Experiment], failures: Mapping[str, str]) -> str:
+    """The sentence of what failed."""
+    unique = {exp.run_id: exp for exp in experiments}
+    each = "; ".join(f"run {run_id}, {_describe(unique[run_id])}: {reason}" for run_id, reason in failures.items())
+    rest = "the others are finished and kept, and strict=False returns them" if len(failures) < len(unique) else ""
+    return f"{len(failures)} of {len(unique)} runs failed: {each}" + (f" ({rest})" if rest else "")
 
 
 def default_jobs() -> int:
@@ -169,10 +193,13 @@ class _Sweep:
         progress: Progress,
         done: Callable[[Run], None],
     ):
-        self.todo = _Todo(todo)
+        self.here = [experiment for experiment in todo if not _portable(experiment)]
+        elsewhere = [experiment for experiment in todo if experiment not in self.here]
+        self.todo = _Todo(elsewhere)
         self.progress, self.done = progress, done
-        jobs = min(jobs, len(todo))
-        self.streams = min(streams, -(-len(todo) // jobs))
+        self.lanes = streams
+        jobs = min(jobs, len(elsewhere))
+        self.streams = min(streams, -(-len(elsewhere) // jobs)) if jobs else 0
         self.seats = [_Seat(self.streams) for _ in range(jobs)]
         self.failures: dict[str, str] = {}
         self.lock = threading.Lock()
@@ -197,34 +224,66 @@ class _Sweep:
             for thread in threads:
                 thread.join(timeout=30)
             raise
+        self._train_here()
         return self.failures
+
+    def _train_here(self) -> None:
+        """Train what no other process can: some of its components are known to this one alone."""
+        from ltlib.runs import packing
+        from ltlib.training import accelerator
+
+        if not self.here:
+            return
+        interrupted = threading.Event()
+
+        def train(experiment: Experiment) -> None:
+            error: str | None
+            report = partial(self._show, experiment)
+            found, error = packing.attempt(experiment, report, interrupted.is_set)
+            self._settle(experiment, error if found is None else None)
+
+        packing.serve(self.here, train, min(self.lanes, len(self.here)), accelerator.device(), interrupted)
 
     def _serve(self, seat: _Seat) -> None:
         while not self.stopping and (experiment := self.todo.take()) is not None:
             error: str | None
             try:
                 error = self._train(self._worker(seat), experiment)
-                if error is None and (run := runs.load(experiment.run_id)) is not None:
-                    with self.lock:
-                        self.done(run)
-            except (LtlibError, OSError) as problem:  # no process to start, no disk to write its record
+            except (LtlibError, OSError) as problem:  # no process to start
                 error = str(problem)
             self.todo.finish(experiment)
-            with contextlib.suppress(LtlibError, OSError):
-                if error is None:
-                    _failure(experiment.run_id).unlink(missing_ok=True)
-                else:
-                    write_text(_failure(experiment.run_id), f"{error}\n")
-            with self.lock:
-                if error is not None:
-                    self.failures[experiment.run_id] = error
-                self.progress.step(_describe(experiment) + (f" failed: {error}" if error else ""))
+            if experiment not in self.here:
+                self._settle(experiment, error)
         with seat.lock:
             seat.lanes -= 1
             if seat.lanes or seat.worker is None:
                 return
         seat.worker.close()
         seat.worker.process.wait()
+
+    def _settle(self, experiment: Experiment, error: str | None) -> None:
+        """A run has come to its end: hand it on, or keep why it is missing."""
+        try:
+            if error is None and (run := runs.load(experiment.run_id)) is not None:
+                with self.lock:
+                    self.done(run)
+            elif error is None:
+                error = "it was said to be trained and is not there; its images or components changed: start again"
+        except (LtlibError, OSError) as problem:  # no disk to write its record
+            error = str(problem)
+        with contextlib.suppress(LtlibError, OSError):
+            if error is None:
+                _failure(experiment.run_id).unlink(missing_ok=True)
+            else:
+                write_text(_failure(experiment.run_id), f"{error}\n")
+        with self.lock:
+            if error is not None:
+                self.failures[experiment.run_id] = error
+            self.progress.step(_describe(experiment) + (f" failed: {error}" if error else ""))
+
+    def _show(self, experiment: Experiment, row: Mapping[str, Any]) -> None:
+        with self.lock:
+            self.progress.show(f"{_describe(experiment)}, epoch {row['epoch']}/{row['epochs']}")
 
     def _worker(self, seat: _Seat) -> Worker:
         """The seat's process, started where there is none or it has ended."""
@@ -235,6 +294,7 @@ class _Sweep:
 
     def _start(self) -> subprocess.Popen[str]:
         env = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "LTLIB_STREAMS": str(self.streams)}
+        env |= plugins.environment()
         process = subprocess.Popen(
             [sys.executable, "-m", "ltlib.runs.worker"],
             stdin=subprocess.PIPE,
@@ -254,11 +314,20 @@ class _Sweep:
                 return None
             if "error" in message:
                 return message["error"]
-            row = message["row"]
-            with self.lock:
-                self.progress.show(f"{_describe(experiment)}, epoch {row['epoch']}/{row['epochs']}")
+            if "unknown" in message:
+                if not experiment.resolve().own:
+                    return f"{message['unknown']}; start again"
+                with self.lock:
+                    self.here.append(experiment)
+                return None
+            self._show(experiment, message["row"])
         code = worker.process.wait()
         return f"its process ended with code {code}; start again and it goes on from its last checkpoint"
+
+
+def _portable(experiment: Experiment) -> bool:
+    """Whether another process can import all it needs."""
+    return all(plugins.how_to_load(one.module) is not None for one in experiment.resolve().own)
 
 
 def _describe(experiment: Experiment) -> str:

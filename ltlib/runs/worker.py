@@ -4,8 +4,10 @@ The process, ``python -m ltlib.runs.worker``, reads experiments as JSON lines, t
 outlives its runs, so imports and warm-up are paid once; with ``LTLIB_STREAMS`` it trains several at a time
 (`ltlib.runs.packing`). When it dies, only the runs it was at are lost, and those go on from their checkpoints.
 
-A line in: ``{"run": id, "experiment": settings}``. Lines out: ``{"run": id, ...}`` with ``row`` for an epoch, and at
-last ``done``, ``error`` or ``stopped``.
+A line in: ``{"run": id, "experiment": settings}``, and for a run with components from outside the package ``plugins``,
+their modules, and ``path``, where modules are looked for. Lines out: ``{"run": id, ...}`` with ``row`` for an epoch,
+and at last ``done``, ``error`` or ``stopped``; or ``unknown`` where these settings are not that run here, because a
+component is missing or has another source than in the process that asked.
 """
 
 from __future__ import annotations
@@ -19,9 +21,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ltlib.errors import LtlibError
+from ltlib import plugins
+from ltlib.errors import LtlibError, SettingError
 
 if TYPE_CHECKING:
     from ltlib.experiment import Experiment
@@ -40,9 +44,13 @@ class Worker:
     def ask(self, experiment: Experiment) -> Iterator[dict[str, Any]]:
         """Have a run trained: what is said about it, until it or the process ends."""
         answers: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-        request = {"run": experiment.run_id, "experiment": experiment.settings()}
+        resolved = experiment.resolve()
+        modules = [plugins.how_to_load(one.module) for one in resolved.own]
+        request: dict[str, Any] = {"run": resolved.run_id, "experiment": experiment.settings()}
+        if modules:
+            request |= {"plugins": modules, "path": [place or str(Path.cwd()) for place in sys.path]}
         with self._lock:
-            self._answers[experiment.run_id] = answers
+            self._answers[resolved.run_id] = answers
             if not self.usable:
                 answers.put(None)
             with contextlib.suppress(BrokenPipeError, ValueError):  # dead or closed: it will be heard below
@@ -86,11 +94,12 @@ def main() -> None:
 
     import torch
 
+    from ltlib import places
     from ltlib.experiment import Experiment
     from ltlib.runs import packing
     from ltlib.training import accelerator
 
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    torch.set_num_threads(int(places.variable("OMP_NUM_THREADS") or 1))
     parent, writing = os.getppid(), threading.Lock()
 
     def say(run: str, **message: object) -> None:
@@ -107,7 +116,14 @@ def main() -> None:
         asked: dict[str, Any] = json.loads(line)
         run = asked["run"]
         try:
+            sys.path += [place for place in asked.get("path", ()) if place not in sys.path]
+            plugins.load(*asked.get("plugins", ()))
             experiment = Experiment.from_settings(asked["experiment"])
+            if experiment.run_id != run:
+                raise SettingError(f"the same settings are run {experiment.run_id} in its process")
+        except LtlibError as error:
+            say(run, unknown=str(error))
+            return
         except Exception as error:  # settings that are none of an experiment
             say(run, error=str(error) if isinstance(error, LtlibError) else f"{type(error).__name__}: {error}")
             return

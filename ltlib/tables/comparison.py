@@ -115,7 +115,7 @@ def compare_cells(
         by_cell.setdefault(entry.key, []).append(entry)
     finished: dict[str, dict[str, Any]] = {}
     for run in runs:
-        finished.setdefault(run.experiment.cell_id, {})[run.id] = run
+        finished.setdefault(run.cell_id, {})[run.id] = run
     classes = tuple(dict.fromkeys(rows["split"]))
     scores = _Scores(document, classes)
     records = []

@@ -75,7 +75,7 @@ def scoreboard(runs: Sequence[Run]) -> pd.DataFrame:
     known = grids.profile_of_cells()
     cells: dict[str, list[Run]] = {}
     for run in runs:
-        cells.setdefault(run.experiment.cell_id, []).append(run)
+        cells.setdefault(run.cell_id, []).append(run)
     found: dict[tuple[Any, ...], list[list[Run]]] = {}
     for own in cells.values():
         exp = own[0].experiment
@@ -84,13 +84,13 @@ def scoreboard(runs: Sequence[Run]) -> pd.DataFrame:
         found.setdefault((prints, exp.validation, exp.model, exp.recipe, exp.precision), []).append(own)
 
     def place(item: tuple[tuple[Any, ...], list[list[Run]]]) -> tuple[Any, ...]:
-        profiles = {some[0].profile or known.get(some[0].experiment.cell_id, "own") for some in item[1]}
+        profiles = {some[0].profile or known.get(some[0].cell_id, "own") for some in item[1]}
         return profiles == {"own"}, profiles <= {"own", "quick"}, -len(item[1]), item[0][1:4]
 
     rows = []
     for number, ((prints, *_), board) in enumerate(sorted(found.items(), key=place)):
         for own in sorted(board, key=lambda some: -scores.mean(some, "accuracy", which="last")):
-            rows.append(_row(_letter(number), own, known.get(own[0].experiment.cell_id, "own"), prints))
+            rows.append(_row(_letter(number), own, known.get(own[0].cell_id, "own"), prints))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -3,30 +3,66 @@
 ``float32`` means float32: torch lets cuDNN's convolutions use TF32 by default, ten bits of mantissa, which is switched
 off. Kernels are chosen by rule, not by timing (``benchmark``), and only repeatable ones are taken (``deterministic``):
 timed choices differ from process to process, and with them the last bits of a run. For the same reason cuBLAS gets a
-workspace of a fixed size on every stream. What that costs is not measured.
+workspace of a fixed size on every stream. What that costs is not measured. And on a CPU every training has one thread,
+wherever it is started: with two, sums are added in another order, and after some epochs it is another network.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
 
+from ltlib import places
 from ltlib.errors import SettingError
 
 QUIET = 256 * 2**20
 """Bytes below which nothing is said."""
+CPU_THREADS = 1
+"""Of a training on the CPU. Only a benchmark sets another number: its runs are thrown away."""
 SHARE = 0.5
 """Of the free memory; the rest is for weights, activations, recorded steps and other runs."""
 _UNITS = {"": 1, "B": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
 def device() -> torch.device:
-    """Where to train: ``LTLIB_DEVICE``, else a CUDA device, else the CPU."""
-    return torch.device(os.environ.get("LTLIB_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu"))
+    """Where to train: ``LTLIB_DEVICE``, else a CUDA device, else the CPU.
+
+    Raises:
+        SettingError: ``LTLIB_DEVICE`` is no such device, or one that is not here.
+    """
+    wanted = places.variable("LTLIB_DEVICE")
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not wanted:
+        return torch.device("cuda" if there else "cpu")
+    if wanted == "cpu":
+        return torch.device("cpu")
+    shape = re.fullmatch(r"cuda(?::(0|[1-9]\d*))?", wanted)
+    if shape is None:
+        raise SettingError(f"LTLIB_DEVICE must be cpu, cuda or cuda:N, not {wanted!r}")
+    if int(shape[1] or 0) >= there:
+        here = f"{there} CUDA device{'s are' if there > 1 else ' is'}" if there else "no CUDA device is"
+        raise SettingError(f"LTLIB_DEVICE is {wanted}, but {here} here; set another one, or unset it")
+    return torch.device(wanted)
+
+
+@contextlib.contextmanager
+def fixed_threads(target: torch.device) -> Iterator[None]:
+    """A CPU training's threads while the block runs, and the caller's own again after it; a GPU's numbers do not depend
+    on them."""
+    if target.type != "cpu":
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(CPU_THREADS)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def prepare(target: torch.device) -> None:
@@ -51,7 +87,7 @@ def memory_budget(target: torch.device) -> int:
     Raises:
         SettingError: ``LTLIB_MEMORY`` is no amount of memory.
     """
-    wanted = os.environ.get("LTLIB_MEMORY", "")
+    wanted = places.variable("LTLIB_MEMORY")
     return read_bytes(wanted) if wanted else int(SHARE * _free(target))
 
 

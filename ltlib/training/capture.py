@@ -20,7 +20,6 @@ for that.
 
 from __future__ import annotations
 
-import os
 import threading
 import warnings
 from collections.abc import Callable
@@ -29,6 +28,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from ltlib import places
 from ltlib.batches.draws import Draw
 from ltlib.errors import SettingError
 from ltlib.training.optimizers import set_rates
@@ -99,7 +99,7 @@ def captured(step: EagerStep, device: torch.device) -> Step:
     Raises:
         SettingError: ``LTLIB_CAPTURE`` is neither ``auto`` nor ``off``.
     """
-    wanted = os.environ.get("LTLIB_CAPTURE") or "auto"
+    wanted = places.variable("LTLIB_CAPTURE") or "auto"
     if wanted not in ("auto", "off"):
         raise SettingError(f"LTLIB_CAPTURE must be auto or off, not {wanted!r}")
     return CapturedStep(step, CudaRecorder(device)) if device.type == "cuda" and wanted == "auto" else step

@@ -173,7 +173,7 @@ def test_rotation_equals_pillow_at_any_size_and_angle(height, width, angle):
     assert torch.equal(augment.rotate(images, torch.tensor([angle])), expected)
 
 
-@pytest.mark.skipif("LTLIB_DATA" not in os.environ, reason="set LTLIB_DATA to the folder with CIFAR")
+@pytest.mark.skipif(not os.environ.get("LTLIB_DATA"), reason="set LTLIB_DATA to the folder with CIFAR")
 def test_rotation_of_real_images_equals_pillow_in_every_pixel():
     from torchvision.datasets import CIFAR100
 

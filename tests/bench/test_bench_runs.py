@@ -170,7 +170,7 @@ def test_workloads_are_the_images_they_say(no_data):
 
 def test_a_gpu_gets_more_work_by_default(no_data, monkeypatch):
     assert len(workload.workload("resnet8").data.train) == 1280
-    monkeypatch.setenv("LTLIB_DEVICE", "cuda")
+    monkeypatch.setattr("ltlib.training.accelerator.device", lambda: torch.device("cuda"))
     work = workload.workload("resnet8")
     assert (work.epochs, len(work.data.train), work.experiment.limit) == (5, 10_847, None)
 
@@ -344,7 +344,7 @@ def gridded(monkeypatch):
 def test_grid_trains_all_runs_in_every_arm(gridded, monkeypatch, reports):
     asked = []
 
-    def run_all(experiments, *, jobs, streams, show):
+    def run_all(experiments, *, jobs, streams, show, strict):
         asked.append((sorted(experiment.seed for experiment in experiments), jobs, streams))
         return sweep.RunList()
 

@@ -17,7 +17,7 @@ from ltlib.datasets.cifar import Cifar10
 from ltlib.datasets.pickles import load_arrays
 from ltlib.errors import DataError
 
-real = pytest.mark.skipif("LTLIB_DATA" not in os.environ, reason="set LTLIB_DATA to the folder with CIFAR")
+real = pytest.mark.skipif(not os.environ.get("LTLIB_DATA"), reason="set LTLIB_DATA to the folder with CIFAR")
 
 
 def batch(seed: int) -> dict[bytes, object]:

@@ -117,3 +117,16 @@ def test_numbers_that_are_no_places_or_counts() -> None:
     for indices, labels in ((np.array([True, False]), [0, 1]), ([0.0, 1.0], [0, 1]), ([0, 1], [0.5, 1])):
         with pytest.raises(SettingError, match="must be a list of whole numbers"):
             fingerprint(indices, labels)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seed", [2**32, -1, 1.5, True, "1"])
+def test_a_seed_that_the_published_order_cannot_have_is_refused(seed: object) -> None:
+    with pytest.raises(SettingError, match=r"subset_seed must be a whole number from 0 to 2\*\*32 - 1, not"):
+        choose_subset(TARGETS, [5] * 10, "ldam", seed)  # type: ignore[arg-type]
+
+
+def test_the_random_order_has_larger_seeds_and_numpys() -> None:
+    assert len(choose_subset(TARGETS, [5] * 10, subset_seed=2**40)) == 50
+    np.testing.assert_array_equal(
+        choose_subset(TARGETS, [5] * 10, subset_seed=np.int64(3)), choose_subset(TARGETS, [5] * 10, subset_seed=3)
+    )

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from ltlib import losses, methods, mixing
-from ltlib.errors import LtlibError, SettingError
+from ltlib import losses, methods, mixing, recipes
+from ltlib.batches import draws
+from ltlib.errors import LtlibError, SettingError, UnknownName
 from ltlib.files import canonical_json
-from ltlib.methods import METHODS, Stage
+from ltlib.methods import METHODS, Stage, finishes
 from ltlib.registry import Spec
 from ltlib.training import objectives
 
@@ -133,3 +136,36 @@ def test_importing_the_package_knows_every_method() -> None:
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert sorted(found) == sorted(METHODS.names())
     assert {"ce", "mislas", "awabs_cutmix", "bbn", "supcon_ce", "vs"} <= set(found)
+
+
+def test_components_of_a_stage_may_be_text() -> None:
+    said = Stage(
+        loss="focal[gamma=1]",
+        sampler="class_aware",
+        second_sampler="reversed",
+        mix="cutmix[alpha=0.5]",
+        finish="tau_normalization",
+    )
+    spelled = Stage(
+        loss=losses.spec("focal[gamma=1.0]"),
+        sampler=draws.spec("class_aware"),
+        second_sampler=draws.spec("reversed"),
+        mix=mixing.spec("cutmix[alpha=0.5]"),
+        finish=finishes.spec("tau_normalization"),
+    )
+    assert said == spelled
+    assert said.identity() == spelled.identity()
+    assert Stage(contrastive="supcon").contrastive == losses.spec("supcon")
+    with pytest.raises(UnknownName, match="unknown loss 'focall'; did you mean focal"):
+        Stage(loss="focall")
+    with pytest.raises(UnknownName, match="unknown sampler"):
+        Stage(loss="ce", sampler="class_awar")
+
+
+def test_numbers_from_numpy_are_numbers() -> None:
+    said = Stage(loss="ce", epochs=np.float32(0.1), lr={"classifier": np.int64(1)}, weights=(np.float32(0.5), 1.0))
+    plain = Stage(loss="ce", epochs=0.1, lr={"classifier": 1}, weights=(0.5, 1.0))
+    assert json.dumps(said.identity()) == json.dumps(plain.identity())
+    assert recipes.Recipe(lr=np.float32(0.1), epochs=np.int64(3)) == recipes.Recipe(lr=0.1, epochs=3)
+    assert losses.create("focal", [5, 2], gamma=np.float32(1.5)).gamma == 1.5
+    assert losses.create("focal", np.array([5, 2]), gamma=np.int64(1)).gamma == 1.0

@@ -21,7 +21,7 @@ from ltlib.training import stages
 from ltlib.training.loop import Stopped
 
 pytestmark = [
-    pytest.mark.skipif("LTLIB_DATA" not in os.environ, reason="set LTLIB_DATA to the folder with CIFAR"),
+    pytest.mark.skipif(not os.environ.get("LTLIB_DATA"), reason="set LTLIB_DATA to the folder with CIFAR"),
     pytest.mark.xdist_group("two stages on CIFAR"),  # its trainings are shared
 ]
 

@@ -312,7 +312,9 @@ def test_runs_are_used_stamped_and_their_failures_and_gaps_said(page, monkeypatc
     run = SimpleNamespace(id="abcdefabcdef", fingerprint="0123456789")
     reason = SimpleNamespace(reason="one network stands for all")
     monkeypatch.setattr(grids, "experiments", lambda name, profile: (["e"], {"a": reason, "b": reason}))
-    monkeypatch.setattr(sweep, "run_all", lambda e, label, train: sweep.RunList([run], {"feed": "loss is <NaN>"}))
+    monkeypatch.setattr(
+        sweep, "run_all", lambda e, label, train, strict: sweep.RunList([run], {"feed": "loss is <NaN>"})
+    )
     assert page.runs("convergent/1") == [run]
     assert "2 of convergent/1 not in quick: one network stands for all." in seen(page)
     assert "loss is &lt;NaN&gt;" in seen(page)

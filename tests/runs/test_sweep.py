@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from ltlib import places, runs, sealed
 from ltlib.errors import RunError, UnknownName
@@ -41,7 +42,11 @@ def test_two_workers_a_run_without_data_a_killed_worker_and_the_rest(tiny: Exper
     thread.start()
     finished: list[str] = []
     found = sweep.run_all(
-        [long, first, lost, second, spelled], jobs=2, show=False, done=lambda run: finished.append(run.id)
+        [long, first, lost, second, spelled],
+        jobs=2,
+        show=False,
+        done=lambda run: finished.append(run.id),
+        strict=False,
     )
     assert len(killed) == 1
     assert [run.id for run in found] == [first.run_id, second.run_id, first.run_id]
@@ -91,6 +96,8 @@ class Fake:
         (['{"row": {"epoch": 1, "epochs": 2}}', '{"row": {"ep'], "ended with code 1"),
         (['{"error": "no space"}'], "no space"),
         (['{"stopped": "stopped; its state is saved"}'], "stopped; its state is saved"),
+        (['{"unknown": "these settings are run x in its process"}'], "these settings are run x"),
+        (['{"done": "x"}'], "said to be trained and is not there"),
     ],
 )
 def test_whatever_a_worker_does_every_run_is_accounted_for(
@@ -99,7 +106,7 @@ def test_whatever_a_worker_does_every_run_is_accounted_for(
     fake = Fake(lines)
     monkeypatch.setattr(sweep._Sweep, "_start", lambda self: fake.start(self))
     asked = [tiny, tiny.replace(seed=1), tiny.replace(seed=2)]
-    found = sweep.run_all(asked, jobs=1, show=False)
+    found = sweep.run_all(asked, jobs=1, show=False, strict=False)
     assert list(found) == []
     assert found.failures.keys() == {exp.run_id for exp in asked}
     if "ended" in reason or "stopped" in reason:
@@ -123,13 +130,18 @@ def test_a_failing_callback_or_start_stops_nothing_and_is_said(
     def full(run: Run) -> None:
         raise RunError("the disk is full")
 
-    assert sweep.run_all([tiny, other], jobs=1, show=False, done=full).failures == {tiny.run_id: "the disk is full"}
+    failures = sweep.run_all([tiny, other], jobs=1, show=False, done=full, strict=False).failures
+    assert failures.keys() == {tiny.run_id, other.run_id}
+    assert failures[tiny.run_id] == "the disk is full"
+    assert "is not there" in failures[other.run_id]
 
     def nothing(self: sweep._Sweep) -> None:
         raise OSError("no more processes")
 
     monkeypatch.setattr(sweep._Sweep, "_start", nothing)
-    assert set(sweep.run_all([tiny, other], jobs=2, show=False).failures.values()) == {"no more processes"}
+    assert set(sweep.run_all([tiny, other], jobs=2, show=False, strict=False).failures.values()) == {
+        "no more processes"
+    }
 
 
 def test_wrong_names_are_refused_before_anything_is_trained(tiny: Experiment, reports: Path) -> None:
@@ -146,7 +158,7 @@ def test_a_damaged_run_is_a_missing_one(trained: Run, tiny: Experiment) -> None:
 
 def test_on_a_gpu_one_process_has_several_lanes(tiny: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (sweep.default_streams(), sweep.default_jobs()) == (1, len(os.sched_getaffinity(0)))
-    monkeypatch.setenv("LTLIB_DEVICE", "cuda")
+    monkeypatch.setattr("ltlib.training.accelerator.device", lambda: torch.device("cuda"))
     assert (sweep.default_streams(), sweep.default_jobs()) == (4, 1)
     monkeypatch.setenv("LTLIB_STREAMS", "6")
     assert sweep.default_streams() == 6

@@ -44,8 +44,12 @@ class Run:
     class_names: tuple[str, ...] = ("ant", "Bee", "cat")
 
     @property
+    def cell_id(self):
+        return self.experiment.cell_id
+
+    @property
     def id(self):
-        return f"{self.experiment.cell_id}/{self.experiment.subset_seed}/{self.experiment.seed}"
+        return f"{self.cell_id}/{self.experiment.subset_seed}/{self.experiment.seed}"
 
     @property
     def metrics(self):

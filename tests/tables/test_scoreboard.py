@@ -17,12 +17,18 @@ from ltlib.pages.page import Page
 from ltlib.tables import scoreboard
 
 
+class _Run(SimpleNamespace):
+    @property
+    def cell_id(self) -> str:
+        return self.experiment.cell_id
+
+
 def _run(method: str, seed: int, accuracy: float, fingerprint: str = "ab" * 32, **more: str) -> SimpleNamespace:
     recipe = "convergent[augmentation=shift1;epochs=2]"
     exp = ltlib.Experiment("digits", 20, "resnet8", method, recipe, seed=seed, **more)
     groups = {"head": {"accuracy": 0.9}, "middle": {"accuracy": None}, "tail": {"accuracy": 0.5}}
     scores = {"accuracy": accuracy, "ece": 0.1, "groups": groups}
-    return SimpleNamespace(
+    return _Run(
         id=exp.run_id, experiment=exp, metrics={"last": scores, "selected": scores},
         history=pd.DataFrame({"epoch": [1, 2]}),
         fingerprint=fingerprint, parameters=78_000, macs=800_000, seconds=3.0, profile=None,

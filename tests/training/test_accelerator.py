@@ -3,17 +3,80 @@
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from ltlib import places, plugins
 from ltlib.errors import SettingError
-from ltlib.training import accelerator
+from ltlib.experiment import Experiment
+from ltlib.pages.page import Page
+from ltlib.runs import packing, sweep
+from ltlib.training import accelerator, capture
 
 
-def test_device_is_named_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LTLIB_DEVICE", "meta")
-    assert accelerator.device().type == "meta"
+@pytest.mark.parametrize(
+    ("text", "count", "device"),
+    [("", 0, "cpu"), (" ", 0, "cpu"), ("", 1, "cuda"), ("cpu", 1, "cpu"), (" cpu ", 0, "cpu"), ("cuda", 1, "cuda"),
+     ("cuda:1", 2, "cuda:1")],
+)  # fmt: skip
+def test_device_is_named_by_the_environment(
+    text: str, count: int, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    monkeypatch.setenv("LTLIB_DEVICE", text)
+    assert accelerator.device() == torch.device(device)
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "sentence"),
+    [
+        *((text, 1, "must be cpu, cuda or cuda:N, not") for text in ("gpu", "CPU", "mps", "meta", "cuda:", "cuda:x")),
+        *((text, 1, "must be cpu, cuda or cuda:N, not") for text in ("cuda:-1", "cuda:01", "0", "cpu:0", "cuda 0")),
+        ("cuda", 0, "LTLIB_DEVICE is cuda, but no CUDA device is here"),
+        ("cuda:1", 1, "LTLIB_DEVICE is cuda:1, but 1 CUDA device is here"),
+        ("cuda:2", 2, "LTLIB_DEVICE is cuda:2, but 2 CUDA devices are here"),
+    ],
+)
+def test_a_device_that_is_not_there_is_refused(
+    text: str, count: int, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    monkeypatch.setenv("LTLIB_DEVICE", text)
+    with pytest.raises(SettingError, match=sentence):
+        accelerator.device()
+
+
+def test_run_all_says_it_before_any_process_starts(monkeypatch: pytest.MonkeyPatch, tiny: Experiment) -> None:
+    monkeypatch.setenv("LTLIB_DEVICE", "gpu")
+    with pytest.raises(SettingError, match="LTLIB_DEVICE"):
+        sweep.run_all([tiny], jobs=1, streams=1, show=False)
+
+
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_blank_variables_count_as_not_set(blank: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them, wherever it is read."""
+    read = {
+        "LTLIB_REPORTS": places.reports_folder,
+        "LTLIB_DATA": places.data_folder,
+        "LTLIB_DEVICE": accelerator.device,
+        "LTLIB_STREAMS": lambda: packing.default_streams(torch.device("cpu")),
+        "LTLIB_MEMORY": lambda: accelerator.memory_budget(torch.device("cuda")),
+        "LTLIB_CAPTURE": lambda: type(capture.captured(None, torch.device("cpu"))),  # type: ignore[arg-type]
+        "LTLIB_TRAIN": lambda: Page(SimpleNamespace(), "paper")._trains,  # type: ignore[arg-type]
+        "LTLIB_PLUGINS": plugins.named,
+    }
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (8 * 2**30, 80 * 2**30))
+    for name in read:
+        monkeypatch.delenv(name, raising=False)
+    unset = {name: call() for name, call in read.items()}
+    for name in read:
+        monkeypatch.setenv(name, blank)
+    assert {name: call() for name, call in read.items()} == unset
 
 
 @pytest.mark.parametrize(
