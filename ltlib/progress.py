@@ -5,6 +5,7 @@ In a notebook the line is one display that is updated in place; in an executed c
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -20,6 +21,13 @@ def in_kernel() -> bool:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return shell is not None and hasattr(shell, "kernel")
+
+
+def watched() -> bool:
+    """Whether somebody sees a line that moves: in a live kernel, not one that the chain runs, or in a terminal."""
+    if os.environ.get("LTLIB_HEADLESS"):
+        return False
+    return in_kernel() or sys.stderr.isatty()
 
 
 def duration(seconds: float) -> str:
@@ -48,6 +56,7 @@ class Progress:
         self._shown = self.started
         self._live = sys.stderr.isatty()
         self._display: Any = None
+        self._detail = ""
 
     def line(self, detail: str = "") -> str:
         """The line as it would be shown now."""
@@ -63,8 +72,9 @@ class Progress:
         self.show(detail)
 
     def show(self, detail: str = "") -> None:
-        """Show the line if it is time to, without counting."""
+        """Show the line if it is time to, without counting; without a detail, with the last one."""
         now = time.monotonic()
+        self._detail = detail = detail or self._detail
         last = self.done >= self.total
         if not self.enabled:
             return

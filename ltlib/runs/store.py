@@ -32,6 +32,7 @@ from ltlib.files import (
     write_json,
     write_text,
 )
+from ltlib.progress import Progress, watched
 from ltlib.runs import provenance
 from ltlib.runs.result import Run, stage_predictions
 from ltlib.training import accelerator, assembly, outcome, stages
@@ -40,7 +41,7 @@ from ltlib.training import accelerator, assembly, outcome, stages
 def run(
     experiment: Experiment,
     *,
-    report: stages.Report = lambda row: None,
+    report: stages.Report | None = None,
     stop: Callable[[], bool] = lambda: False,
     train: bool = True,
     weights: bool = False,
@@ -49,7 +50,8 @@ def run(
 
     Args:
         experiment: What to train.
-        report: Called with each finished epoch's row.
+        report: Called with each finished epoch's row; without it a line of progress is shown where somebody watches, in
+            a live kernel or a terminal.
         stop: True asks the training to save its state and stop.
         train: False refuses to train.
         weights: Train it anew where only its record is there, which has no weights and no logits.
@@ -67,7 +69,26 @@ def run(
     top = places.runs_folder()
     with sealed.claim(top / "locks" / f"{resolved.run_id}.lock", f"run {resolved.run_id}"):
         found = load(resolved.run_id, records=not weights)
-        return found if found is not None else _train(resolved, top, report, stop)
+        if found is not None:
+            return found
+        with _watched(resolved, report) as heard:
+            return _train(resolved, top, heard, stop)
+
+
+@contextlib.contextmanager
+def _watched(resolved: Resolved, report: stages.Report | None) -> Iterator[stages.Report]:
+    """What hears of each epoch: the caller's, else a line that moves from the first second on."""
+    exp = resolved.experiment
+    line = Progress(
+        sum(resolved.epochs(i) for i in range(len(resolved.stages))),
+        f"{exp.method} on {exp.dataset}, epochs",
+        enabled=report is None and watched(),
+    )
+    with line.waiting() if line.enabled else contextlib.nullcontext():
+        yield report or (lambda row: line.step(f"stage {row['stage']}" if len(resolved.stages) > 1 else ""))
+    if 0 < line.done < line.total:  # stages that were there already, or a training that ended early
+        line.total = line.done
+        line.show()
 
 
 def load(run_id: str, *, records: bool = True) -> Run | None:

@@ -215,8 +215,9 @@ class _Sweep:
         for thread in threads:
             thread.start()
         try:
-            for thread in threads:
-                thread.join()
+            with self.progress.waiting():
+                for thread in threads:
+                    thread.join()
         except BaseException:  # Ctrl-C, a kernel's interrupt: let the workers save and end
             self.stopping = True
             for process in list(self.processes):

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import torch
 
-from ltlib import calibration, experiment, metrics, places, runs, sealed
+from ltlib import calibration, experiment, metrics, places, progress, runs, sealed
 from ltlib.errors import DataError, LockedError, RunError
 from ltlib.experiment import Experiment
 from ltlib.runs import Run
@@ -331,3 +331,20 @@ def test_another_seed_gives_another_result_and_the_same_one_the_same(
     shutil.rmtree(reports)
     again = runs.run(tiny)
     assert again.metrics == trained.metrics
+
+
+def test_a_live_kernel_sees_a_training_from_its_first_second(reports: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(progress, "in_kernel", lambda: True)
+    monkeypatch.setattr(progress.Progress, "_show_in_kernel", lambda self, line: seen.append(line))
+    exp = Experiment("digits", 20, "resnet8", "ce", "convergent[augmentation=shift1;epochs=2]", limit=40)
+    monkeypatch.setenv("LTLIB_HEADLESS", "1")
+    assert runs.run(exp).history["epoch"].max() == 2  # the chain runs this kernel, and nobody watches
+    assert seen == []
+    monkeypatch.delenv("LTLIB_HEADLESS")
+    heard: list[int] = []
+    runs.run(exp.replace(seed=1), report=lambda row: heard.append(int(row["epoch"])))
+    assert (heard, seen) == ([1, 2], [])
+    runs.run(exp.replace(seed=2))
+    assert seen[0] == "ce on digits, epochs: 0/2, 0 s"
+    assert seen[-1].startswith("ce on digits, epochs: 2/2")
