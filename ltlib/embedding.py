@@ -96,7 +96,7 @@ def pca(x: np.ndarray, components: int = 2, seed: int = 0) -> np.ndarray:
     """Scores of the first principal components, float64 [N, components]; fewer where the data has fewer.
 
     Exact up to 500 rows or columns, else by randomised subspace iteration with that seed. Signs are fixed so that the
-    largest loading of each component is positive. A single row has the score 0.
+    largest loading of each component is positive. Rows that are all equal, a single one too, have the score 0.
 
     Raises:
         SettingError: No matrix of finite numbers, or components or a seed that is no such number.
@@ -104,11 +104,11 @@ def pca(x: np.ndarray, components: int = 2, seed: int = 0) -> np.ndarray:
     x = _matrix(x)
     Limit(1, whole=True).check("components", components)
     _SEED.check("the seed", seed)
-    if len(x) == 1:  # it has no variance, which scikit-learn would divide by
-        return np.zeros((1, 1))
+    components = min(components, *x.shape)
+    if (x == x[0]).all():  # without a variance, which scikit-learn would divide by
+        return np.zeros((len(x), components))
     from sklearn.decomposition import PCA
 
-    components = min(components, *x.shape)
     exact = min(x.shape) <= 500
     model = PCA(components, svd_solver="full" if exact else "randomized", iterated_power=7, random_state=seed)
     scores = model.fit_transform(x.astype(np.float64))
@@ -188,7 +188,7 @@ def _mapped(x: np.ndarray, perplexity: float, seed: int) -> np.ndarray:
     """
     from sklearn.manifold import TSNE
 
-    reduced = np.zeros((1, 1)) if (x == x[0]).all() else pca(x, 50, seed)
+    reduced = pca(x, 50, seed)
     size = float(np.abs(reduced).max())
     if size == 0:
         return np.zeros((len(x), 2), dtype=np.float32)
