@@ -46,16 +46,16 @@ class Spec:
         name: Registered name.
         version: The component's hand-bumped version; part of a run's identity.
         settings: Setting name to value, in alphabetical order.
-        unsaid: Settings left out of the identity: newer than the component, and at their default.
         own: What identifies it besides, where it does not come from this package: the digest of its source, or
             `BY_HAND`; else empty.
+        unsaid: Settings left out of the identity: newer than the component, and at their default.
     """
 
     name: str
     version: int = 1
     settings: Mapping[str, Value] = field(default_factory=dict)
-    unsaid: tuple[str, ...] = field(default=(), compare=False, repr=False)
     own: str = ""
+    unsaid: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     def __hash__(self) -> int:
         return hash((self.name, self.version, tuple(self.settings.items()), self.own))
@@ -268,7 +268,7 @@ class Registry(Generic[T]):
                 settings[key] = _as_float(self.kind, entry.name, key, value)
         unsaid = tuple(key for key in entry.added if settings[key] == known[key])
         own = self._mark(entry, settings)
-        return Spec(entry.name, entry.version, dict(sorted(settings.items())), unsaid, own)
+        return Spec(entry.name, entry.version, dict(sorted(settings.items())), own, unsaid)
 
     def current(self, spec: Spec) -> Spec:
         """A spec as its component is now: the source of one's own may have changed since it was made.

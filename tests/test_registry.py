@@ -226,11 +226,11 @@ def test_a_setting_added_later_changes_no_older_identity() -> None:
     """At its default it is left out of the identity; any other value is part of it."""
     registry = Registry[object]("thing")
 
-    @registry.register("old", added=("newer",))
+    @registry.register("old", version=1, added=("newer",))
     def old(*, size: int = 1, newer: str = "as before") -> object:
         return size, newer
 
-    before = {"name": "old", "version": 1, "settings": {"size": 2}}
+    before = {"name": "old", "version": 1, "settings": {"size": 2}, "own": "by hand 1"}
     assert registry.spec("old[size=2]").identity() == before
     assert registry.spec("old[size=2;newer=as before]").identity() == before
     changed = registry.spec("old[size=2;newer=otherwise]")

@@ -155,13 +155,6 @@ def weight_balancing(
     size, epochs and augmentation; stage 2 starts from the last epoch, not from the best on the test set; and the code's
     cosine is an epoch ahead of ours, so that its last epoch has the rate 0.
     """
-    if lr <= 0 or weight_decay < 0 or classifier_decay < 0:
-        raise SettingError(
-            "weight_balancing needs lr above 0 and decays of at least 0, "
-            f"not {lr}, {weight_decay} and {classifier_decay}"
-        )
-    if not 0 <= max_norm <= 1:
-        raise SettingError(f"max_norm of weight_balancing is a share of the norms' range, from 0 to 1, not {max_norm}")
     second = second_(
         loss_("class_balanced", base="softmax_bce", beta=beta),
         epochs,
