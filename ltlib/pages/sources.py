@@ -50,7 +50,7 @@ def write(folder: Path, style: str, script: str, render: Any) -> None:
 
 
 def methods() -> list[dict[str, Any]]:
-    """Every method: id, name, summary, source in words and cut at what it names, settings, module under ``ltlib``."""
+    """Every method of the package: id, name, summary, source in words and cut at what it names, settings, module under ``ltlib``."""
     from ltlib.labels import label
     from ltlib.methods import METHODS
     from ltlib.registry import format_value
@@ -67,6 +67,7 @@ def methods() -> list[dict[str, Any]]:
             "module": homes[entry.name],
         }
         for entry in METHODS
+        if not entry.own
     ]
 
 
@@ -98,6 +99,7 @@ def kinds() -> dict[str, list[dict[str, Any]]]:
                 "pieces": references.pieces(entry.source),
             }
             for entry in registry
+            if not entry.own
         ]
         for kind, registry in registries.items()
     }
@@ -111,6 +113,8 @@ def _homes() -> dict[str, str]:
     said = {row["id"]: row["module"] for row in published.methods().to_dict("records") if row["kind"] == "method"}
     found = {}
     for entry in METHODS:
+        if entry.own:
+            continue
         own = entry.factory.__module__.removeprefix("ltlib.")
         if own == "methods.from_losses":  # a loss by itself
             own = losses.LOSSES.get(entry.name).factory.__module__.removeprefix("ltlib.")

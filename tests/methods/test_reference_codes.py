@@ -209,7 +209,7 @@ def test_weight_balancing_has_the_codes_settings() -> None:
     assert (stage.lr, stage.max_norm, stage.batch_norm) == ({"classifier": 1.0}, 0.1, "shift")
     assert (stage.sampler.name, resolved.epochs(1)) == ("instance_balanced", 10)
     for wrong in ("lr=0", "weight_decay=-1", "classifier_decay=-0.1", "max_norm=1.5", "max_norm=-0.1"):
-        with pytest.raises(SettingError, match="weight_balancing"):
+        with pytest.raises(SettingError, match="must be"):
             methods.stages(f"weight_balancing[{wrong}]")
 
 

@@ -224,5 +224,5 @@ def test_a_change_makes_those_pages_stale_that_use_the_module(changed):
     for shared in ("ltlib.pages.html", "ltlib.tables.exports", "ltlib.metrics", "ltlib.plots.palette"):
         assert using(shared) == set(before)
     assert "02_losses" in (focal := using("ltlib.losses.focal"))
-    assert "convergent/cifar10" not in focal  # it is trained with there, and its version is in the runs' identities
+    assert "convergent/cifar100" not in focal  # it is trained with there, and its version is in the runs' identities
     assert not any(page.startswith("convergent/") for page in using("ltlib.chapters.awabs"))
