@@ -50,7 +50,7 @@ def write(folder: Path, style: str, script: str, render: Any) -> None:
 
 
 def methods() -> list[dict[str, Any]]:
-    """Every method of the package: id, name, summary, source in words and in pieces, settings, module under ``ltlib``."""
+    """Every method of the package: id, name, summary, source in words and pieces, settings, module under ``ltlib``."""
     from ltlib.labels import label
     from ltlib.methods import METHODS
     from ltlib.registry import format_value
