@@ -228,6 +228,16 @@ def test_variants_closest_to_print() -> None:
     assert "too near each other" in settings.closest(close, printed, 2, "paper")
 
 
+def test_seconds_of_other_hardware_are_not_held_against_the_base() -> None:
+    moved = [SimpleNamespace(**vars(one) | {"provenance": {"device": "another"}}) for one in OWN["new"]]
+    own = {**OWN, "new": moved}
+    text = cost.sentence(TOY, own, "old", beside=("first",))
+    assert (
+        "over that of Old way (4 s): New way, stage 1 1.00. On other hardware, so not held against it: New way." in text
+    )
+    assert sorted(cost.cost(TOY, own)["hardware"]) == ["another", "unknown", "unknown"]
+
+
 def test_changes_say_what_was_not_run() -> None:
     found = settings.changes(OWN, {"the old way": {"new": OWN["old"]}}, TOY.short, group="tail")
     assert settings.told(found) == (
