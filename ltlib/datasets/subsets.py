@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ltlib.errors import SettingError, UnknownName
+from ltlib.registry import plain
 
 SUBSETS = ("random", "ldam", "first")
 
@@ -142,11 +143,10 @@ def whole_number(name: str, value: object, least: int, most: int | None = None) 
 
 def real_number(value: object) -> float | None:
     """A finite number as Python's float, NumPy's included; None for anything else."""
+    value = plain(value)
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return None
-    # the number a reader sees: 435.44 in single precision is not 435.44000244140625
-    number = float(str(value)) if isinstance(value, np.floating) else float(value)
-    return number if math.isfinite(number) else None
+    return float(value) if math.isfinite(value) else None
 
 
 def _power(number: int) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ltlib.labels import label
+from ltlib.statistics import FEWEST_RUNS
 from ltlib.tables.scores import CLOSE, both, digits, mean, side_by_side, used
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def sentence(study: Study, own: Own) -> str:
         f"Of {len(own)} rows {study.name(rank[0])} is the most accurate, {100 * value[rank[0]]['accuracy']:.1f}%, and "
         f"{study.name(calm[0])} the best calibrated, {100 * value[calm[0]]['ece']:.1f}%."
     )
-    if min(len(found) for found in own.values()) < 3:
+    if min(len(found) for found in own.values()) < FEWEST_RUNS:
         best, least = value[rank[0]]["accuracy"], value[calm[0]]["ece"]
         near = [study.name(m) for m in value if m != rank[0] and best - value[m]["accuracy"] <= CLOSE["accuracy"]]
         also = [m for m in value if m != calm[0] and value[m]["ece"] - least <= CLOSE["ece"]]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ltlib import profiles
 from ltlib.labels import label
 from ltlib.sections.study import Study, caution, named
+from ltlib.statistics import FEWEST_RUNS
 from ltlib.tables.scores import CLOSE, points, sign, told_apart
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def ranking(study: Study) -> Reading:
         if profiles.get(profile).stand_ins:
             return text + caution(profile)
         gap = ours[0][1] - ours[1][1]
-        if min(runs) < 3 and gap < CLOSE["accuracy"]:
+        if min(runs) < FEWEST_RUNS and gap < CLOSE["accuracy"]:
             return f"{text} The first two differ by {points(gap)}, too little for {often} to put them in order."
         same = [name for name, _ in ours] == [name for name, _ in printed if name in dict(ours)]
         return f"{text} The order is {'the printed one' if same else 'not the printed one'}."

@@ -22,6 +22,7 @@ from ltlib import grids, profiles
 from ltlib.labels import label
 from ltlib.methods import METHODS
 from ltlib.registry import parse
+from ltlib.statistics import FEWEST_RUNS
 from ltlib.tables.verdicts import TOLERANCES
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 FEW = 0.03
 """Fraction within which single runs of two methods are not told apart."""
-_SEEDED = 3
 _JUDGED = ("reproduced", "inconclusive", "above", "below")
 _LISTED = 4
 _CELL = ("method", "dataset", "imbalance", "model", "split", "metric", "published", "reproduced", "n", "verdict")
@@ -240,7 +240,7 @@ def _on_board(rows: Sequence[Row], where: str, images: int, card: str, page: str
     def named(some: Iterable[Row], also: str = "") -> list[tuple[str, str]]:
         return [(row.name + also.format(row.accuracy), card.format(row.run)) for row in some]
 
-    single = min(row.n for row in rows) < _SEEDED
+    single = min(row.n for row in rows) < FEWEST_RUNS
     span, ece_span = (FEW, FEW) if single else (TOLERANCES["accuracy"], TOLERANCES["ece"])
     best, lowest = max(row.accuracy for row in rows), min(row.ece for row in rows)
     near = [row for row in rows if row.accuracy >= best - span]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ltlib.registry import parse
+from ltlib.statistics import FEWEST_RUNS
 from ltlib.tables import verdicts
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def points(difference: float) -> str:
 
 def told_apart(first: float, second: float, n: int, metric: str = "accuracy") -> bool:
     """Whether two means of `n` runs each differ by more than single runs can by chance; from three runs on, always."""
-    return n >= 3 or abs(first - second) > CLOSE[metric]
+    return n >= FEWEST_RUNS or abs(first - second) > CLOSE[metric]
 
 
 def sign(metric: str) -> int:
