@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import pytest
 import torch
 
 from ltlib import grids, places, published, runs
+from ltlib.cli import components
+from ltlib.datasets.resampling import RESAMPLERS
 from ltlib.experiment import Experiment
 from ltlib.pages import canonical, declared
 from ltlib.pages.page import Page
@@ -40,6 +42,23 @@ def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LTLIB_REPORTS", str(folder))
     monkeypatch.setenv("LTLIB_DEVICE", "cpu")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _registered_by_a_test_goes_with_it() -> Iterator[None]:
+    """A notebook's cell or a script's block registers components of its own; no other test may see them."""
+    every = [*components.registries().values(), RESAMPLERS]
+    before = [(dict(registry._entries), dict(registry._aliases)) for registry in every]
+    yield
+    for registry, (entries, aliases) in zip(every, before, strict=True):
+        own = [name for name, entry in registry._entries.items() if entry.own and entries.get(name) is not entry]
+        for name in own:
+            del registry._entries[name]
+            if name in entries:
+                registry._entries[name] = entries[name]
+        gone = {name for name in own if name not in entries}
+        for alias in [alias for alias, name in registry._aliases.items() if name in gone and alias not in aliases]:
+            del registry._aliases[alias]
 
 
 @pytest.fixture

@@ -82,6 +82,18 @@ _register(
     method_defaults=_convergent_defaults("features", "loss"),
 )
 
+_CEFL = {"weight_decay": 1e-4, "decay": 0.1, "warmup_epochs": 0}
+_register(
+    "cefl",
+    "The `cefl` document's for CIFAR: 100 epochs, batch 128, rate 0.05, a tenth of it at 60 and 80, no warm-up.",
+    "cefl section IV.B and Table 1; how far the crop pads and which epoch it reports, it leaves open",
+    **_CEFL,
+    epochs=100,
+    lr=0.05,
+    milestones=(0.6, 0.8),
+    evaluate_every=10,
+)
+
 
 def spec(text: str | Spec) -> Spec:
     """Parse a recipe's text; see `Registry.spec`."""
