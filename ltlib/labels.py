@@ -71,6 +71,13 @@ _NAMES = {
     "cifar10": "CIFAR-10",
     "cifar100": "CIFAR-100",
     "butterfly": "Butterfly",
+    "crop_disease": "Crop disease",
+    "mushroom": "Mushrooms",
+    "digits_crop_disease": "Digits (as crop disease)",
+    "digits_mushroom": "Digits (as mushrooms)",
+    "digits_caltech_part": "Digits (as Caltech)",
+    "digits_ilsvrc_part1": "Digits (as ILSVRC 1)",
+    "digits_ilsvrc_part2": "Digits (as ILSVRC 2)",
     "inaturalist2017": "iNaturalist 2017",
     "places_lt": "Places-LT",
     "caltech_part": "Caltech (part)",
@@ -90,7 +97,13 @@ _NAMES = {
 
 
 def label(name: str) -> str:
-    """How an id is printed: ``supcon_ce`` as "SupCon + CE", ``focal[gamma=2]`` as "Focal (gamma 2)"."""
+    """How an id is printed: ``supcon_ce`` as "SupCon + CE", ``focal[gamma=2]`` as "Focal (gamma 2)".
+
+    A set that is read at a size of its own, ``mushroom@64``, is printed with it.
+    """
+    base, at, pixels = name.rpartition("@")
+    if at and base in _NAMES and pixels.isdecimal():
+        return f"{_NAMES[base]} at {pixels} pixels"
     try:
         base, settings = parse(name)
     except SettingError:

@@ -26,6 +26,7 @@ class Profile:
         precision: Instead of the recipe's; None keeps it.
         stand_ins: Data sets that stand for the documents'; empty keeps them.
         imbalance_factor: Instead of any above 1; None keeps it.
+        pixels: Sets of photographs that are read smaller, and at how many pixels.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Profile:
     precision: str | None = None
     stand_ins: tuple[tuple[str, str], ...] = ()
     imbalance_factor: float | None = None
+    pixels: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,9 @@ class Impossible:
 
     reason: str
 
+
+PHOTOGRAPHS = ("crop_disease", "mushroom", "caltech_part", "ilsvrc_part1", "ilsvrc_part2")
+"""The sets that the documents train on at 224 pixels."""
 
 PROFILES = {
     profile.name: profile
@@ -58,7 +63,10 @@ PROFILES = {
             ),
             network="resnet8",
             epochs=30,
-            stand_ins=(("cifar10", "digits"), ("cifar100", "digits"), ("butterfly", "digits_folder")),
+            stand_ins=(
+                *(("cifar10", "digits"), ("cifar100", "digits"), ("butterfly", "digits_folder")),
+                *((name, f"digits_{name}") for name in PHOTOGRAPHS),
+            ),
             imbalance_factor=20.0,
         ),
         Profile(
@@ -70,6 +78,7 @@ PROFILES = {
             ),
             network="resnet8",
             epochs=30,
+            pixels=tuple((name, 64 if name == "mushroom" else 32) for name in PHOTOGRAPHS),
         ),
         Profile(
             "paper",
@@ -95,19 +104,24 @@ def get(name: str) -> Profile:
     return PROFILES[name]
 
 
-def resolve(experiment: Experiment, profile: str) -> Experiment | Impossible:
+def resolve(
+    experiment: Experiment, profile: str, represented: tuple[str, ...] = REPRESENTED
+) -> Experiment | Impossible:
     """What a profile trains for a document's experiment.
 
     Args:
         experiment: What the document did.
         profile: Name.
+        represented: The networks whose columns are filled where one network stands for all.
     """
     size = get(profile)
-    if size.network is not None and parse(experiment.model)[0] not in REPRESENTED:
+    if size.network is not None and parse(experiment.model)[0] not in represented:
         return Impossible(
-            f"not in {profile}: one small network stands for all, in the {' and '.join(REPRESENTED)} columns only"
+            f"not in {profile}: one small network stands for all, in the {' and '.join(represented)} columns only"
         )
     dataset = dict(size.stand_ins).get(experiment.dataset, experiment.dataset)
+    if (pixels := dict(size.pixels).get(dataset)) is not None:
+        dataset = f"{dataset}@{pixels}"
     factor = experiment.imbalance_factor
     if size.imbalance_factor is not None and factor > 1:
         factor = size.imbalance_factor

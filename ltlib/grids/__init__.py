@@ -15,7 +15,9 @@ from ltlib.errors import UnknownName
 from ltlib.experiment import Experiment
 from ltlib.grids.awabs import AWABS
 from ltlib.grids.base import Document
+from ltlib.grids.cefl import CEFL
 from ltlib.grids.convergent import CONVERGENT, FACTORS
+from ltlib.grids.loss_balance import LOSS_BALANCE
 from ltlib.profiles import Impossible
 
 __all__ = [
@@ -34,12 +36,12 @@ __all__ = [
 ]
 
 ROW = ("dataset", "imbalance", "train_set", "model", "method", "stage", "split", "metric")
-DOCUMENTS: dict[str, Document] = {"convergent": CONVERGENT, "awabs": AWABS}
+DOCUMENTS: dict[str, Document] = {own.id: own for own in (CONVERGENT, AWABS, CEFL, LOSS_BALANCE)}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One printed number and the experiment that makes it."""
+    """One printed number and an experiment that makes it, alone or as one of several whose mean is printed."""
 
     document: str
     table: str
@@ -59,7 +61,7 @@ def described(name: str) -> Document:
 
 
 def cells(document: str, table: str) -> list[Cell]:
-    """The printed cells of a table with their experiments, in the table's order.
+    """The printed cells of a table with their experiments, in the table's order; a printed mean several times.
 
     Raises:
         UnknownName: No such document or table, or one whose experiments are not described here.
@@ -67,7 +69,9 @@ def cells(document: str, table: str) -> list[Cell]:
     own, found = described(document), []
     for _, printed in published.table(document, table).iterrows():
         row = {key: printed[key] for key in ROW}
-        found.append(Cell(document, table, row, own.experiment(row)))
+        made = own.experiment(row)
+        behind = (made,) if isinstance(made, Experiment) else made
+        found += [Cell(document, table, row, experiment) for experiment in behind]
     return found
 
 
@@ -78,8 +82,12 @@ def trained(cell: Cell, profile: str) -> Experiment | Impossible:
         UnknownName: No such profile.
     """
     profiles.get(profile)
-    left_out = DOCUMENTS[cell.document].represented(cell.row, profile)
-    return left_out or profiles.resolve(cell.experiment, profile)
+    own = DOCUMENTS[cell.document]
+    return own.represented(cell.row, profile) or _resolved(own, cell.table, cell.experiment, profile)
+
+
+def _resolved(own: Document, word: str, experiment: Experiment, profile: str) -> Experiment | Impossible:
+    return profiles.resolve(experiment, profile, own.networks.get(word, profiles.REPRESENTED))
 
 
 def names() -> list[str]:
@@ -110,13 +118,15 @@ def experiments(name: str, profile: str) -> tuple[list[Experiment], dict[Experim
         UnknownName: No such grid or profile.
     """
     size = profiles.get(profile)
+    document, _, word = name.partition("/")
     found: dict[Experiment, None] = {}
     left_out: dict[Experiment, Impossible] = {}
     for experiment, mapped in _wanted(name, profile):
         if isinstance(mapped, Impossible):
             left_out[experiment] = mapped
         else:
-            found |= {mapped.replace(seed=seed): None for seed in range(size.seeds)}
+            seeds = DOCUMENTS[document].seeds(word, profile) or size.seeds
+            found |= {mapped.replace(seed=seed): None for seed in range(seeds)}
     return list(found), left_out
 
 
@@ -130,7 +140,7 @@ def _wanted(name: str, profile: str) -> list[tuple[Experiment, Experiment | Impo
         return [(cell.experiment, trained(cell, profile)) for cell in cells(document, word)]
     pairs = []
     for experiment in own.extra[word](profile):
-        mapped = profiles.resolve(experiment, profile)
+        mapped = _resolved(own, word, experiment, profile)
         if word in own.keeps_factor and isinstance(mapped, Experiment):
             mapped = mapped.replace(imbalance_factor=experiment.imbalance_factor)
         pairs.append((experiment, mapped))

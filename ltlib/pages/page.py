@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,6 +152,7 @@ class Page:
         table: str,
         runs: Iterable[Any] | None = None,
         finding: Callable[[pd.DataFrame, str], str] | None = None,
+        where: Mapping[str, Any] | None = None,
     ) -> None:
         """Show a published table: printed beside ours, difference, runs, interval, verdict.
 
@@ -162,12 +163,13 @@ class Page:
             table: Number of the table.
             runs: The runs to compare; None takes every run of the page so far.
             finding: What it says, from the comparison and the profile's name: the sentences above the table.
+            where: As of `tables.compare`, where a page is about a part of the table.
         """
         from ltlib import tables
 
         used = list(self._runs.values() if runs is None else runs)
         self._use(used)
-        frame = tables.compare(used, document, table, self.profile)
+        frame = tables.compare(used, document, table, self.profile, where)
         number = str(table) if document == self.declared.document else f"{document}/{table}"
         own = {run_id for ids in frame["run_ids"] for run_id in ids}
         if finding is not None:

@@ -10,6 +10,7 @@ from ltlib.plots import (
     bars,
     calibration,
     calibration_errors,
+    count_panels,
     curves,
     diagrams,
     distribution,
@@ -24,6 +25,7 @@ from ltlib.plots import (
     points,
     posthoc,
     style,
+    training_panels,
 )
 from ltlib.plots.export import save, svg
 from ltlib.plots.palette import use_style
@@ -36,6 +38,7 @@ __all__ = [
     "bars",
     "calibration",
     "calibration_errors",
+    "count_panels",
     "curves",
     "diagrams",
     "distribution",
@@ -52,5 +55,6 @@ __all__ = [
     "save",
     "style",
     "svg",
+    "training_panels",
     "use_style",
 ]

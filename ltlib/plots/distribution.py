@@ -67,7 +67,7 @@ def class_distribution(
     drawn = axes.patches[-len(n) :]
     for c in low:
         drawn[c].set(facecolor=VERMILLION, hatch=hatch)
-    _name_classes(axes, names)
+    name_classes(axes, names)
     if len(n) <= 12:
         for i, count in enumerate(n):
             axes.annotate(f"{count:,}", (i, count), (0, 1.5), textcoords="offset points", ha="center", fontsize=7)
@@ -186,7 +186,16 @@ def count_curves(
     """
     fig = chart(DOUBLE, 2.9)
     axes = fig.add_subplot()
-    rows: dict[str, list[object]] = {"curve": [], "class": [], "images": []}
+    draw_curves(axes, counts, log)
+    axes.set(xlabel="Class", title=title)
+    fig.legend(loc="outside right upper", title=legend_title, alignment="left")
+    fig.alt = f"Images per class. {curves_said(counts, legend_title)}."
+    fig.data = curves_data(counts)
+    return fig
+
+
+def draw_curves(axes: Axes, counts: Mapping[str, Sequence[int]], log: bool = True) -> None:
+    """Images per class as curves, each with its name and number of images."""
     import matplotlib
 
     shades = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.72, max(len(counts), 2)))  # lighter would fade on white
@@ -197,22 +206,30 @@ def count_curves(
             markevery=1 if len(n) <= 12 else _about(len(n), 10, i), markeredgecolor="white", markeredgewidth=0.5,
             label=f"{name} ({n.sum():,} images)",
         )  # fmt: skip
-        rows["curve"] += [name] * len(n)
-        rows["class"] += list(range(len(n)))
-        rows["images"] += n.tolist()
     axes.yaxis.set_major_formatter(THOUSANDS)
     if log:
         axes.set_yscale("log")
         log_labels(axes.yaxis)
-    axes.set(xlabel="Class", ylabel=f"Images per class{' (log scale)' if log else ''}", title=title)
+    axes.set_ylabel(f"Images per class{' (log scale)' if log else ''}")
     axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, steps=ROUND))
     light_grid(axes)
-    fig.legend(loc="outside right upper", title=legend_title, alignment="left")
-    totals = [f"{legend_title.lower()} {name}: {int(np.sum(v)):,} images, smallest class {int(np.min(v)):,}"
-              for name, v in counts.items()]  # fmt: skip
-    fig.alt = f"Images per class. {'; '.join(totals)}."
-    fig.data = dict(rows)
-    return fig
+
+
+def curves_said(counts: Mapping[str, Sequence[int]], legend_title: str) -> str:
+    """What curves of counts show, for an alternative text."""
+    return "; ".join(
+        f"{legend_title.lower()} {name}: {int(np.sum(v)):,} images, smallest class {int(np.min(v)):,}"
+        for name, v in counts.items()
+    )
+
+
+def curves_data(counts: Mapping[str, Sequence[int]]) -> dict[str, list[object]]:
+    """The numbers of curves of counts, a row a class and curve."""
+    return {
+        "curve": [name for name, n in counts.items() for _ in n],
+        "class": [c for n in counts.values() for c in range(len(n))],
+        "images": [int(value) for n in counts.values() for value in n],
+    }
 
 
 def _counts(counts: Sequence[int] | np.ndarray) -> np.ndarray:
@@ -228,7 +245,7 @@ def _about(points: int, marks: int, phase: int) -> tuple[int, int]:
     return (phase * max(1, step // 3) % step, step)
 
 
-def _name_classes(axes: Axes, names: Sequence[str]) -> None:
+def name_classes(axes: Axes, names: Sequence[str]) -> None:
     """Class names below the bars where there is room, else every so-maniest class number."""
     if len(names) > 30:
         axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, steps=ROUND))

@@ -63,6 +63,39 @@ def confusion_matrix(
 
 
 @styled
+def confusion_matrices(matrices: Mapping[str, Any], class_names: Sequence[str]) -> Chart:
+    """Confusion matrices of the same classes, two beside each other, in the colours of `confusion_matrix`.
+
+    Args:
+        matrices: Title of a panel to its counts [K, K], rows the actual class.
+        class_names: K names.
+
+    Raises:
+        SettingError: No matrix, or one of another size.
+    """
+    own = {title: _matrix(matrix) for title, matrix in matrices.items()}
+    if not own or any(len(m) != len(class_names) for m in own.values()):
+        raise SettingError(f"{len(own)} confusion matrices do not fit {len(class_names)} class names")
+    rows = (len(own) + 1) // 2
+    fig = chart(DOUBLE, 0.52 * DOUBLE * rows)
+    fig.set_layout_engine("compressed")
+    grid = fig.subplots(rows, 2, squeeze=False)
+    for i, (axes, (title, m)) in enumerate(zip(grid.ravel(), own.items(), strict=False)):
+        _shares_and_texts(axes, m, list(class_names), "count", font=6 if len(m) <= 10 else 4.5)
+        axes.set(title=title, xlabel="Predicted class")
+        if i % 2:
+            axes.set_yticklabels([])
+        else:
+            axes.set_ylabel("Actual class")
+    for axes in grid.ravel()[len(own) :]:
+        axes.set_axis_off()
+    fig.alt = " ".join(f"{title}: {alt.confusion(m, class_names)}" for title, m in own.items())
+    columns = [_long(list(class_names), count=m) | {"panel": [title] * m.size} for title, m in own.items()]
+    fig.data = {key: [v for c in columns for v in c[key]] for key in ("panel", "actual", "predicted", "count")}
+    return fig
+
+
+@styled
 def compare_confusion(
     published: Any,
     reproduced: Any,

@@ -83,6 +83,11 @@ _register(
 )
 
 _CEFL = {"weight_decay": 1e-4, "decay": 0.1, "warmup_epochs": 0}
+_CEFL_PHOTOGRAPHS = _CEFL | {
+    "batch_size": 64,
+    "lr": 0.01,
+    "augmentation": ("crop4", "flip"),  # TEMPORARY
+}
 _register(
     "cefl",
     "The `cefl` document's for CIFAR: 100 epochs, batch 128, rate 0.05, a tenth of it at 60 and 80, no warm-up.",
@@ -92,6 +97,33 @@ _register(
     lr=0.05,
     milestones=(0.6, 0.8),
     evaluate_every=10,
+)
+_register(
+    "cefl_crop_disease",
+    "The `cefl` document's for crop disease: 60 epochs, batch 64, rate 0.01, a tenth of it at 30 and 50.",
+    "cefl section IV.B and Table 1, which name the augmentations and not their strength",
+    **_CEFL_PHOTOGRAPHS,
+    epochs=60,
+    milestones=(0.5, 5 / 6),
+)
+_register(
+    "cefl_mushroom",
+    "The `cefl` document's for the mushrooms: 100 epochs, batch 64, rate 0.01, a tenth of it at 60 and 80.",
+    "cefl section IV.B and Table 1, which name the augmentations and not their strength",
+    **_CEFL_PHOTOGRAPHS,
+    epochs=100,
+    milestones=(0.6, 0.8),
+)
+_register(
+    "loss_balance",
+    "Ours for `loss_balance`, which states none: 30 epochs, batch 32, rate 0.01 falling as a cosine.",
+    "ours",
+    epochs=30,
+    batch_size=32,
+    lr=0.01,
+    weight_decay=1e-4,
+    schedule="cosine",
+    warmup_epochs=0,
 )
 
 

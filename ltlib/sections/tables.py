@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ltlib import tables
 
@@ -14,21 +14,29 @@ if TYPE_CHECKING:
     from ltlib.runs import Run
 
 
-def table(page: Page, number: str, reading: Callable[[pd.DataFrame, str], str] | None = None) -> list[Run]:
+def table(
+    page: Page,
+    number: str,
+    reading: Callable[[pd.DataFrame, str], str] | None = None,
+    where: Mapping[str, Any] | None = None,
+    grid: str = "",
+) -> list[Run]:
     """Say what a table of the page's document says, and show it; what contradicts it in the source is folded.
 
     Args:
         page: The page.
         number: As printed, ``4.6``.
         reading: Makes the sentences from a frame of `tables.compare` and the profile's name.
+        where: As of `tables.compare`.
+        grid: The grid of the runs, by the word after the document's name, where it is not the table's.
 
     Returns:
         The runs that stand for its cells.
     """
     document = page.declared.document
     assert document is not None
-    runs = page.runs(f"{document}/{number}", quiet=True)
-    page.table(document, number, runs, finding=reading)
+    runs = page.runs(f"{document}/{grid or number}", quiet=True)
+    page.table(document, number, runs, finding=reading, where=where)
     page.notes(document, table=number)
     return runs
 

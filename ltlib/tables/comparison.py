@@ -51,7 +51,9 @@ class Measured(NamedTuple):
     note: str = ""
 
 
-def compare(runs: Iterable[Any], document: str, table: str, profile: str = "paper") -> pd.DataFrame:
+def compare(
+    runs: Iterable[Any], document: str, table: str, profile: str = "paper", where: Mapping[str, Any] | None = None
+) -> pd.DataFrame:
     """A document's table beside ours.
 
     Args:
@@ -59,6 +61,7 @@ def compare(runs: Iterable[Any], document: str, table: str, profile: str = "pape
         document: Id of the document.
         table: Number of the table, as printed.
         profile: quick, laptop or paper: decides which training stands for a cell.
+        where: What the rows wanted have, as ``{"dataset": "caltech_part"}``; None takes all of the table.
 
     Returns:
         One row per printed cell, in the document's order, with the columns `COLUMNS`. ``reproduced`` is the mean over
@@ -72,6 +75,8 @@ def compare(runs: Iterable[Any], document: str, table: str, profile: str = "pape
     from ltlib import grids, profiles
 
     rows = published.table(document, table)
+    for name, value in (where or {}).items():
+        rows = rows[rows[name] == value]
     wanted = []
     for cell in grids.cells(document, str(table)):
         mapped = grids.trained(cell, profile)

@@ -114,7 +114,9 @@ def _label(record: Record, name: str) -> str:
         return label(value) + {"percent": " (%)", "nats": " (nats)"}.get(str(record["unit"]), "")
     if name == "dataset":
         return set_label(str(value), _factor(record))
-    return _row_name(str(record["document"]), str(value)) if name == "method" else label(str(value))
+    if name in ("method", "split"):
+        return _called(str(record["document"]), name, str(value))
+    return label(str(value))
 
 
 def _told(record: Record, name: str) -> str:
@@ -126,11 +128,12 @@ def _factor(record: Record) -> float:
     return float(record["imbalance"] or "nan")
 
 
-def _row_name(document: str, method: str) -> str:
-    """What a row of a document's tables is called on its pages."""
+def _called(document: str, what: str, value: str) -> str:
+    """What a row or a class of a document's tables is called on its pages."""
     from ltlib import grids
 
     try:
-        return grids.described(document).names.get(method) or label(method)
+        own = grids.described(document)
     except UnknownName:  # a document without trainings
-        return label(method)
+        return label(value)
+    return (own.names if what == "method" else own.classes).get(value) or label(value)
