@@ -16,7 +16,10 @@ from ltlib.plots.palette import MUTED
 from ltlib.plots.series import Series
 from ltlib.plots.style import DOUBLE, ROUND, Chart, chart, light_grid, method_looks, styled
 
-SPLITS = {"train_accuracy": ("training", (0, (1, 1.2)), 0.9), "test_accuracy": ("test", "-", 1.5)}
+SPLITS: dict[str, tuple[str, Any, float]] = {
+    "train_accuracy": ("training", (0, (1, 1.2)), 0.9),
+    "test_accuracy": ("test", "-", 1.5),
+}
 """A column of a history to its name, line style and width."""
 
 
