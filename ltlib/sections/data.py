@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ltlib import datasets
@@ -15,12 +16,21 @@ if TYPE_CHECKING:
 
 
 class Counted(NamedTuple):
-    """A training set's classes: images in each, names, the fingerprint of the chosen images, the run that knew them."""
+    """A set's classes: images in each, names, the fingerprint of the chosen images, the run that knew them.
+
+    Attributes:
+        counts: Training images of each class.
+        names: Their names.
+        fingerprint: Of the images trained on.
+        run: The finished run that all of it comes from, or None.
+        test: Test images of each class; empty where they are not known.
+    """
 
     counts: list[int]
     names: list[str]
     fingerprint: str = ""
     run: Run | None = None
+    test: list[int] = []  # noqa: RUF012 - a tuple of values, never changed
 
 
 def counted(experiment: Experiment) -> Counted | None:
@@ -31,10 +41,12 @@ def counted(experiment: Experiment) -> Counted | None:
     """
     run = load(experiment.run_id)
     if run is not None:
-        return Counted(run.class_counts, list(run.class_names), run.fingerprint, run)
+        test = run.metrics["last"]["per_class"]["support"]
+        return Counted(run.class_counts, list(run.class_names), run.fingerprint, run, test)
     if datasets.available(experiment.dataset):
         data = datasets.load(experiment.dataset, imbalance_factor=experiment.imbalance_factor)
-        return Counted(list(data.class_counts), list(data.class_names), data.fingerprint)
+        test = list(data.test.class_counts)
+        return Counted(list(data.class_counts), list(data.class_names), data.fingerprint, test=test)
     if datasets.info(experiment.dataset).balanced:
         counts = class_counts.counts(experiment.dataset, experiment.imbalance_factor)
         return Counted(counts, [str(i) for i in range(len(counts))])
@@ -47,9 +59,7 @@ def show_counts(page: Page, experiment: Experiment, number: str = "Counts") -> N
 
     name, found = label(experiment.dataset), counted(experiment)
     if found is None:
-        where = datasets.info(experiment.dataset).where
-        reason = f"the images of {name} cannot be fetched without an account; {where}."
-        page.missing(f"figure {number}", reason, f"ltlib reproduce --profile {page.profile} --only {page.declared.id}")
+        _absent(page, experiment.dataset, [number])
         return
     most, least = max(found.counts), min(found.counts)
     title = f"{name}, imbalance factor {most / least:.3g}"
@@ -60,3 +70,46 @@ def show_counts(page: Page, experiment: Experiment, number: str = "Counts") -> N
     page.say(
         f"{sum(found.counts):,} training images in {len(found.counts)} classes, {most:,} to {least:,} a class.{said}"
     )
+
+
+def show_parts(
+    page: Page, experiment: Experiment, number: str, whole: str = "", test: str = "Test", marked: Sequence[str] = ()
+) -> None:
+    """Images per class of the training and of the test set of photographs as they are, above each other.
+
+    Args:
+        page: The page.
+        experiment: What is trained.
+        number: The figure's.
+        whole: The number of a figure of both parts together, or none.
+        test: What the document calls the test set.
+        marked: Names of classes that it calls minor.
+    """
+    from ltlib.plots import count_panels, distribution
+
+    name, found = label(experiment.dataset), counted(experiment)
+    if found is None or not found.test:
+        _absent(page, experiment.dataset, [whole, number] if whole else [number])
+        return
+    runs = [found.run] if found.run else []
+    both = [train + test for train, test in zip(found.counts, found.test, strict=True)]
+    if whole:
+        chart = distribution.class_distribution(both, found.names, title=f"{name}, all images")
+        page.figure(whole, chart, caption=f"Images per class of {name}, before the split.", runs=runs)
+    chart = count_panels.parts({"Training": found.counts, test: found.test}, found.names, marked=marked)
+    page.figure(number, chart, caption=f"Training and {test.lower()} images per class of {name}.", runs=runs)
+    page.say(
+        f"{sum(found.counts):,} training and {sum(found.test):,} {test.lower()} images in {len(found.counts)} classes; "
+        f"{max(found.counts):,} to {min(found.counts):,} training images a class, imbalance factor "
+        f"{max(found.counts) / min(found.counts):.3g}."
+    )
+    if datasets.available(experiment.dataset):
+        for remark in datasets.remarks(experiment.dataset):
+            page.note(remark)
+
+
+def _absent(page: Page, dataset: str, numbers: Sequence[str]) -> None:
+    """Stand in for figures of a set that is not here."""
+    reason = f"the images of {label(dataset)} are not here; {datasets.info(dataset).where}."
+    command = f"ltlib reproduce --profile {page.profile} --only {page.declared.id}"
+    page.missing([f"figure {number}" for number in numbers], reason, command)
