@@ -2,24 +2,32 @@
 
 An augmentation is a text, its parts joined by ``+`` and applied in this order, as torchvision's ``Compose`` would:
 
-================  ===========================================================================================
+================  ======================================================================================================
 ``cropN``         zero padding of N pixels on each side, then a window of the old size: offsets uniform in 0..2N
 ``shiftN``        the same thing under the name that suits small scans, ``shift1``
+``resizedcropP``  a window of P to 100 percent of the area, width over height from 3/4 to 4/3, enlarged to the old size;
+                  ``resizedcrop`` is torchvision's ``resizedcrop8`` (`ltlib.batches.resized_crop`)
 ``flip``          left-right, probability 1/2
 ``vflip``         top-bottom, probability 1/2
+``jitterS``       brightness, contrast, saturation in random order, each by a factor uniform in [max(0, 1 - S), 1 + S]
+                  (`ltlib.batches.colour`)
 ``rotateD``       about the image's centre, angle uniform in [-D, D] degrees, nearest pixel, zeros outside
 ``autoaugment``   two operations of AutoAugment's CIFAR-10 policy (`ltlib.batches.policies`)
 ``randaugmentM``  two random operations of strength M of 30; ``randaugment`` is torchvision's ``randaugment9``
 ``cutoutN``       a black square of N pixels, centre uniform over the image, cut at its border; N even
 ``none``          nothing
-================  ===========================================================================================
+================  ======================================================================================================
+
+Crop and resized crop exclude each other. Table 1 of ``cefl`` has for photographs the resized crop, the left-right flip,
+the colour jitter and the rotation, in this order and without saying how strong: ``resizedcrop+flip+jitter0.4+rotate15``
+for example. Its resizing to the stored size is done once, when a set is read.
 
 CutOut (DeVries and Taylor 2017, arXiv 1708.04552; ``awabs`` section 2.3.2: "a fixed-size patch is randomly selected and
 set to zero") is applied to every image, before normalising, as in the AutoAugment pipelines of long-tail codebases. The
 original code cuts after normalising, so its square has the mean colour; that form is ``cutout`` in `ltlib.mixing`.
 
 The random numbers come from a CPU generator for as many images as wanted, so they are the same on every device and in
-any packing of the batches. The pixel operations themselves are in `ltlib.batches.pixels` and `ltlib.batches.policies`.
+any packing of the batches. The pixel operations themselves are in `ltlib.batches.pixels` and the modules named above.
 """
 
 from __future__ import annotations
@@ -32,7 +40,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ltlib.batches import policies
+from ltlib.batches import colour, policies, resized_crop
 from ltlib.batches.normalising import NORMALISATIONS, Normaliser, check_normalisation, normalise
 from ltlib.batches.pixels import crop, cutout, horizontal_flip, pad, rotate, vertical_flip, windows
 from ltlib.errors import SettingError, UnknownName
@@ -41,7 +49,8 @@ __all__ = ["NORMALISATIONS", "Augmentation", "Normaliser", "create", "crop", "cu
 __all__ += ["pad", "rotate", "transform", "vertical_flip", "windows"]
 
 _PART = re.compile(r"([a-z]+?)(\d+(?:\.\d+)?)?")
-_EXAMPLES = ("crop4", "shift1", "flip", "vflip", "rotate10", "autoaugment", "randaugment9", "cutout16", "none")
+_EXAMPLES = ("crop4", "shift1", "resizedcrop", "flip", "vflip", "jitter0.4", "rotate10", "autoaugment", "randaugment9")
+_EXAMPLES += ("cutout16", "none")
 
 
 @dataclass(frozen=True)
@@ -50,19 +59,25 @@ class _Part:
 
     place: int
     field: str
-    example: int | None = None
+    example: float | None = None
 
 
 _PARTS = {
     "crop": _Part(0, "padding", 4),
     "shift": _Part(0, "padding", 4),
+    "resizedcrop": _Part(0, "share", round(100 * resized_crop.SHARE)),
     "flip": _Part(1, "flip"),
     "vflip": _Part(1, "vflip"),
-    "rotate": _Part(2, "degrees", 10),
-    "autoaugment": _Part(3, "policy"),
-    "randaugment": _Part(3, "policy", 9),
-    "cutout": _Part(4, "hole", 16),
+    "jitter": _Part(2, "jitter", 0.4),
+    "rotate": _Part(3, "degrees", 10),
+    "autoaugment": _Part(4, "policy"),
+    "randaugment": _Part(4, "policy", 9),
+    "cutout": _Part(5, "hole", 16),
 }
+_OPTIONAL = ("resizedcrop", "randaugment")
+"""Parts whose number may be left out; the example stands for it."""
+_MOST_JITTER = 2
+"""Factors from 0 to 3: what lies above was meant as percent."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +87,10 @@ class Augmentation:
     Attributes:
         text: The form it was made from, without spaces.
         padding: Pixels of zero padding on each side before a window of the old size is cut; 0: no crop.
+        share: Smallest area of the resized crop's window as a share of the image's; 0: no resized crop.
         flip: Whether images are mirrored left-right half of the time.
         vflip: Whether images are mirrored top-bottom half of the time.
+        jitter: Largest change of the factors of brightness, contrast and saturation from 1; 0: none.
         degrees: Largest angle of the rotation; 0: none.
         policy: ``autoaugment``, ``randaugmentM``, or empty.
         hole: Side of CutOut's square in pixels; 0: none.
@@ -81,8 +98,10 @@ class Augmentation:
 
     text: str = "none"
     padding: int = 0
+    share: float = 0.0
     flip: bool = False
     vflip: bool = False
+    jitter: float = 0.0
     degrees: float = 0.0
     policy: str = ""
     hole: int = 0
@@ -93,13 +112,17 @@ class Augmentation:
         crop = ("dy", "dx") if self.padding else ()
         return (
             *crop,
+            *(resized_crop.DRAWS if self.share else ()),
             *(name for name in ("flip", "vflip") if getattr(self, name)),
+            *(colour.DRAWS if self.jitter else ()),
             *(["angle"] if self.degrees else []),
             *(policies.DRAWS if self.policy else ()),
             *(("hole_y", "hole_x", "hole_side") if self.hole else ()),
         )
 
-    def draw(self, generator: torch.Generator, shape: Sequence[int]) -> dict[str, Tensor]:
+    def draw(
+        self, generator: torch.Generator, shape: Sequence[int], image_size: tuple[int, int] | None = None
+    ) -> dict[str, Tensor]:
         """Draw the random numbers for an array of images, for example a whole epoch at once.
 
         A part added at the end of the text leaves the draws of those before it as they were.
@@ -107,15 +130,18 @@ class Augmentation:
         Args:
             generator: On the CPU.
             shape: Any shape; each element stands for one image.
+            image_size: Height and width of the images in pixels; only the resized crop needs it.
 
         Returns:
             CPU tensors of that shape: ``dy``, ``dx`` int64, uniform in 0..2 * padding; ``flip``, ``vflip`` bool, true
             with probability 1/2; ``angle`` float32 degrees counter-clockwise, uniform in [-degrees, degrees);
-            ``operation1``, ``operation2`` int64, rows of `ltlib.batches.policies`; ``hole_y``, ``hole_x`` float32 in
-            [0, 1), the square's centre as a share of the image's sides, and ``hole_side`` int64, the same for all.
+            ``hole_y``, ``hole_x`` float32 in [0, 1), the square's centre as a share of the image's sides, and
+            ``hole_side`` int64, the same for all. For the others see ``draw`` of `ltlib.batches.resized_crop` (``top``,
+            ``left``, ``height``, ``width``), `ltlib.batches.colour` (``brightness``, ``contrast``, ``saturation``,
+            ``colour_order``) and `ltlib.batches.policies` (``operation1``, ``operation2``).
 
         Raises:
-            SettingError: The generator is not on the CPU.
+            SettingError: The generator is not on the CPU, or a resized crop is not told the size.
         """
         if generator.device.type != "cpu":
             raise SettingError(
@@ -123,20 +149,24 @@ class Augmentation:
             )
         shape = tuple(shape)
         draws: dict[str, Tensor] = {}
-        for name in self.names:
-            if name in policies.DRAWS:
-                if name not in draws:
-                    draws |= policies.draw(self.policy, generator, shape)
-            elif name == "hole_side":
-                draws[name] = torch.full(shape, self.hole)
-            elif name in ("hole_y", "hole_x"):
-                draws[name] = torch.rand(shape, generator=generator)
-            elif name in ("dy", "dx"):
-                draws[name] = torch.randint(0, 2 * self.padding + 1, shape, generator=generator)
-            elif name == "angle":
-                draws[name] = torch.empty(shape).uniform_(-self.degrees, self.degrees, generator=generator)
-            else:
+        if self.padding:
+            draws |= {n: torch.randint(0, 2 * self.padding + 1, shape, generator=generator) for n in ("dy", "dx")}
+        if self.share:
+            if image_size is None:
+                raise SettingError(f"the windows of {self.text} depend on the images' size; give draw image_size")
+            draws |= resized_crop.draw(self.share, generator, shape, image_size)
+        for name in ("flip", "vflip"):
+            if getattr(self, name):
                 draws[name] = torch.rand(shape, generator=generator) < 0.5
+        if self.jitter:
+            draws |= colour.draw(self.jitter, generator, shape)
+        if self.degrees:
+            draws["angle"] = torch.empty(shape).uniform_(-self.degrees, self.degrees, generator=generator)
+        if self.policy:
+            draws |= policies.draw(self.policy, generator, shape)
+        if self.hole:
+            draws |= {name: torch.rand(shape, generator=generator) for name in ("hole_y", "hole_x")}
+            draws["hole_side"] = torch.full(shape, self.hole)
         return draws
 
 
@@ -160,16 +190,16 @@ def create(text: str) -> Augmentation:
             if part == "none":
                 raise SettingError(f"augmentation {text!r}: none stands alone")
             raise UnknownName("augmentation", part, _EXAMPLES)
-        if name == "randaugment" and number is None:
+        if name in _OPTIONAL and number is None:
             number = str(known.example)
         if (number is None) != (known.example is None):
             wanted = "takes no number" if number else f"needs a number, as in {name}{known.example}"
             raise SettingError(f"augmentation {text!r}: {name} {wanted}")
-        if known.field in settings:
+        if known.field in settings or known.place == stage == 0:
             raise SettingError(f"augmentation {text!r} has two parts that do the same as {part}; keep one")
         if known.place < stage:
             raise SettingError(
-                f"augmentation {text!r}: write the crop first, then flips, the rotation, a policy, and cutout last"
+                f"augmentation {text!r}: write the crop first, then flips, jitter, rotation, a policy, and cutout last"
             )
         stage = known.place
         settings[known.field] = _value(text, name, number)
@@ -186,6 +216,14 @@ def _value(text: str, name: str, number: str | None) -> bool | int | float | str
         policies.randaugment_strength(name + number)
         return f"{name}{int(number)}"
     value = float(number)
+    if name == "resizedcrop":
+        if not 0 < value <= 100:
+            raise SettingError(f"augmentation {text!r}: the smallest area must be above 0 and at most 100 percent")
+        return value / 100
+    if name == "jitter":
+        if not 0 < value <= _MOST_JITTER:
+            raise SettingError(f"augmentation {text!r}: the jitter must be above 0 and at most {_MOST_JITTER}")
+        return value
     if name == "rotate":
         if not 0 < value <= 180:
             raise SettingError(f"augmentation {text!r}: the angle must be above 0 and at most 180 degrees")
@@ -231,10 +269,14 @@ def transform(
     steps: list[Callable[[Any], Any]] = []
     if augmentation.padding:
         steps.append(_OwnSizeCrop(augmentation.padding))
+    if augmentation.share:
+        steps.append(_OwnSizeResizedCrop(augmentation.share))
     if augmentation.flip:
         steps.append(transforms.RandomHorizontalFlip())
     if augmentation.vflip:
         steps.append(transforms.RandomVerticalFlip())
+    if augmentation.jitter:
+        steps.append(transforms.ColorJitter(*[augmentation.jitter] * 3))
     if augmentation.degrees:
         steps.append(transforms.RandomRotation(augmentation.degrees))
     if augmentation.policy == "autoaugment":
@@ -263,6 +305,19 @@ class _OwnSizeCrop:
         width, height = image.size
         padded = functional.pad(image, [self.padding])
         return functional.crop(padded, *RandomCrop.get_params(padded, (height, width)))
+
+
+@dataclass(frozen=True)
+class _OwnSizeResizedCrop:
+    """torchvision's `RandomResizedCrop(size)` for images of any size, each brought back to its own."""
+
+    share: float
+
+    def __call__(self, image: Any) -> Any:
+        from torchvision.transforms import RandomResizedCrop, functional
+
+        box = RandomResizedCrop.get_params(image, [self.share, 1.0], list(resized_crop.RATIO))
+        return functional.resized_crop(image, *box, [image.height, image.width])
 
 
 @dataclass(frozen=True)

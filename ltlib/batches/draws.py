@@ -118,7 +118,7 @@ def epoch_draws(
         batch_size: B.
         views: V, augmented views of each image.
         mixing: Draws lambdas, boxes and partners.
-        image_size: Height and width, for the boxes.
+        image_size: Height and width, for the boxes of the mixing and of the resized crop.
         second: Sampler of a second stream of images (a two-branch method's), cut or repeated to the first's length.
         noise: Rows a view and columns of the uniform numbers a loss wants for each image.
         most_steps: Where an order is cut that fills more batches; None for nowhere.
@@ -134,7 +134,7 @@ def epoch_draws(
     index = order(targets, epoch, epochs, numbers("order"))
     if most_steps is not None:
         index = index[: most_steps * batch_size]
-    draws = augmentation.draw(numbers("augment"), (views, len(index)))
+    draws = augmentation.draw(numbers("augment"), (views, len(index)), image_size)
     mix_numbers, noise_numbers = numbers("mix"), numbers("noise")
     other = None
     if second is not None:
@@ -142,7 +142,7 @@ def epoch_draws(
         other = found.repeat(math.ceil(len(index) / len(found)))[: len(index)]
     beside_draws: dict[str, Tensor] = {}
     if second is not None or (mixing is not None and mixing.partners == "dataset"):
-        beside_draws = augmentation.draw(numbers("second augment"), (1, len(index)))
+        beside_draws = augmentation.draw(numbers("second augment"), (1, len(index)), image_size)
     full = len(index) // batch_size
     result = []
     for start, steps, size in ((0, full, batch_size), (full * batch_size, 1, len(index) - full * batch_size)):

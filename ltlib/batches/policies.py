@@ -8,7 +8,7 @@ One operation is done in three steps that are the identity where they are not wa
 
 1. geometry (shear, translate, rotate): an affine map in Pillow's 16.16 fixed-point integers, nearest pixel, black
    outside;
-2. Color and Sharpness: a blend of the image with its grey or its smoothed version, in float32 as Pillow blends;
+2. Color and Sharpness: a blend of the image with its grey or its smoothed version (`ltlib.batches.colour`);
 3. all others: a table of 256 levels per image and channel. For Contrast, AutoContrast and Equalize it is made from the
    image's own histogram.
 
@@ -29,7 +29,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from ltlib.batches import pixels
+from ltlib.batches import colour, pixels
 from ltlib.errors import SettingError
 
 OPERATIONS = (
@@ -239,7 +239,7 @@ def _levels(name: str, value: float) -> Tensor:
     """uint8 [256], the new value of each value, for the operations that do not look at the image."""
     v = torch.arange(256)
     if name == "Brightness":
-        return (v.float() * torch.tensor(1.0 + value)).clamp(0, 255).to(torch.uint8)
+        return colour.blend(torch.zeros(256), v.float(), torch.tensor(1.0 + value)).to(torch.uint8)
     if name == "Posterize":
         return (v & ~(2 ** (8 - int(value)) - 1)).to(torch.uint8)
     if name == "Solarize":
@@ -263,7 +263,7 @@ def apply(images: Tensor, operation: Tensor) -> Tensor:
     rows = table(images.shape[1], images.shape[2], images.device)
     images = pixels.affine(images, rows.matrix[operation])
     kind, factor = rows.kind[operation], rows.factor[operation]
-    grey = _grey(images)
+    grey = colour.grey(*images.float().unbind(-1)) if images.shape[-1] == 3 else images[..., 0].float()
     images = _blended(images, grey, kind, factor)
     levels = _own_levels(images, grey, kind, factor, rows.levels[operation])
     count, _, _, channels = images.shape
@@ -271,22 +271,13 @@ def apply(images: Tensor, operation: Tensor) -> Tensor:
     return levels.view(-1).index_select(0, (first + images).view(-1)).view(images.shape)
 
 
-def _grey(images: Tensor) -> Tensor:
-    """Pillow's conversion to grey, ITU-R 601 in 16-bit fixed point: int32 [B, H, W, 1]."""
-    values = images.int()
-    if images.shape[-1] == 1:
-        return values
-    red, green, blue = values.unbind(-1)
-    return ((red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16).unsqueeze(-1)
-
-
 def _blended(images: Tensor, grey: Tensor, kind: Tensor, factor: Tensor) -> Tensor:
-    """Color and Sharpness: other + factor (image - other), clipped and cut off as Pillow's blend does."""
+    """Color and Sharpness: a blend with the grey (`grey` is [B, H, W]) or the smoothed version."""
     kind = kind[:, None, None, None]
-    values = images.int()
-    other = torch.where(kind == _COLOR, grey, torch.where(kind == _SHARPNESS, _smooth(values), values))
-    mixed = other.float() + factor[:, None, None, None] * (values - other).float()
-    return mixed.clamp(0, 255).to(torch.uint8)
+    values = images.float()
+    smooth = torch.where(kind == _SHARPNESS, _smooth(images.int()).float(), values)
+    other = torch.where(kind == _COLOR, grey[..., None], smooth)
+    return colour.blend(other, values, factor[:, None, None, None]).to(torch.uint8)
 
 
 def _smooth(values: Tensor) -> Tensor:
@@ -323,11 +314,8 @@ def _own_levels(images: Tensor, grey: Tensor, kind: Tensor, factor: Tensor, leve
     equal = ((step // 2 + before) // step.clamp(min=1)).clamp(max=255)
     equal = torch.where(step > 0, equal, v)
 
-    area = height * width
-    mean = (2 * grey.sum((1, 2, 3), dtype=torch.int64) + area) // (2 * area)
-    mean = mean[:, None]
-    contrast = mean.float() + factor[:, None] * (v - mean).float()
-    contrast = contrast.clamp(0, 255).to(torch.uint8)[:, None]
+    contrast = colour.blend(colour.rounded_mean(grey)[:, None], v.float(), factor[:, None])
+    contrast = contrast.to(torch.uint8)[:, None]
 
     kind = kind[:, None, None]
     chosen = torch.where(kind == _CONTRAST, contrast, levels[:, None])

@@ -17,10 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ltlib.batches import augment, policies
+from ltlib.batches import augment, colour, policies, resized_crop
 from ltlib.errors import DataError, SettingError, UnknownName
 
-_DRAWS = ("dy", "dx", "flip", "vflip", "angle", *policies.DRAWS, "hole_y", "hole_x", "hole_side")
+_DRAWS = ("dy", "dx", *resized_crop.DRAWS, "flip", "vflip", *colour.DRAWS, "angle", *policies.DRAWS)
+_DRAWS += ("hole_y", "hole_x", "hole_side")
 
 
 class Resident:
@@ -118,8 +119,14 @@ class Resident:
         index = index.expand(shape).reshape(-1)
         flat = {name: value.expand(shape).reshape(-1) for name, value in draws.items()}
         images = self._take(windows, index, flat)
+        if "top" in flat:
+            images = resized_crop.resized_crop(images, *(flat[name] for name in resized_crop.DRAWS))
+            if "vflip" in flat:
+                images = augment.vertical_flip(images, flat["vflip"])
         if "flip" in flat:
             images = augment.horizontal_flip(images, flat["flip"])
+        if "brightness" in flat:
+            images = colour.jitter(images, *(flat[name] for name in colour.DRAWS))
         if "angle" in flat:
             images = augment.rotate(images, flat["angle"])
         for name in policies.DRAWS:
@@ -130,12 +137,15 @@ class Resident:
         return self._normaliser(images)
 
     def _take(self, windows: Tensor, index: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
-        """Crop and top-bottom flip: uint8 [B, H, W, C], each image's rows read where its window lies."""
+        """Crop and top-bottom flip: uint8 [B, H, W, C], each image's rows read where its window lies.
+
+        A resized crop comes before the flip, so that one is left for later.
+        """
         height, width = self.size
         dy, dx = draws.get("dy", self.padding), draws.get("dx", self.padding)
         first = (index * (height + 2 * self.padding) + dy) * self._row + dx
         rows = self._rows
-        if "vflip" in draws:
+        if "vflip" in draws and "top" not in draws:
             rows = torch.where(draws["vflip"][:, None], self._rows_upwards, rows)
         taken = windows.index_select(0, (first[:, None] + rows).view(-1))
         return taken.view(index.shape[0], height, width, -1)

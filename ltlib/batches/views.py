@@ -22,7 +22,7 @@ def views(text: str, images: np.ndarray, number: int, seed: int = 0) -> np.ndarr
         uint8 [N, V, H, W, 3].
     """
     kind, index = augment.create(text), torch.arange(len(images)).repeat_interleave(number)
-    draws = kind.draw(torch.Generator().manual_seed(seed), index.shape)
+    draws = kind.draw(torch.Generator().manual_seed(seed), index.shape, images.shape[1:3])
     resident = Resident(images, np.zeros(len(images), np.int64), padding=kind.padding, normalise="unit")
     made = (255 * resident.batch(index, draws)).round().byte()
     return made.permute(0, 2, 3, 1).numpy().reshape(len(images), number, *images.shape[1:])

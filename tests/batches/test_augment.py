@@ -45,22 +45,29 @@ def stack(images: list[Image.Image]) -> torch.Tensor:
         ("flip+vflip+rotate10", ("flip", "vflip", "angle")),
         ("vflip + flip", ("flip", "vflip")),
         ("crop2+vflip+rotate7.5", ("dy", "dx", "vflip", "angle")),
+        ("resizedcrop+flip", ("top", "left", "height", "width", "flip")),
+        ("jitter0.4 + rotate15", ("brightness", "contrast", "saturation", "colour_order", "angle")),
     ],
 )
 def test_create_names_the_draws(text, names):
     assert augment.create(text).names == names
-    assert tuple(augment.create(text).draw(torch.Generator(), (2,))) == names
+    assert tuple(augment.create(text).draw(torch.Generator(), (2,), (8, 8))) == names
 
 
 def test_create_reads_numbers():
     assert augment.create("crop4+flip") == augment.Augmentation("crop4+flip", padding=4, flip=True)
     assert augment.create("shift1 + rotate10").text == "shift1+rotate10"
     assert augment.create("rotate7.5").degrees == 7.5
+    assert augment.create("resizedcrop").share == augment.create("resizedcrop8").share == 0.08
+    assert augment.create("resizedcrop12.5").share == 0.125
+    assert augment.create("resizedcrop100").share == 1.0
+    assert augment.create("crop4+jitter0.25") == augment.Augmentation("crop4+jitter0.25", padding=4, jitter=0.25)
 
 
 def test_unknown_part_names_the_nearest():
-    with pytest.raises(UnknownName, match="rotate10"):
-        augment.create("flip+rotat10")
+    for text, nearest in (("flip+rotat10", "rotate10"), ("resizecrop", "resizedcrop"), ("jiter0.4", "jitter0.4")):
+        with pytest.raises(UnknownName, match=f"did you mean .*{nearest}"):
+            augment.create(text)
     for text in ("", "crop4+", "4crop", "crop-4", "crop 4"):
         with pytest.raises(UnknownName):
             augment.create(text)
@@ -80,6 +87,18 @@ def test_unknown_part_names_the_nearest():
         ("flip+flip", "do the same"),
         ("flip+crop4", "crop first"),
         ("rotate10+flip", "crop first"),
+        ("resizedcrop0", "above 0 and at most 100 percent"),
+        ("resizedcrop101", "above 0 and at most 100 percent"),
+        ("crop4+resizedcrop", "do the same"),
+        ("resizedcrop8+shift1", "do the same"),
+        ("resizedcrop+resizedcrop20", "do the same"),
+        ("flip+resizedcrop", "crop first"),
+        ("jitter", "needs a number, as in jitter0.4"),
+        ("jitter0", "above 0 and at most 2"),
+        ("jitter40", "above 0 and at most 2"),
+        ("jitter0.4+flip", "then flips, jitter, rotation"),
+        ("rotate10+jitter0.4", "then flips, jitter, rotation"),
+        ("cutout4+jitter0.4", "then flips, jitter, rotation"),
         ("none+flip", "alone"),
     ],
 )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageOps
 from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision import transforms
+from torchvision.transforms import functional
 
 from ltlib import runs, sealed
 from ltlib.batches import augment
@@ -24,6 +27,8 @@ TEXTS = [
     "crop3+vflip",
     "flip+vflip+rotate10",
     "crop4+flip+vflip+rotate180",
+    "resizedcrop+flip+jitter0.4+rotate15",
+    "resizedcrop60+vflip+jitter1",
 ]
 SIZES = [(8, 8), (32, 32), (7, 9), (33, 31)]
 
@@ -36,6 +41,9 @@ def by_pillow(image: np.ndarray, padding: int, draw: dict[str, float], kind: str
     """One image at given draws: Pillow, then torchvision's ToTensor and Normalize."""
     height, width = image.shape[:2]
     picture = Image.fromarray(image)
+    if "top" in draw:
+        box = [int(draw[name]) for name in ("top", "left", "height", "width")]
+        picture = functional.resized_crop(picture, *box, [height, width])
     if padding:
         x, y = int(draw["dx"]), int(draw["dy"])
         picture = ImageOps.expand(picture, padding, fill=0).crop((x, y, x + width, y + height))
@@ -43,6 +51,11 @@ def by_pillow(image: np.ndarray, padding: int, draw: dict[str, float], kind: str
         picture = ImageOps.mirror(picture)
     if draw.get("vflip"):
         picture = ImageOps.flip(picture)
+    if "brightness" in draw:
+        changes = [("brightness", functional.adjust_brightness), ("contrast", functional.adjust_contrast)]
+        changes.append(("saturation", functional.adjust_saturation))
+        for name, change in list(itertools.permutations(changes))[int(draw["colour_order"])]:
+            picture = change(picture, draw[name])
     if "angle" in draw:
         picture = picture.rotate(draw["angle"])
     values = transforms.ToTensor()(picture)
@@ -63,7 +76,7 @@ def test_batch_equals_pillow_bit_for_bit(text, size, kind):
     generator = torch.Generator().manual_seed(7)
     index = torch.randint(0, 20, (40,), generator=generator)
     index[:2] = torch.tensor([0, 19])
-    draws = augmentation.draw(generator, (40,))
+    draws = augmentation.draw(generator, (40,), size)
     batch = make(images, padding=augmentation.padding, normalise=kind).batch(index, draws)
     for i, source in enumerate(index.tolist()):
         draw = {name: value[i].item() for name, value in draws.items()}
@@ -109,11 +122,12 @@ def test_one_channel():
     assert torch.equal(batch, torch.from_numpy(images).permute(0, 3, 1, 2) / 255)
 
 
-def test_packing_changes_nothing():
-    augmentation = augment.create("crop4+flip+vflip+rotate10")
-    draws = augmentation.draw(torch.Generator().manual_seed(0), (30,))
+@pytest.mark.parametrize("text", ["crop4+flip+vflip+rotate10", "resizedcrop+flip+vflip+jitter0.4+rotate10"])
+def test_packing_changes_nothing(text):
+    augmentation = augment.create(text)
+    draws = augmentation.draw(torch.Generator().manual_seed(0), (30,), (16, 16))
     resident, index = (
-        make(pixels(30, 16, 16), padding=4),
+        make(pixels(30, 16, 16), padding=augmentation.padding),
         torch.randperm(30, generator=torch.Generator().manual_seed(1)),
     )
     whole = resident.batch(index, draws)
@@ -122,10 +136,11 @@ def test_packing_changes_nothing():
         assert torch.equal(resident.batch(index[first:last], part), whole[first:last])
 
 
+@pytest.mark.parametrize("text", ["shift1+flip", "resizedcrop+flip+jitter0.4"])
 @pytest.mark.parametrize("max_bytes", [None, 0])
-def test_views_come_one_after_another(max_bytes):
+def test_views_come_one_after_another(max_bytes, text):
     resident, index = make(pixels(9, 8, 8), padding=1, max_bytes=max_bytes), torch.tensor([4, 8, 0, 0])
-    draws = augment.create("shift1+flip").draw(torch.Generator().manual_seed(2), (2, 4))
+    draws = augment.create(text).draw(torch.Generator().manual_seed(2), (2, 4), (8, 8))
     both = resident.batch(index, draws)
     views = [resident.batch(index, {name: value[v] for name, value in draws.items()}) for v in range(2)]
     assert torch.equal(both, torch.cat(views))
@@ -147,7 +162,7 @@ def test_streaming_gives_identical_batches(text, source, tmp_path):
     assert streamed.streaming
     assert not make(host, padding=augmentation.padding, max_bytes=needed).streaming
     index = torch.tensor([24, 3, 3, 0, 11])
-    draws = augmentation.draw(torch.Generator().manual_seed(3), (5,))
+    draws = augmentation.draw(torch.Generator().manual_seed(3), (5,), (9, 7))
     assert torch.equal(streamed.batch(index, draws), resident.batch(index, draws))
     assert torch.equal(streamed.targets, resident.targets)
 
@@ -197,7 +212,7 @@ def test_a_batch_never_waits_for_the_device(text):
     """Nor makes a tensor of Python numbers, which a CUDA graph refuses; tables are made at the first call."""
     augmentation = augment.create(text)
     resident = make(pixels(20, 8, 8), padding=augmentation.padding)
-    draws, index = augmentation.draw(torch.Generator(), (2, 12)), torch.arange(12)
+    draws, index = augmentation.draw(torch.Generator(), (2, 12), (8, 8)), torch.arange(12)
     resident.batch(index, draws)
     with Blocking() as seen:
         resident.batch(index, draws)

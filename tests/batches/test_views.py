@@ -36,6 +36,11 @@ def test_views_have_every_part_in_its_place(data):
     moved = views("shift1", white, 30)
     assert (moved[:, :, 1:7, 1:7] == 255).all()
     assert (moved[:, :, 0] == 0).any()
+    grey = views("resizedcrop+jitter1", np.full((2, 8, 8, 3), 60, np.uint8), 9).reshape(18, -1)
+    assert np.ptp(grey, axis=1).max() == 0
+    assert len(np.unique(grey)) > 6
+    made = views("resizedcrop+flip", data.train.images[:3], 9)
+    assert (made != data.train.images[:3, None]).any(axis=(2, 3, 4)).sum() > 20
     assert views("randaugment9", data.train.images[:2], 3).shape == (2, 3, 8, 8, 3)
 
 
