@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ltlib.datasets.base import DATASETS, DatasetBuilder, DatasetInfo
-from ltlib.datasets.registry import available, fetch, info, load, names, own, own_mark, read, repair, verify
+from ltlib.datasets.registry import available, fetch, info, load, names, own, own_mark, read, remarks, repair, verify
 
 if TYPE_CHECKING:
     from ltlib.datasets.class_groups import groups
@@ -26,6 +26,7 @@ _SETS = (  # one module each, in the order of `names`
     "digits_folder",
     "cifar",
     "butterfly",
+    "caltech_part",
     "folders",
 )
 for _module in _SETS:
@@ -65,6 +66,7 @@ __all__ = [
     "own_mark",
     "random_batch",
     "read",
+    "remarks",
     "repair",
     "samples_per_class",
     "split_validation",
