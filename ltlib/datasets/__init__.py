@@ -23,10 +23,18 @@ if TYPE_CHECKING:
 
 _SETS = (  # one module each, in the order of `names`
     "digits",
-    "digits_folder",
     "cifar",
     "butterfly",
+    "crop_disease",
+    "mushroom",
     "caltech_part",
+    "ilsvrc_parts",
+    "moths",
+    "digits_folder",
+    "digits_crop_disease",
+    "digits_mushroom",
+    "digits_caltech_part",
+    "digits_ilsvrc_parts",
     "folders",
 )
 for _module in _SETS:

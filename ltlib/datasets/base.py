@@ -24,6 +24,7 @@ Channels = tuple[float, float, float]
 
 # The usual values for photographs (ImageNet), where a set has none of its own.
 PHOTO_MEAN, PHOTO_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+LARGEST = 1024  # pixels, height and width that images are read at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,3 +178,17 @@ def entry(name: str) -> Entry[DatasetBuilder]:
     if not getattr(found.factory, "sized", False):
         raise SettingError(f"{plain} has images of one size only and cannot be read as @{size}; ask for {plain}")
     return found
+
+
+def size_asked(name: str, own: int) -> int:
+    """The size in pixels that ``NAME@SIZE`` asks for; `own` where it asks for none.
+
+    Raises:
+        SettingError: It is no whole number from 1 to `LARGEST`.
+    """
+    plain, at, size = name.partition("@")
+    if at and not (re.fullmatch("[1-9][0-9]{0,3}", size) and int(size) <= LARGEST):
+        raise SettingError(
+            f"{name!r} asks for images of {size!r} pixels; write a whole number from 1 to {LARGEST}, as in {plain}@64"
+        )
+    return int(size) if at else own

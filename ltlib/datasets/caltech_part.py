@@ -1,7 +1,8 @@
 """The caltech PART of `loss_balance` (Table 1): eight classes of Caltech-101.
 
 The document names no class; its eight training counts plus the hundred test images of each are the sizes of these eight
-Caltech-101 classes. The layout is torchvision's: ``caltech101/101_ObjectCategories/CLASS/image_0001.jpg``.
+Caltech-101 classes. The layout is torchvision's: ``caltech101/101_ObjectCategories/CLASS/image_0001.jpg``. Files of any
+image format are taken, so that a smaller copy can lie there; what is in them is part of a run's record.
 """
 
 from __future__ import annotations
@@ -11,33 +12,39 @@ from pathlib import Path
 from ltlib.datasets import listing
 from ltlib.datasets.base import DATASETS
 from ltlib.datasets.folders import Item
-from ltlib.datasets.photographs import Found, Photographs, seeded
+from ltlib.datasets.photographs import Found, Photographs, places_of, seeded
 from ltlib.errors import DataError
 
 
-class CountedFolders(Photographs):
-    """One folder per class, each of a known number of images: a seeded choice of them tests, the others train.
+@DATASETS.register("caltech_part", source="Fei-Fei et al. 2004; loss_balance Table 1")
+class CaltechPart(Photographs):
+    """Eight classes of Caltech-101 with the printed training counts, 100 test images each by a fixed seeded choice.
 
     Attributes:
-        counts: Training images of each class.
-        tests: Test images of each class.
+        class_names: The class folders, in the order of the document's columns.
+        counts: Training images of each.
+        tests: Test images of each.
     """
 
-    class_names: tuple[str, ...]
-    counts: tuple[int, ...]
-    tests: int
+    identity = (
+        "caltech_part: Caltech-101, chandelier 107, Faces_easy 435, ketch 114, Leopards 200, airplanes 800, "
+        "Motorbikes 798, watch 239, bonsai 128; 100 test images per class, split seed 0"
+    )
+    places = ("caltech101/101_ObjectCategories",)
+    class_names: tuple[str, ...] = (
+        *("chandelier", "Faces_easy", "ketch", "Leopards"),
+        *("airplanes", "Motorbikes", "watch", "bonsai"),
+    )
+    counts: tuple[int, ...] = (7, 335, 14, 100, 700, 698, 139, 28)
+    tests = 100
+    citation = 'L. Fei-Fei, R. Fergus, P. Perona, "Caltech 101", CaltechDATA, doi:10.22002/D1.20086'
+    where = (
+        "ltlib data download caltech_part (all of Caltech-101, by way of torchvision), or unpack its "
+        "101_ObjectCategories into the folder caltech101 of the data folder"
+    )
 
-    @property
-    def num_classes(self) -> int:  # type: ignore[override]
-        return len(self.counts)
-
-    @property
-    def train_images(self) -> int:  # type: ignore[override]
-        return sum(self.counts)
-
-    @property
-    def test_images(self) -> int:  # type: ignore[override]
-        return self.tests * len(self.counts)
+    def counted(self) -> tuple[int, int, int]:
+        return len(self.counts), sum(self.counts), self.tests * len(self.counts)
 
     def scan(self, folder: Path) -> Found:
         items, tested, faults = list[Item](), list[bool](), list[str]()
@@ -46,39 +53,19 @@ class CountedFolders(Photographs):
             files = listing.images_in(folder / name) if (folder / name).is_dir() else []
             if len(files) != known:
                 faults.append(
-                    f"class {name} in {folder} has {len(files)} images, the known set has {known}; {self.repair()}, "
-                    "or read yours as an image folder with folder:PATH"
+                    f"class {name} in {folder} has {len(files):,} images, the known set has {known:,}; "
+                    f"{self.repair()}, or read yours as an image folder with folder:PATH"
                 )
                 continue
             chosen, test = seeded([f"{name}/{file}" for file in files], target, self.tests)
             items, tested = items + chosen, tested + test
-        places = tuple(place for place, test in enumerate(tested) if test)
-        return Found(self.class_names, tuple(items), places, tuple(faults))
-
-
-@DATASETS.register("caltech_part", source="Fei-Fei et al. 2004; loss_balance Table 1")
-class CaltechPart(CountedFolders):
-    """Eight classes of Caltech-101 with the printed training counts, 100 test images each by a fixed seeded choice."""
-
-    identity = (
-        "caltech_part: Caltech-101, chandelier 107, Faces_easy 435, ketch 114, Leopards 200, airplanes 800, "
-        "Motorbikes 798, watch 239, bonsai 128; 100 test images per class, split seed 0"
-    )
-    places = ("caltech101/101_ObjectCategories",)
-    class_names = ("chandelier", "Faces_easy", "ketch", "Leopards", "airplanes", "Motorbikes", "watch", "bonsai")
-    counts = (7, 335, 14, 100, 700, 698, 139, 28)
-    tests = 100
-    citation = 'L. Fei-Fei, R. Fergus, P. Perona, "Caltech 101", CaltechDATA, doi:10.22002/D1.20086'
-    where = (
-        "ltlib data download caltech_part (Caltech-101 by way of torchvision), or unpack its 101_ObjectCategories into "
-        "the folder caltech101 of the data folder"
-    )
+        return Found(self.class_names, tuple(items), places_of(tested), tuple(faults))
 
     def repair(self) -> str:
-        return f"ltlib data download {self.name} puts the known set in its place"
+        return "ltlib data download caltech_part puts the known set in its place"
 
     def fetch(self, root: Path) -> None:
-        """Download Caltech-101; another copy or a damaged one is replaced, a whole one is left.
+        """Download Caltech-101; a damaged or incomplete copy is replaced, a whole one is left as it is.
 
         Raises:
             DataError: The download failed; what is there is as it was.
@@ -91,7 +78,7 @@ class CaltechPart(CountedFolders):
 
 
 def _download(place: Path) -> None:
-    """Put the folder that torchvision's `Caltech101` downloads, and whose checksum it knows, at `place`."""
+    """Put at `place` the folder that torchvision downloads; it knows the archive's checksum."""
     import contextlib
     import shutil
     import sys
