@@ -82,6 +82,8 @@ class Data:
         if wrong:
             files = "1 file is" if len(wrong) == 1 else f"{len(wrong)} files are"
             raise DataError(f"{files} damaged or missing in {self.name}; {datasets.repair(self.name)}")
+        for line in datasets.remarks(self.name):
+            say(line)
         source = datasets.read(self.name)
         classes = datasets.info(self.name).num_classes
         say(f"{self.name}: {len(source.train):,} training and {len(source.test):,} test images, {classes} classes")

@@ -10,6 +10,7 @@ import tyro
 
 from ltlib.cli import components
 from ltlib.cli.saying import say
+from ltlib.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,20 @@ def _registered(kind: str) -> list[str]:
 def image_sets() -> list[str]:
     from ltlib import datasets
 
-    known = [datasets.info(name) for name in datasets.names()]
-    width = max(len(info.name) for info in known)
-    return [
-        f"{info.name:{width}}  {info.num_classes:3} classes, {info.train_images:6,} training images, "
-        + ("here" if datasets.available(info.name) else f"not here: {info.where}")
-        for info in known
-    ]
+    width = max(map(len, datasets.names()))
+    return [f"{name:{width}}  {_image_set(name)}" for name in datasets.names()]
+
+
+def _image_set(name: str) -> str:
+    from ltlib import datasets
+
+    try:
+        info = datasets.info(name)
+    except DataError as error:  # known by its files alone, and they are not here
+        return str(error)
+    return f"{info.num_classes:3} classes, {info.train_images:6,} training images, " + (
+        "here" if datasets.available(name) else f"not here: {info.where}"
+    )
 
 
 def _pages() -> list[str]:

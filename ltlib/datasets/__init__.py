@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ltlib.datasets.base import DATASETS, DatasetBuilder, DatasetInfo
-from ltlib.datasets.registry import available, fetch, info, load, names, own, own_mark, read, repair, verify
+from ltlib.datasets.registry import available, fetch, info, load, names, own, own_mark, read, remarks, repair, verify
 
 if TYPE_CHECKING:
     from ltlib.datasets.class_groups import groups
@@ -23,9 +23,18 @@ if TYPE_CHECKING:
 
 _SETS = (  # one module each, in the order of `names`
     "digits",
-    "digits_folder",
     "cifar",
     "butterfly",
+    "crop_disease",
+    "mushroom",
+    "caltech_part",
+    "ilsvrc_parts",
+    "moths",
+    "digits_folder",
+    "digits_crop_disease",
+    "digits_mushroom",
+    "digits_caltech_part",
+    "digits_ilsvrc_parts",
     "folders",
 )
 for _module in _SETS:
@@ -65,6 +74,7 @@ __all__ = [
     "own_mark",
     "random_batch",
     "read",
+    "remarks",
     "repair",
     "samples_per_class",
     "split_validation",

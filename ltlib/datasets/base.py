@@ -4,15 +4,17 @@ A set is a class in a module of its own, registered by name; the package's ``__i
 such a module must be cheap, so torch, NumPy and PIL are imported inside the methods that need them.
 
 A family of sets is registered by the form of its names, ``folder:PATH``: whatever follows the colon is its argument.
+A set of photographs is asked for at a size of its own by ``NAME@SIZE``, ``caltech_part@32`` (see `photographs`).
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ltlib.errors import DataError
+from ltlib.errors import DataError, SettingError
 from ltlib.registry import Entry, Registry
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ Channels = tuple[float, float, float]
 
 # The usual values for photographs (ImageNet), where a set has none of its own.
 PHOTO_MEAN, PHOTO_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+LARGEST = 1024  # pixels, height and width that images are read at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,15 +63,16 @@ class DatasetInfo:
 
     @property
     def family(self) -> str:
-        """The name without a family's argument: where a folder lies says nothing about its images."""
-        return self.name.partition(":")[0]
+        """The name without a family's argument or a size: where a folder lies says nothing about its images."""
+        return re.split("[:@]", self.name, maxsplit=1)[0]
 
 
 class DatasetBuilder:
     """One image set. A set that is always there needs `info` and `read` alone.
 
     Attributes:
-        name: As it was asked for, the argument of a family included.
+        name: As it was asked for, the argument of a family or the size included.
+        sized: Whether ``NAME@SIZE`` reads its images at another size than its own.
 
     Example:
         >>> @DATASETS.register("blank")
@@ -83,6 +87,8 @@ class DatasetBuilder:
         ...         images = ImageSet(np.zeros((10, 8, 8, 3), np.uint8), np.arange(10) % 2, ["zero", "one"])
         ...         return Source(train=images, test=images)
     """
+
+    sized = False
 
     def __init__(self, name: str):
         self.name = name
@@ -127,6 +133,14 @@ class DatasetBuilder:
         self.read(root)
         return []
 
+    def remarks(self, root: Path) -> list[str]:
+        """Sentences on where the set as it lies in `root` is read otherwise than its description says; often none.
+
+        Raises:
+            DataError: The set is missing.
+        """
+        return []
+
     def repair(self) -> str:
         """What helps with files that `problems` names, as words for a person."""
         where = self.info().where
@@ -137,20 +151,44 @@ DATASETS = Registry[DatasetBuilder]("dataset")
 
 
 def builder(name: str) -> DatasetBuilder:
-    """The builder of a named set, or of a family's name with its argument.
+    """The builder of a named set, of one with a size, or of a family's name with its argument.
 
     Raises:
         UnknownName: With the nearest known names.
+        SettingError: A size that is none, or for a set that has one size only.
     """
     return entry(name).factory(name)
 
 
 def entry(name: str) -> Entry[DatasetBuilder]:
-    """What is registered for a set's name, or for a family's name with its argument.
+    """What is registered for a set's name, for one with a size, or for a family's name with its argument.
 
     Raises:
         UnknownName: With the nearest known names.
+        SettingError: A size for a set that has one size only.
     """
     prefix, colon, _ = name.partition(":")
     families = {entry.name.partition(":")[0]: entry for entry in DATASETS if ":" in entry.name}
-    return families[prefix] if colon and prefix in families else DATASETS.get(name)
+    if colon and prefix in families:
+        return families[prefix]
+    plain, at, size = name.partition("@")
+    if not at or name in DATASETS:
+        return DATASETS.get(name)
+    found = DATASETS.get(plain)
+    if not getattr(found.factory, "sized", False):
+        raise SettingError(f"{plain} has images of one size only and cannot be read as @{size}; ask for {plain}")
+    return found
+
+
+def size_asked(name: str, own: int) -> int:
+    """The size in pixels that ``NAME@SIZE`` asks for; `own` where it asks for none.
+
+    Raises:
+        SettingError: It is no whole number from 1 to `LARGEST`.
+    """
+    plain, at, size = name.partition("@")
+    if at and not (re.fullmatch("[1-9][0-9]{0,3}", size) and int(size) <= LARGEST):
+        raise SettingError(
+            f"{name!r} asks for images of {size!r} pixels; write a whole number from 1 to {LARGEST}, as in {plain}@64"
+        )
+    return int(size) if at else own

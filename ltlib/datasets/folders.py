@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ltlib.datasets import contents, splits
-from ltlib.datasets.base import DATASETS, DatasetBuilder, DatasetInfo
+from ltlib.datasets.base import DATASETS, LARGEST, DatasetBuilder, DatasetInfo
 from ltlib.datasets.listing import LeftOut, class_files
 from ltlib.errors import DataError, printable
 from ltlib.files import digest
@@ -25,7 +25,7 @@ from ltlib.files import digest
 if TYPE_CHECKING:
     from ltlib.datasets.images import Source
 
-IMAGE_SIZE, LARGEST = 64, 1024  # pixels
+IMAGE_SIZE = 64  # pixels
 SPLIT_SEED = 0
 
 

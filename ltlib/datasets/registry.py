@@ -65,6 +65,11 @@ def verify(name: str, root: Path | str | None = None) -> list[str]:
     return builder(name).problems(_root(root))
 
 
+def remarks(name: str, root: Path | str | None = None) -> list[str]:
+    """Sentences on where a set as it lies here is read otherwise than its description says, for a page or a person."""
+    return builder(name).remarks(_root(root))
+
+
 def repair(name: str) -> str:
     """What helps with the files that `verify` names, as words for a person."""
     return builder(name).repair()

@@ -86,7 +86,7 @@ _CEFL = {"weight_decay": 1e-4, "decay": 0.1, "warmup_epochs": 0}
 _CEFL_PHOTOGRAPHS = _CEFL | {
     "batch_size": 64,
     "lr": 0.01,
-    "augmentation": ("crop4", "flip"),  # TEMPORARY
+    "augmentation": ("resizedcrop", "flip", "jitter0.4", "rotate15"),
 }
 _register(
     "cefl",

@@ -1,0 +1,78 @@
+"""The mushrooms of `cefl` (section IV.A.3): nine genera, one folder each, as Kaggle has them.
+
+300 images of each genus, by a fixed seeded choice, are the test set and the others train. The document says that
+folders hold from 300 images up, which would leave such a folder nothing to train on; so a folder gives at most half of
+its images, and `remarks` names the folders that this holds for. Any number of images is read, because copies may differ
+from the 5,614 that the document counts; `remarks` says so too.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ltlib.datasets.base import DATASETS
+from ltlib.datasets.folders import Item
+from ltlib.datasets.listing import LeftOut, class_files
+from ltlib.datasets.photographs import Found, Photographs, places_of, seeded
+
+
+@DATASETS.register("mushroom", source="mushrooms; cefl section IV.A.3")
+class Mushroom(Photographs):
+    """Nine genera of mushrooms, 300 test images each but at most half of a folder; to be downloaded by a person.
+
+    Attributes:
+        class_names: The folders, in alphabetical order.
+        tests: Most test images of each.
+        images: Images that the known set has in all.
+    """
+
+    identity = (
+        "mushroom: Kaggle common genus's images, nine genera; 300 test images per class, at most half, split seed 0"
+    )
+    places = ("mushroom", "mushroom/Mushrooms")
+    class_names: tuple[str, ...] = (
+        *("Agaricus", "Amanita", "Boletus", "Cortinarius", "Entoloma"),
+        *("Hygrocybe", "Lactarius", "Russula", "Suillus"),
+    )
+    tests = 300
+    images = 5_614
+    citation = "maysee, Mushrooms classification - Common genus's images, Kaggle"
+    where = (
+        "download 'Mushrooms classification - Common genus's images' by maysee from Kaggle and unpack it so that "
+        "mushroom/Agaricus and the other eight genera lie in the data folder; remove Russula/092_43B354vYxm8.jpg, "
+        "which is cut short in Kaggle's copy"
+    )
+
+    @property
+    def inside(self) -> str:  # type: ignore[override]
+        return self.class_names[0]
+
+    def counted(self) -> tuple[int, int, int]:
+        """The test images are the most there may be."""
+        test = self.tests * len(self.class_names)
+        return len(self.class_names), self.images - test, test
+
+    def scan(self, folder: Path) -> Found:
+        left_out = LeftOut()
+        by_class = class_files(folder, folder, left_out)
+        items, tested, faults, remarks = list[Item](), list[bool](), list[str](), list[str]()
+        for target, name in enumerate(self.class_names):
+            files = by_class.pop(name, [])
+            if not files:
+                faults.append(f"{folder / name} holds no image; get the whole set, or read yours with folder:PATH")
+            taken = min(self.tests, len(files) // 2)
+            if files and taken < self.tests:
+                remarks.append(
+                    f"{name} has {len(files):,} images: half of them, {taken:,}, are its test set, not {self.tests}"
+                )
+            chosen, test = seeded(files, target, taken)
+            items, tested = items + chosen, tested + test
+        if others := [name for name, files in by_class.items() if files]:
+            left_out.sentences.append(f"the folders {', '.join(others)}, which are none of the {len(self.class_names)}")
+        if len(items) != self.images:
+            remarks.append(f"{folder} holds {len(items):,} images, the document counts {self.images:,}")
+        remarks += filter(None, [left_out.text(folder)])
+        return Found(self.class_names, tuple(items), places_of(tested), tuple(faults), tuple(remarks))
+
+    def repair(self) -> str:
+        return "replace or remove what is named"
