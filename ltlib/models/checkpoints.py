@@ -63,18 +63,16 @@ def _loaded(path: Path, data: bytes) -> object:
         if what is None:
             raise _damaged(path, None) from error
         raise DataError(
-            f"{path} holds more than tensors ({what.group(1)}), which only running it could load; nothing of it was run. "
-            "Save network.state_dict() alone, best as safetensors"
+            f"{path} holds more than tensors ({what.group(1)}), which only running it could load; nothing of it was "
+            "run. Save network.state_dict() alone, best as safetensors"
         ) from error
     except Exception as error:  # foreign bytes raise anything
         raise _damaged(path, error) from error
 
 
 def _damaged(path: Path, error: Exception | None) -> DataError:
-    said = (
-        str(error).partition("\n")[0].partition(". ")[0] if error is not None and str(error) else "no end, or no start"
-    )
-    return DataError(f"{path} is cut short, damaged or no file of weights ({said}); get it again")
+    said = str(error or "").partition("\n")[0].partition(". ")[0]
+    return DataError(f"{path} is cut short, damaged or no file of weights{f' ({said})' if said else ''}; get it again")
 
 
 def fit(backbone: Backbone, path: Path, found: Mapping[str, Tensor], network: str) -> None:

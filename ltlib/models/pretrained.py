@@ -1,8 +1,8 @@
 """Which weights a network begins from: what its setting ``weights`` may say, and what of that identifies a run.
 
 - ``none``: drawn from the run's seed.
-- a name, ``imagenet1k_v1``: published weights, listed in `PUBLISHED`. Name and sha256 are known without the file (of the
-  sha256 the first digits, where the publisher says no more), so a plan or a committed record needs no file.
+- a name, ``imagenet1k_v1``: published weights, listed in `PUBLISHED`. Name and sha256 (its first digits, where the
+  publisher says no more) are known without the file, so a plan or a committed record needs no file.
 - a file, ``/there/mine.safetensors``: identified by the sha256 of what is in it, never by where it lies.
 - ``sha256:...``, 64 hexadecimal digits: the file with this content, looked for in ``LTLIB_WEIGHTS``. So a finished run
   says which file it began from.
@@ -116,7 +116,7 @@ def choose(network: str, settings: Mapping[str, Value]) -> Chosen | None:
         return Chosen("", Path(text).expanduser())
     known = PUBLISHED.get(network, {})
     if text not in known:
-        raise UnknownName(f"weights of {network}", text, [*known, "none", "a file: PATH.pth or PATH.safetensors"])
+        raise UnknownName(f"weights of {network}", text, [*known, "none", "PATH.pth", "PATH.safetensors"])
     said = known[text]
     if any(settings.get(key) != wanted for key, wanted in said.needs.items()):
         right = format_spec(network, {**said.needs, "weights": text})
@@ -161,12 +161,8 @@ def kept(spec: Spec) -> str | None:
 
 def lines(network: str) -> list[str]:
     """A line on each published file of weights of a network."""
-    return [
-        f"weights {one.name}: {one.file}, sha256 {one.sha256}...; {one.about}"
-        + (
-            f"; with {', '.join(f'{key}={format_value(value)}' for key, value in one.needs.items())}"
-            if one.needs
-            else ""
-        )
-        for one in PUBLISHED.get(network, {}).values()
-    ]
+    found = []
+    for one in PUBLISHED.get(network, {}).values():
+        use = format_spec(network, {**one.needs, "weights": one.name})
+        found.append(f"{use}: {one.file}, sha256 {one.sha256}...; {one.about}")
+    return found

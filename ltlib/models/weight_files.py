@@ -1,7 +1,7 @@
 """Files of weights: where they are looked for, what is in them, and how they are downloaded.
 
-A published file is looked for in ``LTLIB_WEIGHTS``, then where torch's own downloads lie; what is in it is compared with
-its sha256 before it is read.
+A published file is looked for in ``LTLIB_WEIGHTS``, then where torch's own downloads lie; what is in it is compared
+with its sha256 before it is read.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def _find(network: str, chosen: Chosen) -> Path:
         if file.is_file() and sha256(file) == chosen.sha256:
             return file
     raise DataError(
-        f"no file in {_named(folder)} has the sha256 {chosen.sha256}; put the file of these weights of {network} there, "
-        f"{HELP}"
+        f"no file in {_named(folder)} has the sha256 {chosen.sha256}; put the file of these weights of {network} "
+        f"there, {HELP}"
     )
 
 
@@ -83,8 +83,8 @@ def _published(network: str, weights: Published) -> Path:
         return _download(weights, folders[0])
     except DataError as error:
         raise DataError(
-            f"the weights {weights.name} of {network} are missing: {weights.file}, sha256 {weights.sha256}..., is neither "
-            f"in {_named(folder)} nor in {_torch_folder()}; {error}, {HELP}"
+            f"the weights {weights.name} of {network} are missing: {weights.file}, sha256 {weights.sha256}..., is "
+            f"neither in {_named(folder)} nor in {_torch_folder()}; {error}, {HELP}"
         ) from error
 
 

@@ -210,7 +210,6 @@ def _train_on(
     report: stages.Report,
     stop: Callable[[], bool],
 ) -> Run:
-    exp = resolved.experiment
     sealed.refuse_newer(top / resolved.run_id)
     sweep(top)
     started = datetime.now(UTC)
