@@ -103,7 +103,8 @@ class Experiment:
         # a folder's images may change while this process lives, and anything may be registered anew
         key = self, datasets.info(self.dataset), registry.registrations()
         found = _resolve(*key)
-        return _resolve.__wrapped__(*key) if found.own else found  # the source of one's own may have changed
+        # so may the source of one's own, and a file of weights
+        return _resolve.__wrapped__(*key) if found.own or found.model.instead else found
 
     @property
     def run_id(self) -> str:
@@ -186,6 +187,11 @@ class Resolved:
     @property
     def run_id(self) -> str:
         return digest(canonical_json(self.identity()))[:12]
+
+    def settings(self) -> dict[str, Any]:
+        """The experiment's settings as its run keeps them: a file of weights by what is in it, not by its path."""
+        model = models.pretrained.kept(self.model)
+        return self.experiment.settings() | ({} if model is None else {"model": model})
 
     def marks(self) -> list[str]:
         """What identifies the components in `own`; see `marks`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ltlib.errors import SettingError
-from ltlib.registry import parse
+from ltlib.registry import Value, format_value, parse
 
 _NAMES = {
     "ce": "CE",
@@ -111,8 +111,25 @@ def label(name: str) -> str:
         return name
     text = _NAMES.get(base, base.replace("_", " ") if base.islower() else base)
     if settings:
-        text += f" ({', '.join(f'{key} {value}' for key, value in settings.items())})"
+        shown = (f"{key} {_short(value) if key == 'weights' else value}" for key, value in settings.items())
+        text += f" ({', '.join(shown)})"
     return text
+
+
+def network_label(model: str) -> str:
+    """How a network is printed where its settings are not: by its name, and by the weights it began from."""
+    try:
+        name, settings = parse(model)
+    except SettingError:
+        return model
+    weights = settings.get("weights")
+    return label(name) + (f" from {_short(weights)}" if weights is not None else "")
+
+
+def _short(value: Value) -> str:
+    """A setting as it is printed; of a digest the first digits."""
+    text = format_value(value)
+    return text[: len("sha256:") + 8] if text.startswith("sha256:") else text
 
 
 def set_label(dataset: str, imbalance_factor: float = 1) -> str:

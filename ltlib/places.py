@@ -25,6 +25,12 @@ def data_folder() -> Path:
     return top / "data" if top else Path.home() / ".cache" / "ltlib" / "data"
 
 
+def weights_folder() -> Path | None:
+    """Files of pretrained weights: ``LTLIB_WEIGHTS``, or None."""
+    text = variable("LTLIB_WEIGHTS")
+    return Path(text).expanduser() if text else None
+
+
 def reports_folder() -> Path:
     """Runs, pages and records: ``LTLIB_REPORTS``, else ``reports`` in the checkout, else ``reports`` here."""
     if text := variable("LTLIB_REPORTS"):

@@ -48,6 +48,7 @@ class Spec:
         settings: Setting name to value, in alphabetical order.
         own: What identifies it besides, where it does not come from this package: the digest of its source, or
             `BY_HAND`; else empty.
+        instead: Setting to what stands in the identity in place of its value: of a file, what is in it.
         unsaid: Settings left out of the identity: newer than the component, and at their default.
     """
 
@@ -55,6 +56,7 @@ class Spec:
     version: int = 1
     settings: Mapping[str, Value] = field(default_factory=dict)
     own: str = ""
+    instead: Mapping[str, Any] = field(default_factory=dict)
     unsaid: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     def __hash__(self) -> int:
@@ -65,9 +67,10 @@ class Spec:
 
     def identity(self) -> dict[str, Any]:
         """What of this component identifies a run, as JSON-ready values."""
-        said = {key: value for key, value in sorted(self.settings.items()) if key not in self.unsaid}
-        values = {"name": self.name, "version": self.version, "settings": said}
-        return values | ({"own": self.own} if self.own else {})
+        values = {**self.settings, **self.instead}
+        said = {key: value for key, value in sorted(values.items()) if key not in self.unsaid}
+        identity = {"name": self.name, "version": self.version, "settings": said}
+        return identity | ({"own": self.own} if self.own else {})
 
 
 def format_value(value: Value) -> str:
@@ -153,6 +156,7 @@ class Entry(Generic[T]):
     summary: str
     source: str
     added: tuple[str, ...] = ()
+    instead: Callable[[Mapping[str, Value]], Mapping[str, Any]] | None = None
     module: str | None = None
     by_hand: bool = True
 
@@ -198,6 +202,7 @@ class Registry(Generic[T]):
         summary: str | None = None,
         aliases: tuple[str, ...] = (),
         added: tuple[str, ...] = (),
+        instead: Callable[[Mapping[str, Value]], Mapping[str, Any]] | None = None,
     ) -> Callable[[Callable[..., T]], Callable[..., T]]:
         """Register the decorated factory.
 
@@ -211,13 +216,15 @@ class Registry(Generic[T]):
             aliases: Further names.
             added: Settings that the component got when there were runs of it, with defaults that change nothing: at its
                 default such a setting is no part of an identity, so the runs keep theirs.
+            instead: Called with the settings whenever a text is parsed; what it returns is `Spec.instead`.
         """
         module = sys._getframe(1).f_globals.get("__name__")
 
         def decorate(factory: Callable[..., T]) -> Callable[..., T]:
             text = summary if summary is not None else (inspect.getdoc(factory) or "").split("\n")[0]
             by_hand = version is not None
-            entry = Entry(name, factory, 1 if version is None else version, text, source, added, module, by_hand)
+            number = 1 if version is None else version
+            entry = Entry(name, factory, number, text, source, added, instead, module, by_hand)
             self._entries[name] = entry
             self._aliases.update(dict.fromkeys(aliases, name))
             _registrations.append(None)
@@ -268,7 +275,8 @@ class Registry(Generic[T]):
                 settings[key] = _as_float(self.kind, entry.name, key, value)
         unsaid = tuple(key for key in entry.added if settings[key] == known[key])
         own = self._mark(entry, settings)
-        return Spec(entry.name, entry.version, dict(sorted(settings.items())), own, unsaid)
+        instead = entry.instead(settings) if entry.instead else {}
+        return Spec(entry.name, entry.version, dict(sorted(settings.items())), own, instead, unsaid)
 
     def current(self, spec: Spec) -> Spec:
         """A spec as its component is now: the source of one's own may have changed since it was made.

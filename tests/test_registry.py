@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ltlib.errors import SettingError, UnknownName
-from ltlib.registry import Registry, Spec, format_spec, format_value, parse, parse_value
+from ltlib.registry import Registry, Spec, Value, format_spec, format_value, parse, parse_value
 from notebooks import run_cell
 
 PARTS = Registry[dict[str, Any]]("part")
@@ -237,3 +238,25 @@ def test_a_setting_added_later_changes_no_older_identity() -> None:
     assert changed.identity()["settings"] == {"newer": "otherwise", "size": 2}
     assert changed != registry.spec("old[size=2]")
     assert registry.create("old") == (1, "as before")
+
+
+def test_a_setting_may_be_identified_by_what_it_names() -> None:
+    """Two names of one thing give one identity; when the thing changes, so do identity and spec, and texts stay."""
+    registry, inside = Registry[object]("thing"), {"here": "x", "there": "x", "elsewhere": "y"}
+
+    def instead(settings: Mapping[str, Value]) -> dict[str, str]:
+        return {} if settings["file"] is None else {"file": inside[str(settings["file"])]}
+
+    @registry.register("one", version=1, added=("file",), instead=instead)
+    def one(*, size: int = 1, file: str | None = None) -> object:
+        return size, file
+
+    assert registry.spec("one").identity()["settings"] == {"size": 1}
+    here, there, elsewhere = (registry.spec(f"one[file={name}]") for name in inside)
+    assert here.identity()["settings"] == {"size": 1, "file": "x"}
+    assert here.identity() == there.identity() != elsewhere.identity()
+    assert str(here) == "one[file=here;size=1]"
+    assert registry.create(here) == (1, "here")
+    inside["here"] = "z"
+    assert registry.spec("one[file=here]") != here
+    assert registry.spec("one[file=here]").identity()["settings"]["file"] == "z"

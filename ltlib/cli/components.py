@@ -62,10 +62,19 @@ def _lines(registry: Registry[Any], entry: Entry[Any]) -> Iterator[str]:
         yield f"  {key} = {format_value(value)}"
     if registry.kind == "method":
         yield from _stages(entry.name)
+    if registry.kind == "model":
+        yield from (f"  {line}" for line in _weights(entry))
     told = (inspect.getdoc(entry.factory) or "").splitlines()
     if told and told[0] == entry.summary:
         told = told[1:]
     yield from (f"  {line}".rstrip() for line in told)
+
+
+def _weights(entry: Entry[Any]) -> list[str]:
+    """The published weights of a network of this package."""
+    from ltlib.models import pretrained
+
+    return [] if entry.own else pretrained.lines(entry.name)
 
 
 def _stages(name: str) -> Iterator[str]:

@@ -33,12 +33,13 @@ Known = dict[str, tuple[Stamp, str]]
 _memory: dict[str, Known] = {}
 
 
-def digests(folder: Path, names: Sequence[str]) -> list[str]:
+def digests(folder: Path, names: Sequence[str], *, others: bool = False) -> list[str]:
     """SHA-256 of files, in hexadecimal.
 
     Args:
         folder: The folder the names are relative to.
         names: Paths of the files.
+        others: Whether what is known of the folder's other files is kept: where these are not all of a set.
 
     Raises:
         DataError: A file is missing, no plain file or may not be read; names it and its place in the list.
@@ -67,6 +68,9 @@ def digests(folder: Path, names: Sequence[str]) -> list[str]:
         for name, stamp, value in zip(names, stamps, found, strict=True)
         if not any(abs(started - moment) < SETTLED for moment in stamp[1:3])
     }
+    if others:
+        asked = set(names)
+        settled |= {name: entry for name, entry in known.items() if name not in asked}
     _memory[place] = settled
     if any(names[index] in settled for index in todo):
         _save(place, settled)

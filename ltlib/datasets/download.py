@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ltlib.errors import DataError, LtlibError
-from ltlib.files import new_folder
+from ltlib.files import file_digest, new_folder
 from ltlib.progress import Progress
 
 # Called with a request and a timeout in seconds; returns a response with .status, .headers and .read(size).
@@ -41,16 +41,18 @@ class Archive:
     Attributes:
         name: File name.
         urls: Where to get it, tried in this order; https only.
-        size: Bytes.
-        md5: Checksum.
+        size: Bytes; None where only the server says it.
+        md5: Checksum; empty where `sha256` is known.
+        sha256: Another checksum, or its first digits.
         max_bytes: Most bytes its members may have unpacked.
         max_members: Most members it may have.
     """
 
     name: str
     urls: tuple[str, ...]
-    size: int
+    size: int | None
     md5: str
+    sha256: str = ""
     max_bytes: int = 1 << 30
     max_members: int = 10_000
 
@@ -110,26 +112,28 @@ def fetch(
 def _receive(url: str, archive: Archive, part: Path, opener: Opener) -> str:
     """Receive what is missing of a file. Returns what went wrong, or an empty text when the file is whole and right."""
     have = part.stat().st_size if part.exists() else 0
-    if have > archive.size:
+    size = archive.size
+    if size is not None and have > size:
         part.unlink()
         have = 0
-    if have < archive.size:
+    if size is None or have < size:
         request = urllib.request.Request(url, headers={"User-Agent": "ltlib"} | _range(have))
         with contextlib.closing(opener(request, timeout=TIMEOUT)) as response:
             if have and not _continues(response, have):
                 have = 0
-            progress = Progress(archive.size >> 20, f"{archive.name} (MiB)")
+            size = _said_size(response, have) if size is None else size
+            progress = Progress(size >> 20, f"{archive.name} (MiB)")
             progress.done = have >> 20
             with part.open("ab" if have else "wb") as stream:
                 while piece := response.read(PIECE):
                     have += len(piece)
-                    if have > archive.size:
+                    if have > size:
                         break
                     stream.write(piece)
                     progress.step(count=(have >> 20) - progress.done)
-    if have < archive.size:
-        return f"{url} sent {have:,} of {archive.size:,} bytes"
-    if have > archive.size or file_md5(part) != archive.md5:
+    if have < size:
+        return f"{url} sent {have:,} of {size:,} bytes"
+    if have > size or not _checked(part, archive):
         part.unlink()
         return f"{url} sent another file than the known one"
     return ""
@@ -143,6 +147,14 @@ def _continues(response: Any, have: int) -> bool:
     """Whether the server sends the rest from where we are; many send the whole file again."""
     start = re.match(r"bytes (\d+)-", response.headers.get("Content-Range") or "")
     return response.status == 206 and start is not None and int(start.group(1)) == have
+
+
+def _said_size(response: Any, have: int) -> int:
+    """Bytes of the whole file by the server's headers."""
+    try:
+        return have + int(response.headers["Content-Length"])
+    except (TypeError, ValueError):
+        raise http.client.HTTPException("the server does not say how long the file is") from None
 
 
 def extract(path: Path, place: Path, archive: Archive, files: Mapping[str, str]) -> None:
@@ -227,7 +239,14 @@ def lock(root: Path, name: str, variable: str = "LTLIB_DATA") -> Iterator[None]:
 
 def intact(path: Path, archive: Archive) -> bool:
     """Whether a file is this archive, by size and checksum."""
-    return path.stat().st_size == archive.size and file_md5(path) == archive.md5
+    return archive.size in (None, path.stat().st_size) and _checked(path, archive)
+
+
+def _checked(path: Path, archive: Archive) -> bool:
+    if archive.md5 and file_md5(path) != archive.md5:
+        return False
+    assert archive.md5 or archive.sha256, f"no checksum of {archive.name} is known"
+    return not archive.sha256 or file_digest(path).startswith(archive.sha256)
 
 
 def file_md5(path: Path) -> str:

@@ -8,23 +8,27 @@ Example:
     torch.Size([2, 100])
     >>> models.parameter_count(network)
     470004
+
+``models.create("resnet50[stem=imagenet;weights=imagenet1k_v1]", 100)`` begins from published weights, see `pretrained`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Integral
+from typing import Any
 
 import torch
 from torch import nn
 
 from ltlib.errors import SettingError, UnknownName
-from ltlib.models import classifiers
-from ltlib.models.backbones import BasicBlock, Bottleneck, ResNet
+from ltlib.models import classifiers, pretrained
+from ltlib.models.backbones import BasicBlock, Bottleneck, ResNet, check_stem
 from ltlib.models.cifar_resnet import CifarResNet
 from ltlib.models.classifiers import CLASSIFIERS
 from ltlib.models.cost import count_macs, parameter_count
 from ltlib.models.network import Backbone, Network, initialise
-from ltlib.registry import Registry, Spec
+from ltlib.registry import Registry, Spec, Value
 
 __all__ = [
     "CLASSIFIERS",
@@ -33,9 +37,11 @@ __all__ = [
     "Network",
     "create",
     "initialise",
+    "load_pretrained",
     "macs",
     "names",
     "parameter_count",
+    "pretrained",
     "spec",
 ]
 
@@ -51,11 +57,25 @@ def _register_cifar(depth: int) -> None:
 
 
 def _register_resnet(depth: int, block: type[BasicBlock] | type[Bottleneck], blocks: tuple[int, int, int, int]) -> None:
+    name = f"resnet{depth}"
+
+    def resnet(*, stem: str = "small", weights: str | None = None) -> ResNet:
+        """stem: small, 3x3 and no max-pooling (of SupContrast), or imagenet, 7x7 with stride 2 and max-pooling.
+        weights: none, a name below, or a file PATH.safetensors or PATH.pth: what a training begins from.
+        """
+        return ResNet(block, blocks, stem)
+
+    def instead(settings: Mapping[str, Value]) -> dict[str, Any]:
+        check_stem(settings["stem"])
+        return pretrained.instead(name)(settings)
+
     MODELS.register(
-        f"resnet{depth}",
-        summary=f"ResNet of {depth} layers, 64 to {512 * block.expansion} channels, stem for small images.",
-        source="He et al. 2016, Table 1; stem of SupContrast",
-    )(lambda: ResNet(block, blocks))
+        name,
+        summary=f"ResNet of {depth} layers, 64 to {512 * block.expansion} channels, for small images or photographs.",
+        source="He et al. 2016, Table 1; small stem of SupContrast",
+        added=("stem", "weights"),
+        instead=instead,
+    )(resnet)
 
 
 for _depth in (8, 14, 20, 32, 56):
@@ -63,6 +83,7 @@ for _depth in (8, 14, 20, 32, 56):
 _register_resnet(18, BasicBlock, (2, 2, 2, 2))
 _register_resnet(34, BasicBlock, (3, 4, 6, 3))
 _register_resnet(50, Bottleneck, (3, 4, 6, 3))
+_register_resnet(101, Bottleneck, (3, 4, 23, 3))
 
 
 def names() -> list[str]:
@@ -84,8 +105,11 @@ def create(
     classifier_input: str = "features",
     projector_kind: str = "mlp",
     seed: int = 0,
+    load: bool = True,
 ) -> Network:
-    """A network with freshly drawn weights, float32 on the CPU; torch's global generator is left alone.
+    """A network, float32 on the CPU: weights drawn anew, those of a backbone with ``weights=`` loaded.
+
+    Torch's global generator is left alone. The classifier and the projector are drawn in any case.
 
     Args:
         model: Name of the backbone, see `names`.
@@ -94,16 +118,43 @@ def create(
         projector: Width of the projection; 0 for no projector.
         classifier_input: ``features``, or ``projection`` for a classifier on the normalised projection.
         projector_kind: Name in `classifiers.PROJECTORS`.
-        seed: Of the weights, see `initialise`.
+        seed: Of the weights that are drawn, see `initialise`.
+        load: Whether pretrained weights are loaded, and downloaded where they must be; where False the backbone's are
+            drawn, whatever ``weights=`` says.
 
     Raises:
         UnknownName: Unknown network, classifier or projector.
         SettingError: A width or number of classes that is no such number; a projection asked for without a projector.
+        DataError: Pretrained weights that cannot be had, are not what was named, or do not fit.
     """
+    model = spec(model)
     with torch.device("cpu"), torch.random.fork_rng(devices=[]):  # torch's modules draw weights when they are made
         network = _build(model, num_classes, classifier, projector, classifier_input, projector_kind)
-    initialise(network, seed)
+    if load and load_pretrained(network.backbone, model):
+        initialise(network, seed, parts=[name for name in network.parts if name != "backbone"])
+    else:
+        initialise(network, seed)
     return network
+
+
+def load_pretrained(backbone: Backbone, model: str | Spec) -> bool:
+    """Load the weights that a network begins from into its backbone, in place.
+
+    Returns:
+        Whether there are any; without ``weights=`` nothing is changed.
+
+    Raises:
+        DataError: As `create`.
+    """
+    model = spec(model)
+    chosen = pretrained.of(model)
+    if chosen is None:
+        return False
+    from ltlib.models import checkpoints, weight_files
+
+    path, data = weight_files.read(model.name, chosen)
+    checkpoints.fit(backbone, path, checkpoints.state_dict(path, data), model.name)
+    return True
 
 
 def _build(

@@ -45,13 +45,14 @@ class Trunk(Backbone):
 
     def __init__(self, network: Backbone, left_out: int = 0):
         super().__init__()
-        names = [name for name, _ in network.named_children()]
+        names = [name for name, _ in network.named_children() if name != "maxpool"]
         groups = [name for name in names if name.startswith("layer")]
         if names[:2] != ["conv1", "bn1"] or names[2:] != groups or not groups:
             raise SettingError(f"branches need a residual network, not {type(network).__name__}")
         last = network.get_submodule(groups[-1])
         assert isinstance(last, nn.Sequential)
         self.conv1, self.bn1 = network.get_submodule("conv1"), network.get_submodule("bn1")
+        self.maxpool = getattr(network, "maxpool", nn.Identity())
         kept = [network.get_submodule(name) for name in groups[:-1]]
         self.groups = nn.Sequential(*kept, last[: len(last) - left_out])
         self.feature_dim = network.feature_dim
@@ -59,7 +60,7 @@ class Trunk(Backbone):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images float [N, 3, H, W] to a feature map [N, C, h, w]."""
-        return self.groups(F.relu(self.bn1(self.conv1(images))))
+        return self.groups(self.maxpool(F.relu(self.bn1(self.conv1(images)))))
 
 
 # --- BBN -------------------------------------------------------------------------------------------------------------
@@ -121,10 +122,17 @@ def bbn_alpha(epoch: int, epochs: int) -> float:
     return 1 - ((epoch - 1) / horizon) ** 2
 
 
-def bilateral(network: Backbone, num_classes: int, *, seed: int = 0) -> BilateralNetwork:
-    """BBN on a residual network, e.g. ``bilateral(models.MODELS.create("resnet32"), 100)``, with fresh weights."""
+def bilateral(network: Backbone, num_classes: int, *, seed: int = 0, drawn: str = "all") -> BilateralNetwork:
+    """BBN on a residual network, e.g. ``bilateral(models.MODELS.create("resnet32"), 100)``, with fresh weights.
+
+    Args:
+        network: Taken over.
+        num_classes: K.
+        seed: Of the weights.
+        drawn: ``all``, or ``classifier`` where both branches begin from the network's own weights.
+    """
     made = BilateralNetwork(network, num_classes)
-    initialise(made, seed)
+    initialise(made, seed, None if drawn == "all" else (drawn,))
     return made
 
 
@@ -176,10 +184,10 @@ class ResidualNetwork(Network):
         return self.classifier(features.unflatten(1, (len(RESLT_BRANCHES), -1)))
 
 
-def reslt(network: Backbone, num_classes: int, *, seed: int = 0) -> ResidualNetwork:
-    """ResLT on a residual network, e.g. ``reslt(models.MODELS.create("resnet32"), 100)``, with fresh weights."""
+def reslt(network: Backbone, num_classes: int, *, seed: int = 0, drawn: str = "all") -> ResidualNetwork:
+    """ResLT on a residual network, e.g. ``reslt(models.MODELS.create("resnet32"), 100)``; see `bilateral`."""
     made = ResidualNetwork(network, num_classes)
-    initialise(made, seed)
+    initialise(made, seed, None if drawn == "all" else (drawn,))
     return made
 
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import torch
@@ -25,11 +25,17 @@ class Backbone(nn.Module):
         feature_dim: D.
         convolution_init: Which fan the normal initialisation of He et al. 2015 (arXiv 1502.01852, Eq. 10 or 14) uses.
         linear_init: How a classifier on this backbone starts: ``kaiming_normal``, or torch's default ``uniform``.
+        published_classifier: How the names of the classifier's weights begin in published files of this network.
     """
 
     feature_dim: int
     convolution_init: Literal["fan_in", "fan_out"] = "fan_out"
     linear_init: Literal["kaiming_normal", "uniform"] = "uniform"
+    published_classifier: tuple[str, ...] = ("fc.",)
+
+    def advice(self, found: Mapping[str, Tensor]) -> str:
+        """What helps where these weights, by name, do not fit; empty where nothing better is known."""
+        return ""
 
 
 class Network(nn.Module):

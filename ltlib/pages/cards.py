@@ -81,7 +81,7 @@ def card(run: Any) -> str:
         .get_template("card.html.j2")
         .render(
             run=run,
-            settings=_settings(run.experiment),
+            settings=_settings(run.experiment) | _weights(run),
             command=command(run.experiment) if is_dataclass(run.experiment) else "",
             curves=[
                 _curves(run.history, name, [f"{part}_{key}" for part in ("train", "validation", "test")], percent)
@@ -107,6 +107,13 @@ def _settings(experiment: Any) -> dict[str, str]:
     if is_dataclass(experiment):
         return {f.name: str(getattr(experiment, f.name)) for f in fields(experiment)}
     return {key: str(value) for key, value in vars(experiment).items()}
+
+
+def _weights(run: Any) -> dict[str, str]:
+    """A row on the weights the network began from, where they were not drawn."""
+    said = dict(getattr(run, "weights", {}))
+    names = [said[key] for key in ("name", "file") if key in said]
+    return {"weights": f"{', '.join([*names, 'sha256'])} {said['sha256']}"} if said else {}
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -87,6 +87,11 @@ class Run:
         return self._facts.get("own", [])
 
     @property
+    def weights(self) -> dict[str, str]:
+        """The weights its network began from, as `Chosen.facts` says them; empty where they were drawn."""
+        return self._facts.get("weights", {})
+
+    @property
     def cell_id(self) -> str:
         """Its identity apart from its two seeds, as `Experiment.cell_id`; its components need not be known here."""
         identity = self.identity | {"seed": 0, "data": self.identity["data"] | {"subset_seed": 0}}

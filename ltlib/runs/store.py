@@ -210,7 +210,6 @@ def _train_on(
     report: stages.Report,
     stop: Callable[[], bool],
 ) -> Run:
-    exp = resolved.experiment
     sealed.refuse_newer(top / resolved.run_id)
     sweep(top)
     started = datetime.now(UTC)
@@ -219,7 +218,7 @@ def _train_on(
     network = assembly.assembled(resolved, data.num_classes)
     facts = {
         "id": resolved.run_id,
-        "experiment": exp.settings(),
+        "experiment": resolved.settings(),
         "identity": resolved.identity(),
         "stages": [folder.name for folder in folders],
         "selection": resolved.selection(),
@@ -238,6 +237,8 @@ def _train_on(
     }
     if resolved.own:
         facts["own"] = [str(one) for one in resolved.own]
+    if chosen := models.pretrained.of(resolved.model):
+        facts["weights"] = chosen.facts()
     place = top / resolved.run_id
     with new_folder(place) as folder:
         write_json(folder / "run.json", facts)

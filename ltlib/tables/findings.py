@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ltlib import grids, profiles
-from ltlib.labels import label
+from ltlib.labels import label, network_label
 from ltlib.methods import METHODS
 from ltlib.registry import parse
 from ltlib.statistics import FEWEST_RUNS
@@ -96,7 +96,7 @@ def fact(run: Run) -> dict[str, Any]:
     return {
         "id": run.id,
         "board": [*board, exp.recipe, exp.precision, exp.validation],
-        "where": f"{label(exp.dataset)}, imbalance factor {exp.imbalance_factor:g}, {label(parse(exp.model)[0])}",
+        "where": f"{label(exp.dataset)}, imbalance factor {exp.imbalance_factor:g}, {network_label(exp.model)}",
         "method": exp.method,
         "accuracy": float(last["accuracy"]),
         "ece": float(last["ece"]),

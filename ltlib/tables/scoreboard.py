@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ltlib import grids
-from ltlib.labels import label
+from ltlib.labels import label, network_label
 from ltlib.registry import format_value, parse
 from ltlib.tables import scores
 
@@ -104,7 +104,7 @@ def _row(letter: str, runs: Sequence[Run], profile: str, prints: Sequence[str]) 
         letter,
         _method(exp.method),
         f"{label(exp.dataset)}, IF {exp.imbalance_factor:g}{share}",
-        label(parse(exp.model)[0]),
+        network_label(exp.model),
         f"{len(runs)}",
         f"{100 * accuracies.mean():.1f}{spread}",
         f"{100 * scores.mean(runs, 'accuracy'):.1f}",

@@ -14,13 +14,24 @@ from ltlib.models import Network, branches
 from ltlib.models.classifiers import CLASSIFIERS, ScaledLinear
 
 
-def build(resolved: Resolved, num_classes: int) -> Network:
-    """The network of a run with its initial weights, on the CPU: parts that any stage needs, one seed for all."""
+def build(resolved: Resolved, num_classes: int, *, load: bool = True) -> Network:
+    """The network of a run with its initial weights, on the CPU: parts that any stage needs, one seed for all.
+
+    Args:
+        resolved: The run.
+        num_classes: K.
+        load: Whether pretrained weights are loaded; False where others will be, and the files need not be there.
+
+    Raises:
+        DataError: Pretrained weights that cannot be had or do not fit.
+    """
     first = resolved.stages[0]
     seed = draws.derived_seed(resolved.seed, "weights")
     if first.network != "plain":
         make = branches.bilateral if first.network == "bbn" else branches.reslt
-        network: Network = make(models.MODELS.create(resolved.model), num_classes, seed=seed)
+        backbone = models.MODELS.create(resolved.model)
+        loaded = load and models.load_pretrained(backbone, resolved.model)
+        network: Network = make(backbone, num_classes, seed=seed, drawn="classifier" if loaded else "all")
     else:
         network = models.create(
             resolved.model,
@@ -30,6 +41,7 @@ def build(resolved: Resolved, num_classes: int) -> Network:
             classifier_input=first.classifier_input,
             projector_kind=first.projector,
             seed=seed,
+            load=load,
         )
     return network.to(memory_format=torch.channels_last)
 
@@ -52,7 +64,7 @@ def prepare(network: Network, resolved: Resolved, i: int) -> None:
 
 def assembled(resolved: Resolved, num_classes: int) -> Network:
     """The network as its last stage has it, with initial weights: what saved weights are loaded into."""
-    network = build(resolved, num_classes)
+    network = build(resolved, num_classes, load=False)
     for i in range(len(resolved.stages)):
         prepare(network, resolved, i)
         finish = resolved.stages[i].finish

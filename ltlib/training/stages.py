@@ -115,7 +115,7 @@ def run_stages(
     if ready == len(places) - 1:
         return places
     accelerator.prepare(target)
-    network = assembly.build(resolved, data.num_classes)
+    network = assembly.build(resolved, data.num_classes, load=ready < 0)
     loaded = residents.load(data, resolved, target)
     network = network.to(target)
     for i, place in enumerate(places):

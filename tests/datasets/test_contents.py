@@ -115,6 +115,19 @@ def test_the_place_of_the_cache_is_that_of_the_folder(tmp_path: Path, monkeypatc
     assert contents.digests(tmp_path / "two", names) == [sha(b"two")]
 
 
+def test_of_a_folder_that_is_no_set_the_other_files_are_kept_in_mind(
+    tmp_path: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "ab":
+        (tmp_path / name).write_text(name)
+    settle(monkeypatch)
+    for _ in range(2):
+        for name in "ab":
+            (found,) = contents.digests(tmp_path, [name], others=True)
+            assert found == hashlib.sha256(name.encode()).hexdigest()
+    assert reads == ["a", "b"]
+
+
 def test_one_digest_of_a_set() -> None:
     one = contents.of_set(["a", "b"], ["1", "2"])
     assert one == contents.of_set(["b", "a"], ["2", "1"])

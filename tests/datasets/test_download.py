@@ -232,6 +232,55 @@ def test_members_that_leave_the_folder(tmp_path: Path, bad: tuple[tarfile.TarInf
     assert (left(tmp_path), left(tmp_path / "a"), left(root)) == (["a"], ["b"], ["set.tar.gz"])
 
 
+# --- a file of which only the first digits of the sha256 are known ---------------------------------------------------
+
+SHA256 = hashlib.sha256(BODY).hexdigest()
+KNOWN_BY_SHA256 = Archive("set.tar.gz", (URL,), None, "", sha256=SHA256[:8])
+
+
+def sized(start: int) -> Response:
+    response = whole(start)
+    response.headers["Content-Length"] = str(len(BODY) - start)
+    return response
+
+
+def sized_but_cut(start: int) -> Response:
+    response = Response(BODY[: len(BODY) // 2])
+    response.headers["Content-Length"] = str(len(BODY))
+    return response
+
+
+def other_file(start: int) -> Response:
+    response = Response(b"<html>not found</html>")
+    response.headers["Content-Length"] = "22"
+    return response
+
+
+def test_a_sha256_is_enough(tmp_path: Path) -> None:
+    path = get(Server(sized), tmp_path, KNOWN_BY_SHA256)
+    assert path.read_bytes() == BODY
+    assert download.intact(path, KNOWN_BY_SHA256)
+    path.write_bytes(BODY[:-1])
+    assert not download.intact(path, KNOWN_BY_SHA256)
+
+
+def test_without_a_size_it_is_resumed_too(tmp_path: Path) -> None:
+    server = Server(sized_but_cut, sized)
+    assert get(server, tmp_path, KNOWN_BY_SHA256).read_bytes() == BODY
+    assert [start for _, start in server.asked] == [0, len(BODY) // 2]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"), [(other_file, "sent another file than the known one"), (whole, "does not say how long")]
+)
+def test_without_a_size_a_wrong_file_is_refused(
+    tmp_path: Path, answer: Callable[[int], Response], said: str
+) -> None:
+    with pytest.raises(DataError, match=said):
+        get(Server(*[answer] * 3), tmp_path, KNOWN_BY_SHA256)
+    assert "set.tar.gz" not in left(tmp_path)
+
+
 @pytest.mark.parametrize("limits", [{"max_bytes": 1000}, {"max_members": 2}])
 def test_bombs(tmp_path: Path, limits: dict[str, int]) -> None:
     path = pack(tmp_path / "set.tar.gz", *GOOD)

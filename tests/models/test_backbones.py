@@ -1,4 +1,4 @@
-"""ResNet-18, 34, 50 for small images against torchvision's."""
+"""ResNet-18, 34, 50, 101 against torchvision's, with their own stem and with that for small images."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ import pytest
 import torch
 
 from ltlib import models
+from ltlib.errors import SettingError
+from ltlib.models import branches
 
 torchvision_models = pytest.importorskip("torchvision.models")
 NAMES = ["resnet18", "resnet34", "resnet50"]
+PUBLISHED = {  # parameters and multiply-accumulates with 1000 classes at 224 pixels
+    "resnet18": (11.69e6, 1.81e9),
+    "resnet34": (21.80e6, 3.66e9),
+    "resnet50": (25.56e6, 4.09e9),
+    "resnet101": (44.55e6, 7.80e9),
+}
 
 
 def torchvision_twin(name, num_classes=10):
@@ -75,3 +83,48 @@ def test_resnet18_costs_0_556_gigamacs():
 def test_runs_on_other_sizes(size):
     with torch.no_grad():
         assert models.create("resnet18", 7).eval()(torch.randn(1, 3, size, size)).shape == (1, 7)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_for_photographs_it_is_torchvisions_network(name):
+    """Every module, name and shape: the state dict fits with nothing left over, and features are the same."""
+    ours = models.MODELS.create(f"{name}[stem=imagenet]").eval()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        twin = getattr(torchvision_models, name)(weights=None).eval()
+        for module in twin.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):  # statistics that are no identity
+                module.running_mean.normal_(std=0.1)
+                module.running_var.uniform_(0.5, 2)
+    state = {key: value for key, value in twin.state_dict().items() if not key.startswith("fc.")}
+    ours.load_state_dict(state, strict=True)
+    twin.fc = torch.nn.Identity()
+    images = torch.randn(2, 3, 97, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(ours(images), twin(images), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "parameters", "macs"), [(name, *both) for name, both in PUBLISHED.items()])
+def test_parameters_and_macs_are_the_published_ones(name, parameters, macs):
+    with torch.device("meta"):
+        backbone = models.MODELS.create(f"{name}[stem=imagenet]")
+        network = models.Network(backbone, torch.nn.Linear(backbone.feature_dim, 1000))
+    assert models.parameter_count(network) == pytest.approx(parameters, abs=0.005e6)
+    assert models.macs(network, image_size=224) == pytest.approx(macs, abs=0.005e9)
+
+
+def test_another_stem_is_refused():
+    with pytest.raises(SettingError, match="stem of a ResNet must be small or imagenet, not 'large'"):
+        models.spec("resnet18[stem=large]")
+
+
+def test_older_runs_keep_their_identity():
+    """The settings that came later are in it only where they say something."""
+    assert models.spec("resnet18").identity() == {"name": "resnet18", "version": 1, "settings": {}}
+    assert models.spec("resnet18[stem=imagenet]").identity()["settings"] == {"stem": "imagenet"}
+
+
+def test_branches_have_the_stems_pooling():
+    network = models.MODELS.create("resnet18[stem=imagenet]")
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(branches.Trunk(network)(images).mean((2, 3)), network(images))
