@@ -104,6 +104,14 @@ def get(name: str) -> Profile:
     return PROFILES[name]
 
 
+def dataset(name: str, profile: str) -> str:
+    """The set that a profile trains in place of a named one: often itself, or itself read smaller, ``mushroom@64``."""
+    size = get(profile)
+    there = dict(size.stand_ins).get(name, name)
+    pixels = dict(size.pixels).get(there)
+    return there if pixels is None else f"{there}@{pixels}"
+
+
 def resolve(
     experiment: Experiment, profile: str, represented: tuple[str, ...] = REPRESENTED
 ) -> Experiment | Impossible:
@@ -119,17 +127,15 @@ def resolve(
         return Impossible(
             f"not in {profile}: one small network stands for all, in the {' and '.join(represented)} columns only"
         )
-    dataset = dict(size.stand_ins).get(experiment.dataset, experiment.dataset)
-    if (pixels := dict(size.pixels).get(dataset)) is not None:
-        dataset = f"{dataset}@{pixels}"
+    there = dataset(experiment.dataset, profile)
     factor = experiment.imbalance_factor
     if size.imbalance_factor is not None and factor > 1:
         factor = size.imbalance_factor
     return experiment.replace(
-        dataset=dataset,
+        dataset=there,
         imbalance_factor=factor,
         model=size.network or experiment.model,
-        recipe=_recipe(experiment, dataset, size),
+        recipe=_recipe(experiment, there, size),
         precision=experiment.precision or size.precision,
     )
 

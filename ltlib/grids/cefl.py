@@ -80,7 +80,7 @@ def _seeds(grid: str, profile: str) -> int | None:
 
 
 def _names() -> dict[str, str]:
-    focal = {f"focal[alpha={a};gamma={g}]": f"Focal α {a}, γ {g}" for a in ("0.25", "0.75", "1") for g in _GAMMAS}
+    focal = {f"focal[alpha={a};gamma={g}]": f"Focal α {a} γ {g}" for a in ("0.25", "0.75", "1") for g in _GAMMAS}
     own = {f"{loss}[gamma={g}]": f"{loss.upper()} γ {g}" for loss in ("cefl", "cefl2") for g in _GAMMAS}
     return {"ce": "CE"} | focal | own | {"class_balanced": "Class-balanced"}
 

@@ -123,11 +123,6 @@ class Images:
             return None, str(error)
 
 
-def stand_in(dataset: str, profile: str) -> str:
-    """The set that a profile trains in place of a named one: often itself."""
-    return dict(profiles.get(profile).stand_ins).get(dataset, dataset)
-
-
 def of(dataset: str, grid: str, profile: str, otherwise: str = "") -> Images:
     """Choose the images that stand for a set in a profile and load them where they are.
 
@@ -139,7 +134,7 @@ def of(dataset: str, grid: str, profile: str, otherwise: str = "") -> Images:
     """
     from ltlib import runs
 
-    name = stand_in(dataset, profile)
+    name = profiles.dataset(dataset, profile)
     experiment = next(one for one in grids.experiments(grid, profile)[0] if one.dataset == name)
     if datasets.available(name):
         return Images(profile, dataset, grid, experiment, runs.load_data(experiment), datasets.read(name))

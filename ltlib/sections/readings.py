@@ -28,16 +28,21 @@ def _nothing(profile: str) -> str:
 # --- who leads -------------------------------------------------------------------------------------------------------
 
 
-def leaders(study: Study, by: str, metrics: Sequence[str] = ("accuracy",)) -> Reading:
+def leaders(
+    study: Study, by: str, metrics: Sequence[str] = ("accuracy",), where: Mapping[str, Any] | None = None
+) -> Reading:
     """Who leads each column, printed and ours, and whom single runs do not tell apart from the first of ours.
 
     Args:
         study: The document.
-        by: What parts the columns: ``imbalance`` or ``split``.
+        by: What parts the columns: ``imbalance``, ``split`` or ``model``.
         metrics: The scores of a column.
+        where: What the rows to read have, as ``{"dataset": "mushroom"}``; None reads all.
     """
 
     def reading(frame: pd.DataFrame, profile: str) -> str:
+        for name, value in (where or {}).items():
+            frame = frame[frame[name] == value]
         text = f"Printed, the best: {_leaders(study, frame, 'published', by, metrics)}."
         ran = frame.loc[frame["n"] > 0, "method"].nunique()
         if not ran:
@@ -59,7 +64,7 @@ def _leaders(study: Study, frame: pd.DataFrame, side: str, by: str, metrics: Seq
                 word = f"{label(metric)} " if len(metrics) > 1 else ""
                 said.append(f"{word}{_first(study, rows, side, metric)}")
         if said:
-            name = f"factor {column:g}," if by == "imbalance" else str(column)
+            name = f"factor {column:g}," if by == "imbalance" else label(str(column))
             parts.append(f"{name} {', '.join(said)}")
     return ("; " if len(metrics) > 1 else ", ").join(parts)
 

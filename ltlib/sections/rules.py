@@ -117,7 +117,8 @@ def _contests(contests: Sequence[tuple[Any, str, str]], quantities: Sequence[str
     many = {1: "is", 2: "are both"}
     return listed(
         [
-            f"{_rows(own, words)} {many.get(len(own), 'are each')} {better} than {_rows(others, words)}"
+            f"{_rows(own, words)} {many.get(len(own), 'are each' if len(own) <= _NAMED else 'is')} {better} than "
+            f"{_rows(others, words)}"
             for others, own in teams.items()
         ]
     )

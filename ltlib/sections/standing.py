@@ -52,13 +52,16 @@ def standing(
 def _data(size: Profile, datasets: Sequence[str]) -> str:
     """What stands in for the sets, and which other sets it stands for too."""
     if not size.stand_ins:
-        return "The images are the document's own."
+        small = [f"{prose(name)} at {pixels} pixels" for name, pixels in size.pixels if name in datasets]
+        return f"The images are the document's own{f', read smaller: {listed(small)}' if small else ''}."
     there = dict(size.stand_ins)
     own = listed(list(dict.fromkeys(prose(name) for name in datasets)))
     other = listed(list(dict.fromkeys(prose(there[name]) for name in datasets)))
+    # photographs are trained on as they are, and so is what stands in for them
+    cut = "" if set(datasets) <= set(profiles.PHOTOGRAPHS) else f", at imbalance factor {size.imbalance_factor:g},"
     text = (
-        f"In this profile {other}, at imbalance factor {size.imbalance_factor:g}, stand in for {own}: the page shows "
-        f"how everything works and is read, and nothing about {own}."
+        f"In this profile {other}{cut} stand in for {own}: the page shows how everything works and is read, and "
+        f"nothing about {own}."
     )
     used = {there[name] for name in datasets}
     twins = [label(name) for name, stand_in in size.stand_ins if stand_in in used and name not in datasets]

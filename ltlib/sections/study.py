@@ -116,13 +116,13 @@ def setting(experiment: Experiment) -> str:
 
 def named(profile: str, dataset: str, network: str) -> tuple[str, str]:
     """How the data and the network are called that a profile trains for a column."""
-    size = profiles.get(profile)
-    return label(dict(size.stand_ins).get(dataset, dataset)), label(size.network or network)
+    return label(profiles.dataset(dataset, profile)), label(profiles.get(profile).network or network)
 
 
 def prose(dataset: str) -> str:
     """A data set's name inside a sentence."""
-    return {"butterfly": "the butterfly set"}.get(dataset, label(dataset).replace("Digits", "digits"))
+    named = {"butterfly": "the butterfly set", "crop_disease": "the crop disease set", "mushroom": "the mushrooms"}
+    return named.get(dataset, label(dataset).replace("Digits", "digits"))
 
 
 def stand_in(profile: str) -> str:

@@ -65,7 +65,11 @@ def _words(names: dict[tuple[str, str], tuple[str, str]]) -> Words:
         at = f" at {factor:g}" if factor is not None else ", mean over ratios" if dataset in CIFAR else ""
         return f"{network} on {data}{at}" if split == "all" else f"{label(quantity)} of {split}"
 
-    return Words(row=lambda row: row if row in ("head", "tail") else CEFL.name(row), head=head)
+    return Words(
+        row=lambda row: row if row in ("head", "tail") else CEFL.name(row),
+        head=head,
+        quantity=lambda quantity: "F1" if quantity == "f1" else quantity,
+    )
 
 
 # --- columns ---------------------------------------------------------------------------------------------------------
@@ -84,7 +88,7 @@ def photographs(dataset: str) -> list[Column]:
 # --- judges of its own -----------------------------------------------------------------------------------------------
 
 
-@judging("{where}one of {team} is {quantities} than every other row")
+@judging("{where}one of the six own rows is {quantities} than every other row")
 def led_by(
     found: World, team: Sequence[str], columns: Sequence[Column], quantities: Sequence[str] = ("accuracy",)
 ) -> Iterator[Group]:
@@ -98,10 +102,12 @@ def led_by(
         yield [together(some, compared)], found.line(quantity, column, [row for own in best for row in own])
 
 
-@judging("{where}{rows} are at most {within} apart")
-def alike(found: World, pairs: Sequence[tuple[str, str]], columns: Sequence[Column], within: float) -> Iterator[Group]:
+@judging("{where}the two rows of each pair are at most {within} apart")
+def alike(
+    found: World, couples: Sequence[tuple[str, str]], columns: Sequence[Column], within: float
+) -> Iterator[Group]:
     """In every column the two rows of each pair are at most so far apart."""
-    for column, pair in product(columns, pairs):
+    for column, pair in product(columns, couples):
         orders = [((*column, one), (*column, two)) for one, two in (pair, pair[::-1])]
         both = [found.better("accuracy", *order, within) for order in orders]
         yield [together(every, both)], found.line("accuracy", column, pair)
