@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from ltlib import cli, grids, methods, runs
+from ltlib import cli, datasets, grids, methods, runs
 from ltlib.errors import UnknownName
 from ltlib.experiment import Experiment
 from ltlib.pages import order
@@ -148,7 +148,8 @@ def test_lists(what: str, capsys: pytest.CaptureFixture[str]) -> None:
         assert lines == grids.names()
     if what == "datasets":
         here = {line.split()[0] for line in lines if line.endswith("here")}
-        assert here == {"digits", "digits_folder"}
+        assert here == {name for name in datasets.names() if name.startswith("digits")}
+        assert any(line.startswith("moths ") and "put one folder of images per species into" in line for line in lines)
         assert any("not here: ltlib data download cifar10" in line for line in lines)
 
 
@@ -282,6 +283,13 @@ def test_a_bench_is_measured_and_written(what: str, monkeypatch: pytest.MonkeyPa
     assert cli.main(["bench", what, "--rounds=3", f"--out={out}"]) == 0
     assert asked == [(what, 3)]
     assert json.loads(out.read_text()) == {"bench": what, "rounds": 3}
+
+
+def test_verify_says_what_of_a_set_is_read_otherwise(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["data", "verify", "digits_mushroom"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "1 has 38 images: half of them, 19, are its test set, not 30"
+    assert lines[4:] == ["digits_mushroom: 504 training and 224 test images, 9 classes"]
 
 
 def test_advice_on_damaged_files_is_that_of_the_set(

@@ -14,6 +14,8 @@ from ltlib.labels import label, set_label
         ("focal[gamma=2]", "Focal (gamma 2)"),
         ("resnet34", "ResNet-34"),
         ("my_loss", "my loss"),
+        ("caltech_part@64", "Caltech (part) at 64 pixels"),
+        ("folder:photos@64", "folder:photos@64"),
         ("Tuned: 3/4", "Tuned: 3/4"),
     ],
 )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ltlib.errors import DataError, SettingError
+from ltlib.errors import DataError, SettingError, UnknownName
 from ltlib.registry import Entry, Registry
 
 if TYPE_CHECKING:
@@ -169,7 +169,9 @@ def entry(name: str) -> Entry[DatasetBuilder]:
     """
     prefix, colon, _ = name.partition(":")
     families = {entry.name.partition(":")[0]: entry for entry in DATASETS if ":" in entry.name}
-    if colon and prefix in families:
+    if colon:
+        if prefix not in families:
+            raise UnknownName(DATASETS.kind, name, [entry.name for entry in families.values()])
         return families[prefix]
     plain, at, size = name.partition("@")
     if not at or name in DATASETS:

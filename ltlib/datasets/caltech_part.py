@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ltlib.datasets import listing
 from ltlib.datasets.base import DATASETS
 from ltlib.datasets.folders import Item
-from ltlib.datasets.photographs import Found, Photographs, places_of, seeded
+from ltlib.datasets.photographs import Found, Photographs, images_in, places_of, seeded
 from ltlib.errors import DataError
 
 
@@ -50,7 +49,7 @@ class CaltechPart(Photographs):
         items, tested, faults = list[Item](), list[bool](), list[str]()
         for target, (name, count) in enumerate(zip(self.class_names, self.counts, strict=True)):
             known = count + self.tests
-            files = listing.images_in(folder / name) if (folder / name).is_dir() else []
+            files = images_in(folder / name)
             if len(files) != known:
                 faults.append(
                     f"class {name} in {folder} has {len(files):,} images, the known set has {known:,}; "

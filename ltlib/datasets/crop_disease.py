@@ -13,10 +13,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ltlib.datasets import listing
 from ltlib.datasets.base import DATASETS
 from ltlib.datasets.folders import Item
-from ltlib.datasets.photographs import Found, Photographs
+from ltlib.datasets.photographs import Found, Photographs, images_in
 from ltlib.errors import DataError
 
 FOLDERS = ("AgriculturalDisease_trainingset", "AgriculturalDisease_validationset")
@@ -58,7 +57,7 @@ class CropDisease(Photographs):
         items, faults, remarks = list[Item](), list[str](), list[str]()
         parts = [_rows(folder / name) for name in LISTS]
         for part, name, rows, known in zip(FOLDERS, LISTS, parts, self.listed, strict=True):
-            path, there = folder / name, _names(folder / part / "images")
+            path, there = folder / name, set(images_in(folder / part / "images"))
             if len(rows) != known:
                 faults.append(
                     f"{path} lists {len(rows):,} images, the known set has {known:,}; get the whole set, or read yours "
@@ -91,10 +90,6 @@ def _is_row(row: Any) -> bool:
         return False
     name = row.get("image_id")
     return isinstance(name, str) and bool(name) and name not in (".", "..") and not {"/", "\\", "\0"} & set(name)
-
-
-def _names(folder: Path) -> set[str]:
-    return set(listing.images_in(folder)) if folder.is_dir() else set()
 
 
 def _faults(path: Path, rows: list[tuple[str, int]], there: set[str], classes: int) -> list[str]:

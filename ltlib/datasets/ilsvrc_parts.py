@@ -19,7 +19,7 @@ from pathlib import Path
 from ltlib.datasets import listing
 from ltlib.datasets.base import DATASETS, DatasetInfo
 from ltlib.datasets.folders import Item
-from ltlib.datasets.photographs import Found, Photographs, places_of, seeded
+from ltlib.datasets.photographs import Found, Photographs, images_in, places_of, seeded
 from ltlib.errors import DataError, printable
 from ltlib.files import digest
 from ltlib.places import data_folder
@@ -109,7 +109,7 @@ def _named(folder: Path, names: tuple[str, ...]) -> Take:
 
     def take(wanted: int) -> tuple[str, list[str]] | None:
         name = next(left)
-        files = listing.images_in(folder / name) if (folder / name).is_dir() else []
+        files = images_in(folder / name)
         return (name, files) if len(files) >= wanted else None
 
     return take
@@ -117,7 +117,7 @@ def _named(folder: Path, names: tuple[str, ...]) -> Take:
 
 def _first(folder: Path) -> Take:
     def each() -> Iterator[tuple[str, list[str]]]:
-        yield from ((name, listing.images_in(folder / name)) for name in listing.folders_in(folder))
+        yield from ((name, images_in(folder / name)) for name in listing.folders_in(folder))
 
     unseen, passed = each(), list[tuple[str, list[str]]]()  # a thousand folders, of which nine are needed
 

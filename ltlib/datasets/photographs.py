@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ltlib.datasets import contents, folders
+from ltlib.datasets import contents, folders, listing
 from ltlib.datasets.base import PHOTO_MEAN, PHOTO_STD, Channels, DatasetBuilder, DatasetInfo, size_asked
 from ltlib.datasets.folders import Item
 from ltlib.errors import DataError
@@ -186,6 +186,15 @@ def seeded(files: Sequence[str], target: int, test: int, train: int | None = Non
     tested = set(order[:test])
     chosen = sorted(order if train is None else order[: test + train])
     return [Item(files[place], target) for place in chosen], [place in tested for place in chosen]
+
+
+def images_in(folder: Path) -> list[str]:
+    """Names of the images in a folder, sorted; none where it is not there.
+
+    Raises:
+        DataError: As `listing.images_in`.
+    """
+    return listing.images_in(folder) if os.path.isdir(folder) else []  # noqa: PTH112 - is_dir raises where it may not look
 
 
 def places_of(tested: Sequence[bool]) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ import ltlib
 from ltlib import datasets
 from ltlib.datasets import DATASETS, DatasetBuilder, DatasetInfo, ImageSet, Source
 from ltlib.datasets.base import builder
-from ltlib.errors import DataError, UnknownName
+from ltlib.errors import DataError, SettingError, UnknownName
 from ltlib.files import digest
 
 
@@ -90,6 +90,31 @@ def test_a_family_takes_what_follows_its_colon(registry: None, tmp_path: Path) -
             datasets.info(name)
 
 
+def test_a_size_after_the_name_is_another_source_of_the_same_set() -> None:
+    own, same, small = (datasets.info(name) for name in ("caltech_part", "caltech_part@224", "caltech_part@32"))
+    assert (own.image_size, small.image_size, small.name, small.family) == (224, 32, "caltech_part@32", "caltech_part")
+    assert own.digest == same.digest != small.digest
+
+    def run_id(name: str) -> str:
+        return ltlib.Experiment(dataset=name, recipe="convergent").run_id
+
+    assert run_id("caltech_part") == run_id("caltech_part@224") != run_id("caltech_part@32")
+
+
+@pytest.mark.parametrize("size", ["0", "1025", "x", "", "3.5", "-1", "032", "64@32"])
+def test_a_size_that_is_none_is_refused(size: str) -> None:
+    with pytest.raises(SettingError, match=f"'mushroom@{size}' asks for images of '{size}' pixels; .* from 1 to 1024"):
+        datasets.info(f"mushroom@{size}")
+
+
+def test_a_size_is_only_for_sets_that_can_be_read_at_another() -> None:
+    for name in ("cifar10", "digits", "digits_mushroom"):
+        with pytest.raises(SettingError, match=f"{name} has images of one size only .* as @32; ask for {name}"):
+            datasets.info(f"{name}@32")
+    with pytest.raises(UnknownName, match="'mushrom'; did you mean mushroom"):
+        datasets.info("mushrom@32")
+
+
 def test_a_class_that_says_too_little_is_told_so(registry: None, tmp_path: Path) -> None:
     @DATASETS.register("empty")
     class Empty(DatasetBuilder):
@@ -99,3 +124,4 @@ def test_a_class_that_says_too_little_is_told_so(registry: None, tmp_path: Path)
         datasets.info("empty")
     with pytest.raises(NotImplementedError, match="Empty must read its images"):
         datasets.read("empty", tmp_path)
+    assert datasets.remarks("empty", tmp_path) == []
