@@ -17,7 +17,7 @@ from ltlib.errors import DataError
 from ltlib.experiment import Experiment
 from ltlib.models import Network
 from ltlib.pages import cards
-from ltlib.runs import Run, records
+from ltlib.runs import Run, cost, records
 from ltlib.tables import findings, scoreboard
 from ltlib.training import assembly, stages
 
@@ -119,6 +119,14 @@ def test_a_missing_file_is_one_sentence_before_anything_is_trained(
     with pytest.raises(DataError, match=r"is not the known file.*weights=none"):
         runs.run(experiment(handmade.NAME))
     assert not list((reports / "runs").glob("*/DONE"))
+
+
+def test_a_plan_needs_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    handmade.publish(tmp_path, monkeypatch).unlink()
+    planned, drawn = experiment(handmade.NAME, "crt"), experiment("none", "crt")
+    assert planned.run_id != drawn.run_id
+    assert cost.work(planned) == cost.work(drawn)
+    assert cost.stage_bytes(planned) == cost.stage_bytes(drawn)
 
 
 def test_two_paths_of_one_file_are_one_run_and_a_changed_file_is_another(file: Path, tmp_path: Path) -> None:
