@@ -1,4 +1,4 @@
-"""A network of torchvision with random weights, saved as its published files are; real ones are nowhere in the tests."""
+"""A network of torchvision with random weights, saved as its published files are; no test has real ones."""
 
 from __future__ import annotations
 

@@ -273,9 +273,7 @@ def test_without_a_size_it_is_resumed_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("answer", "said"), [(other_file, "sent another file than the known one"), (whole, "does not say how long")]
 )
-def test_without_a_size_a_wrong_file_is_refused(
-    tmp_path: Path, answer: Callable[[int], Response], said: str
-) -> None:
+def test_without_a_size_a_wrong_file_is_refused(tmp_path: Path, answer: Callable[[int], Response], said: str) -> None:
     with pytest.raises(DataError, match=said):
         get(Server(*[answer] * 3), tmp_path, KNOWN_BY_SHA256)
     assert "set.tar.gz" not in left(tmp_path)

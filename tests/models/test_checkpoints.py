@@ -100,23 +100,25 @@ def test_code_is_refused_and_not_run(tmp_path: Path, zipped: bool) -> None:
 )
 @pytest.mark.parametrize("part", [0.0, 1e-5, 1e-3, 0.5, 0.999])
 def test_a_file_that_is_cut_short(path: Path, data: bytes, part: float) -> None:
-    with pytest.raises(DataError, match=f"{path} is cut short, damaged or no file of weights.*; get it again") as caught:
+    with pytest.raises(
+        DataError, match=f"{path} is cut short, damaged or no file of weights.*; get it again"
+    ) as caught:
         loaded(path, data[: int(part * len(data))])
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("data", [b"<html>not found</html>", b"hello\n" * 100, saved(WEIGHTS)])
 def test_another_kind_of_file(data: bytes) -> None:
-    with pytest.raises(DataError, match="w.safetensors is cut short, damaged or no file of weights"):
+    with pytest.raises(DataError, match=r"w\.safetensors is cut short, damaged or no file of weights"):
         loaded(SAFE, data)
     if data[:1] in b"<h":
-        with pytest.raises(DataError, match="w.pth is cut short, damaged or no file of weights"):
+        with pytest.raises(DataError, match=r"w\.pth is cut short, damaged or no file of weights"):
             loaded(PTH, data)
 
 
 @pytest.mark.parametrize("value", [{}, [1, 2], torch.zeros(3), {"epoch": 3}, {"state_dict": {"a": 1}}])
 def test_no_dictionary_of_tensors(value: object) -> None:
-    with pytest.raises(DataError, match="w.pth holds no dictionary of tensors"):
+    with pytest.raises(DataError, match=r"w\.pth holds no dictionary of tensors"):
         loaded(PTH, saved(value))
 
 

@@ -6,10 +6,10 @@ import hashlib
 import shutil
 from pathlib import Path
 
+import handmade_weights as handmade
 import pytest
 import torch
 
-import handmade_weights as handmade
 from ltlib import models
 from ltlib.cli import components
 from ltlib.errors import DataError, SettingError, UnknownName

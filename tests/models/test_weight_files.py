@@ -6,10 +6,10 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+import handmade_weights as handmade
 import pytest
 import torch
 
-import handmade_weights as handmade
 from ltlib import models
 from ltlib.datasets import contents, download
 from ltlib.errors import DataError
