@@ -13,24 +13,23 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ltlib.batches.pixels import in_pieces
-
 DRAWS = ("brightness", "contrast", "saturation", "colour_order")
 BRIGHTNESS, CONTRAST, SATURATION = range(3)
 
 
-def blend(other: Tensor, values: Tensor, factor: Tensor) -> Tensor:
+def blend(other: Tensor, values: Tensor, factor: Tensor, out: Tensor | None = None) -> Tensor:
     """other + factor (values - other), clipped to 0..255 and cut off as Pillow's blend does.
 
     Args:
         other: Whole levels as float32, broadcasts with `values`.
         values: Whole levels as float32.
         factor: float32, broadcasts with `values`; 1 leaves them as they are.
+        out: Room for the result; may be `values`. New memory costs a CPU more than the arithmetic.
 
     Returns:
         Whole levels as float32.
     """
-    return (values - other).mul_(factor).add_(other).clamp_(0, 255).floor_()
+    return torch.sub(values, other, out=out).mul_(factor).add_(other).clamp_(0, 255).floor_()
 
 
 def grey(red: Tensor, green: Tensor, blue: Tensor) -> Tensor:
@@ -85,17 +84,14 @@ def jitter(images: Tensor, brightness: Tensor, contrast: Tensor, saturation: Ten
     Returns:
         uint8 [B, H, W, C].
     """
-    return in_pieces(_jitter, images, torch.stack([brightness, contrast, saturation], 1), order)
-
-
-def _jitter(images: Tensor, factors: Tensor, order: Tensor) -> Tensor:
+    factors = torch.stack([brightness, contrast, saturation], 1)
     first, later = order // 2, order % 2
     second = later + (later >= first)
     # In planes: a broadcast over three neighbouring channels costs several times as much on a CPU.
     planes = images.permute(0, 3, 1, 2).contiguous().float()
     for kind in (first, second, 3 - first - second):
         factor = factors.gather(1, kind[:, None])
-        planes = blend(_duller(planes, kind)[:, None], planes, factor[:, :, None, None])
+        blend(_duller(planes, kind)[:, None], planes, factor[:, :, None, None], out=planes)
     return torch.stack(planes.int().to(torch.uint8).unbind(1), -1)  # by way of int: a CPU does it faster
 
 

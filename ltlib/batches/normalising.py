@@ -49,6 +49,7 @@ class Normaliser:
     ):
         check_normalisation(kind, mean, std, channels)
         self.kind, self.dtype = kind, dtype
+        self._shape, self._device = (channels, *size), device
 
         # As long as an image: the innermost loop stays contiguous; three numbers broadcast cost five times as much.
         def vector(values: Sequence[float]) -> Tensor:
@@ -58,6 +59,12 @@ class Normaliser:
         self._range = torch.tensor(255.0).to(device)
         if kind == "mean_std" and mean is not None and std is not None:
             self._mean, self._std = vector(mean), vector(std)
+
+    def empty(self, count: int) -> Tensor:
+        """Room for the result of so many images."""
+        return torch.empty(
+            (count, *self._shape), dtype=self.dtype, device=self._device, memory_format=torch.channels_last
+        )
 
     def __call__(self, images: Tensor) -> Tensor:
         """uint8 [B, H, W, C], contiguous, to float [B, C, H, W] in channels_last memory."""

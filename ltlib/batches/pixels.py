@@ -7,29 +7,12 @@ boolean index, no shape that depends on values), so they can be captured in a CU
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 FRACTION_BITS = 16
 """Of Pillow's fixed-point affine coefficients."""
-PIECE_BYTES = 1 << 19
-
-
-def in_pieces(change: Callable[..., Tensor], images: Tensor, *numbers: Tensor) -> Tensor:
-    """Apply an operation that handles every image alone; on a CPU to few images at a time, which its cache holds.
-
-    Args:
-        change: From images [B, ...] and `numbers` [B, ...] to images of the same shape.
-        images: uint8 [B, H, W, C].
-        numbers: What the operation is told of each image, [B, ...].
-    """
-    step = max(1, PIECE_BYTES // images[:1].numel()) if images.device.type == "cpu" and len(images) else len(images)
-    if step >= len(images):
-        return change(images, *numbers)
-    parts = (slice(start, start + step) for start in range(0, len(images), step))
-    return torch.cat([change(images[part], *(values[part] for values in numbers)) for part in parts])
 
 
 def pad(images: Tensor, padding: int) -> Tensor:

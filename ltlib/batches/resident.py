@@ -22,6 +22,8 @@ from ltlib.errors import DataError, SettingError, UnknownName
 
 _DRAWS = ("dy", "dx", *resized_crop.DRAWS, "flip", "vflip", *colour.DRAWS, "angle", *policies.DRAWS)
 _DRAWS += ("hole_y", "hole_x", "hole_side")
+PIECE_BYTES = 1 << 19
+"""Of images that a CPU changes at a time; with more, what is between two operations leaves its cache."""
 
 
 class Resident:
@@ -118,23 +120,34 @@ class Resident:
         shape = torch.broadcast_shapes(index.shape, *(value.shape for value in draws.values()))
         index = index.expand(shape).reshape(-1)
         flat = {name: value.expand(shape).reshape(-1) for name, value in draws.items()}
-        images = self._take(windows, index, flat)
-        if "top" in flat:
-            images = resized_crop.resized_crop(images, *(flat[name] for name in resized_crop.DRAWS))
-            if "vflip" in flat:
-                images = augment.vertical_flip(images, flat["vflip"])
-        if "flip" in flat:
-            images = augment.horizontal_flip(images, flat["flip"])
-        if "brightness" in flat:
-            images = colour.jitter(images, *(flat[name] for name in colour.DRAWS))
-        if "angle" in flat:
-            images = augment.rotate(images, flat["angle"])
+        step = len(index) if self.device.type != "cpu" else max(1, PIECE_BYTES // (windows.shape[1] * self.size[0]))
+        if step >= len(index):
+            return self._normaliser(self._changed(windows, index, flat))
+        made = self._normaliser.empty(len(index))
+        for part in (slice(start, start + step) for start in range(0, len(index), step)):
+            draws = {name: value[part] for name, value in flat.items()}
+            made[part] = self._normaliser(self._changed(windows, index[part], draws))
+        return made
+
+    def _changed(self, windows: Tensor, index: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
+        """The augmented images before normalising: uint8 [B, H, W, C]."""
+        images = self._take(windows, index, draws)
+        if "top" in draws:
+            images = resized_crop.resized_crop(images, *(draws[name] for name in resized_crop.DRAWS))
+            if "vflip" in draws:
+                images = augment.vertical_flip(images, draws["vflip"])
+        if "flip" in draws:
+            images = augment.horizontal_flip(images, draws["flip"])
+        if "brightness" in draws:
+            images = colour.jitter(images, *(draws[name] for name in colour.DRAWS))
+        if "angle" in draws:
+            images = augment.rotate(images, draws["angle"])
         for name in policies.DRAWS:
-            if name in flat:
-                images = policies.apply(images, flat[name])
-        if "hole_side" in flat:
-            images = augment.cutout(images, flat["hole_y"], flat["hole_x"], flat["hole_side"])
-        return self._normaliser(images)
+            if name in draws:
+                images = policies.apply(images, draws[name])
+        if "hole_side" in draws:
+            images = augment.cutout(images, draws["hole_y"], draws["hole_x"], draws["hole_side"])
+        return images
 
     def _take(self, windows: Tensor, index: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
         """Crop and top-bottom flip: uint8 [B, H, W, C], each image's rows read where its window lies.

@@ -15,6 +15,11 @@ from ltlib.bench.common import BATCH, MEAN, STD, Arm, interleave, machine, ratio
 from ltlib.errors import SettingError
 from ltlib.places import data_folder
 
+PHOTOGRAPHS = {64: 256, 224: 64}
+"""Images of the second comparison, by their side in pixels."""
+TABLE_1 = "resizedcrop+flip+jitter0.4+rotate15"
+"""What Table 1 of the `cefl` document does to photographs."""
+
 
 def data(*, count: int = 10_847, rounds: int = 7, seed: int = 0, quiet: bool = False) -> dict[str, Any]:
     """Augmented batches: the resident set against torchvision's usual pipeline.
@@ -25,6 +30,8 @@ def data(*, count: int = 10_847, rounds: int = 7, seed: int = 0, quiet: bool = F
     random numbers. Like is compared with like: two workers with two threads, none with one thread. On a busy machine
     two threads wait for each other far longer than they work, so two workers are compared with one thread as well.
 
+    Then the augmentation of photographs, `TABLE_1`, at each side of `PHOTOGRAPHS`, with one thread and no workers.
+
     Args:
         count: Images; 10,847 is CIFAR-100-LT at imbalance factor 100.
         rounds: Measured rounds; at least 5 for a number worth keeping.
@@ -34,7 +41,7 @@ def data(*, count: int = 10_847, rounds: int = 7, seed: int = 0, quiet: bool = F
     Returns:
         JSON-ready: ``bench``, ``images``, ``count``, ``batch``, ``rounds``, ``arms`` (images_per_second,
         microseconds_per_image, cpu_microseconds_per_image, threads, workers), ``ratios`` (median, low, high; of wall
-        and of CPU time), ``machine``.
+        and of CPU time), ``photographs`` (by side: count, arms, ratio), ``machine``.
 
     Raises:
         SettingError: No image or no round.
@@ -65,6 +72,7 @@ def data(*, count: int = 10_847, rounds: int = 7, seed: int = 0, quiet: bool = F
         "rounds": rounds,
         "arms": {name: arm.summary() | {"workers": workers[name]} for name, arm in arms.items()},
         "ratios": ratios,
+        "photographs": {str(side): _photographs(side, number, rounds, seed) for side, number in PHOTOGRAPHS.items()},
         "machine": machine(),
     }
     if not quiet:
@@ -72,14 +80,32 @@ def data(*, count: int = 10_847, rounds: int = 7, seed: int = 0, quiet: bool = F
     return result
 
 
+def _photographs(side: int, count: int, rounds: int, seed: int) -> dict[str, Any]:
+    """The augmentation of photographs, ours and torchvision's, on random pixels of this side."""
+    rng = np.random.default_rng(seed)
+    images, targets = rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8), np.zeros(count, np.int64)
+    resident = Resident(images, targets, mean=MEAN, std=STD)
+    arms = {
+        "resident": Arm(_ours(resident, seed, TABLE_1), count, threads=1),
+        "Pillow": Arm(_peer(images, targets, workers=0, seed=seed, text=TABLE_1), count, threads=1),
+    }
+    interleave(arms, rounds)
+    summaries = {name: arm.summary() for name, arm in arms.items()}
+    return {"count": count, "arms": summaries, "ratio": ratio(arms["Pillow"], arms["resident"])}
+
+
 def _data_text(result: Mapping[str, Any]) -> str:
     """The result as people read it."""
     rows = [["crop4+flip, mean and std", "images/s", "us/image", "CPU us/image"]]
-    for name, arm in result["arms"].items():
+    arms, ratios = dict(result["arms"]), dict(result["ratios"])
+    for side, one in result["photographs"].items():
+        arms |= {f"{TABLE_1} at {side} pixels, {name}": arm for name, arm in one["arms"].items()}
+        ratios[f"{TABLE_1} at {side} pixels, {one['count']} images"] = one["ratio"]
+    for name, arm in arms.items():
         times = (arm["microseconds_per_image"], arm["cpu_microseconds_per_image"])
         rows.append([name, f"{arm['images_per_second']:,.0f}", *(f"{value:,.1f}" for value in times)])
     lines = [table(rows), ""]
-    for name, kinds in result["ratios"].items():
+    for name, kinds in ratios.items():
         texts = [f"{v['median']:.1f}x ({v['low']:.1f} to {v['high']:.1f}) {kind}" for kind, v in kinds.items()]
         lines.append(f"{name}: {', '.join(texts)}")
     host = result["machine"]
@@ -88,14 +114,14 @@ def _data_text(result: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _ours(resident: Resident, seed: int) -> Callable[[], None]:
+def _ours(resident: Resident, seed: int, text: str = "crop4+flip") -> Callable[[], None]:
     """An epoch over the resident set: one set of draws, then batch after batch."""
-    augmentation = augment.create("crop4+flip")
+    augmentation = augment.create(text)
     generator = torch.Generator().manual_seed(seed)
 
     def epoch() -> None:
         order = torch.randperm(len(resident), generator=generator)
-        draws = augmentation.draw(generator, order.shape)
+        draws = augmentation.draw(generator, order.shape, resident.size)
         for first in range(0, len(resident), BATCH):
             part = slice(first, first + BATCH)
             index = order[part]
@@ -119,16 +145,23 @@ class _PillowImages(torch.utils.data.Dataset):
         return self.transform(Image.fromarray(self.images[index])), self.targets[index]
 
 
-def _peer(images: np.ndarray, targets: np.ndarray, workers: int, seed: int) -> Callable[[], None]:
+def _peer(
+    images: np.ndarray, targets: np.ndarray, workers: int, seed: int, text: str = "crop4+flip"
+) -> Callable[[], None]:
     """An epoch of the usual pipeline, with torchvision's own transforms."""
     from torchvision import transforms
 
-    steps = [
-        transforms.RandomCrop(images.shape[1:3], padding=4),
-        transforms.RandomHorizontalFlip(),
-        transforms.ToTensor(),
-        transforms.Normalize(MEAN, STD),
-    ]
+    flip = transforms.RandomHorizontalFlip()
+    changes = {
+        "crop4+flip": [transforms.RandomCrop(images.shape[1:3], padding=4), flip],
+        TABLE_1: [
+            transforms.RandomResizedCrop(images.shape[1:3]),
+            flip,
+            transforms.ColorJitter(0.4, 0.4, 0.4),
+            transforms.RandomRotation(15),
+        ],
+    }
+    steps = [*changes[text], transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
     loader = torch.utils.data.DataLoader(
         _PillowImages(images, targets.tolist(), transforms.Compose(steps)),
         batch_size=BATCH,
@@ -146,7 +179,11 @@ def _peer(images: np.ndarray, targets: np.ndarray, workers: int, seed: int) -> C
 
 def _use(images: Tensor, targets: Tensor) -> None:
     """Hold what an arm hands out to the shape both must have."""
-    if images.shape[1:] != (3, 32, 32) or images.dtype != torch.float32 or targets.shape[0] != images.shape[0]:
+    if (
+        tuple(images.shape[1:]) not in [(3, side, side) for side in (32, *PHOTOGRAPHS)]
+        or images.dtype != torch.float32
+        or targets.shape[0] != images.shape[0]
+    ):
         raise AssertionError(f"not a batch of the bench: {images.dtype} {list(images.shape)}, {list(targets.shape)}")
 
 

@@ -16,10 +16,11 @@ class Bench:
     """Measure ours beside the baseline, all arms interleaved in one run on this machine.
 
     Attributes:
-        what: data: crop, flip and normalise of 32x32 images, against PIL and DataLoader. step: a whole ResNet-32
-            optimizer step with each classification loss, against cross-entropy. run: a whole training, against the
-            usual training loop and against a good engineer's. grid: several runs, one by one against side by side.
-            start: imports and a lean notebook, against import torch. embedding: principal components and t-SNE.
+        what: data: crop, flip and normalise of 32x32 images, and the augmentation of photographs at 64 and 224 pixels,
+            against PIL and DataLoader. step: a whole ResNet-32 optimizer step with each classification loss, against
+            cross-entropy. run: a whole training, against the usual training loop and against a good engineer's. grid:
+            several runs, one by one against side by side. start: imports and a lean notebook, against import torch.
+            embedding: principal components and t-SNE.
         rounds: Interleaved rounds; the median of their ratios is the result.
         model: For run and grid: tiny (ResNet-8 on 8x8 digits) or a network on 32x32 images.
         epochs: For run and grid: of each training.

@@ -14,6 +14,7 @@ from torchvision.transforms import functional
 
 from ltlib import runs, sealed
 from ltlib.batches import augment
+from ltlib.batches import resident as module
 from ltlib.batches.resident import Resident
 from ltlib.errors import DataError, SettingError, UnknownName
 from ltlib.files import read_json
@@ -228,6 +229,23 @@ def test_the_watch_for_waiting_sees_it():
         values.nonzero()
         values[values > 2] = torch.tensor([0])
     assert seen.found == ["index", "_local_scalar_dense", "nonzero", "lift_fresh", "index_put_"]
+
+
+@pytest.mark.parametrize("text", ["none", "crop4+flip+autoaugment+cutout4", "resizedcrop+flip+jitter0.4+rotate10"])
+def test_a_cpus_pieces_change_nothing(text, monkeypatch):
+    """Three images at a time, two views of ten: seven pieces, the last one of two images."""
+    augmentation, calls = augment.create(text), []
+    draws, index = augmentation.draw(torch.Generator().manual_seed(4), (2, 10), (9, 7)), torch.arange(10).flip(0)
+    resident = make(pixels(10, 9, 7), padding=augmentation.padding, dtype=torch.bfloat16)
+    whole = resident.batch(index.expand(2, 10), draws)
+    changed = resident._changed
+    monkeypatch.setattr(resident, "_changed", lambda *given: calls.append(len(given[1])) or changed(*given))
+    monkeypatch.setattr(module, "PIECE_BYTES", 3 * 9 * 7 * 3 + 5)
+    pieces = resident.batch(index.expand(2, 10), draws)
+    assert calls == [3] * 6 + [2]
+    assert torch.equal(pieces, whole)
+    assert pieces.dtype == whole.dtype == torch.bfloat16
+    assert pieces.stride() == whole.stride()
 
 
 def test_bad_sets_are_refused():

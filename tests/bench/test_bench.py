@@ -20,6 +20,7 @@ from ltlib.errors import SettingError
 def result():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(common, "SHORTEST", 0.1)
+        patch.setattr(batches, "PHOTOGRAPHS", {64: 64, 224: 8})
         return bench.data(count=600, rounds=2, quiet=True)
 
 
@@ -46,9 +47,20 @@ def test_batched_augmentation_is_far_ahead_of_pillow(result):
             assert values["low"] <= values["median"] <= values["high"]
 
 
+def test_photographs_are_compared_at_both_sizes(result):
+    """Both arms do the same to the same images; how much faster ours is belongs into a report, not into a test."""
+    assert list(result["photographs"]) == ["64", "224"]
+    for one, count in zip(result["photographs"].values(), (64, 8), strict=True):
+        assert one["count"] == count
+        assert set(one["arms"]) == {"resident", "Pillow"}
+        for values in one["ratio"].values():
+            assert 0 < values["low"] <= values["median"] <= values["high"]
+
+
 def test_text_names_every_arm_and_ratio(result):
     text = batches._data_text(result)
-    for name in [*result["arms"], *result["ratios"]]:
+    photographs = [f"resizedcrop+flip+jitter0.4+rotate15 at {side} pixels" for side in (64, 224)]
+    for name in [*result["arms"], *result["ratios"], *photographs]:
         assert name in text
     assert "600 images" in text
 
@@ -94,9 +106,12 @@ def test_cpu_time_of_children_counts():
 def test_both_arms_see_every_image_once(monkeypatch):
     images = np.zeros((300, 32, 32, 3), np.uint8)
     targets = np.arange(300)
+    resident = batches.Resident(images, targets, padding=4, mean=common.MEAN, std=common.STD)
     for epoch in (
-        batches._ours(batches.Resident(images, targets, padding=4, mean=common.MEAN, std=common.STD), 0),
+        batches._ours(resident, 0),
         batches._peer(images, targets, workers=0, seed=0),
+        batches._ours(resident, 0, batches.TABLE_1),
+        batches._peer(images, targets, workers=0, seed=0, text=batches.TABLE_1),
     ):
         seen: list[int] = []
         monkeypatch.setattr(batches, "_use", lambda batch, classes, seen=seen: seen.extend(classes.tolist()))

@@ -103,6 +103,8 @@ def test_single_values_of_tuples() -> None:
     assert recipes.create("ldam[milestones=1+2]").milestones == (1.0, 2.0)
     assert recipes.create("ldam[augmentation=shift1]").augmentation == ("shift1",)
     assert recipes.create("ldam[augmentation=none]").augmentation == ()
+    photographs = recipes.create("cefl[augmentation=resizedcrop+flip+jitter0.4+rotate15]").augmentation
+    assert photographs == ("resizedcrop", "flip", "jitter0.4", "rotate15")
 
 
 def test_identity_says_values_not_names_and_leaves_out_defaults() -> None:

@@ -299,13 +299,18 @@ def test_the_environment_and_the_device_decide(monkeypatch: pytest.MonkeyPatch) 
 # --- whole runs ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", ["ldam_drw", "tsc"])
+@pytest.mark.parametrize(
+    ("method", "augmentation"),
+    [("ldam_drw", "shift1"), ("tsc", "shift1"), ("ce", "resizedcrop30+flip+jitter0.4+rotate15")],
+)
 def test_a_recorded_run_is_the_eager_run_also_where_it_was_stopped(
-    method: str, tiny: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: str, augmentation: str, tiny: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped in the middle of its second epoch and resumed: momentum and weights come from the checkpoint."""
     experiment = tiny.replace(
-        method=method, limit=100, recipe="convergent[augmentation=shift1;epochs=3;batch_size=8;patience=0]"
+        method=method,
+        limit=100,
+        recipe=f"convergent[augmentation={augmentation};epochs=3;batch_size=8;patience=0]",
     )
     found: list[Any] = []
     made_: list[CapturedStep] = []

@@ -7,11 +7,14 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from test_capture import everything, train
 from test_steps import TRAINED, made
 
+from ltlib.batches import augment
+from ltlib.batches.resident import Resident
 from ltlib.training import accelerator, capture
 from ltlib.training.capture import CapturedStep
 
@@ -117,3 +120,27 @@ def test_graphs_train_as_eager_steps_do(text: str, index: int, precision: str) -
     torch.testing.assert_close(results[0][0], results[1][0], rtol=tolerance, atol=tolerance)
     for name, value in results[0][1].items():
         torch.testing.assert_close(value, results[1][1][name], rtol=tolerance, atol=tolerance)
+
+
+@needs_cuda
+@pytest.mark.parametrize("size", [8, 64, 224])
+def test_a_graph_augments_photographs_as_a_cpu_does(size: int) -> None:
+    """Every byte, at draws that differ from those of the recording."""
+    images = np.random.default_rng(0).integers(0, 256, (12, size, size, 3), dtype=np.uint8)
+    augmentation = augment.create("resizedcrop+flip+vflip+jitter0.4+rotate15")
+    sets = {name: Resident(images, [0] * 12, normalise="unit", device=name) for name in ("cpu", "cuda")}
+    first, second = (augmentation.draw(torch.Generator().manual_seed(seed), (2, 12), (size, size)) for seed in (0, 1))
+    index = torch.arange(12)
+    place = {name: value.cuda() for name, value in first.items()}
+    indexed = index.cuda()
+    sets["cuda"].batch(indexed, place)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        made_ = sets["cuda"].batch(indexed, place)
+    for draws in (second, first):
+        for name, value in draws.items():
+            place[name].copy_(value)
+        graph.replay()
+        levels = [(255 * batch.cpu()).round().byte() for batch in (made_, sets["cpu"].batch(index, draws))]
+        assert torch.equal(*levels)
