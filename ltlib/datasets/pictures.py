@@ -12,7 +12,6 @@ import errno
 import functools
 import hashlib
 import importlib
-import io
 import math
 import operator
 import os
@@ -26,7 +25,7 @@ import filelock
 import numpy as np
 from numpy.typing import NDArray
 
-from ltlib.datasets import contents, faults
+from ltlib.datasets import contents, faults, jpeg
 from ltlib.datasets.metadata import without_metadata
 from ltlib.errors import DataError, printable
 from ltlib.files import digest, new_file, sweep
@@ -98,11 +97,14 @@ def decode(path: Path, size: int, index: int = 0, content: str | None = None) ->
 def _pixels(data: bytes, size: int) -> NDArray[np.uint8]:
     from PIL import Image
 
-    with Image.open(io.BytesIO(data), formats=_formats()) as image:
+    stream = jpeg.opened(data)
+    with Image.open(stream, formats=_formats()) as image:
         width, height = image.size
         if width * height > MAX_PIXELS:
             raise ValueError(f"{width} x {height} pixels, more than {MAX_PIXELS:,}")
         with _ROOM.of(width * height):
+            image.load()
+            jpeg.check(stream)
             upright: Image.Image = _eight_bit_rgb(_upright(image))
             width, height = upright.size
             short = min(width, height)
@@ -168,7 +170,6 @@ def _upright(image: Any) -> Any:
     """
     from PIL import Image
 
-    image.load()
     turns = {
         2: Image.Transpose.FLIP_LEFT_RIGHT,
         3: Image.Transpose.ROTATE_180,
