@@ -12,6 +12,7 @@ import errno
 import functools
 import hashlib
 import importlib
+import io
 import math
 import operator
 import os
@@ -97,14 +98,13 @@ def decode(path: Path, size: int, index: int = 0, content: str | None = None) ->
 def _pixels(data: bytes, size: int) -> NDArray[np.uint8]:
     from PIL import Image
 
-    stream = jpeg.opened(data)
+    stream = io.BytesIO(data)
     with Image.open(stream, formats=_formats()) as image:
         width, height = image.size
         if width * height > MAX_PIXELS:
             raise ValueError(f"{width} x {height} pixels, more than {MAX_PIXELS:,}")
         with _ROOM.of(width * height):
-            image.load()
-            jpeg.check(stream)
+            jpeg.load(image, stream)
             upright: Image.Image = _eight_bit_rgb(_upright(image))
             width, height = upright.size
             short = min(width, height)
@@ -283,10 +283,9 @@ def _decode_each(
                 keep(index, pixels)
 
     progress = Progress(len(places), f"reading {printable(folder.name)}", enabled=len(places) > QUICK)
-    workers = cores()
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(workers()) as pool:
         try:
-            running = {pool.submit(work) for _ in range(workers)}
+            running = {pool.submit(work) for _ in range(workers())}
             while running:
                 over, running = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
                 for thread in over:
@@ -297,9 +296,10 @@ def _decode_each(
     return {place: wrong[place] for place in sorted(wrong)}
 
 
-def cores() -> int:
-    """Threads that decode: PIL lets others run while it decodes, up to as many as there is work for between."""
-    return min(MOST_THREADS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+def workers() -> int:
+    """Threads that decode, one for each core: PIL lets others run while it decodes."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(MOST_THREADS, cores)
 
 
 def _refuse(folder: Path, wrong: Mapping[int, str]) -> None:
