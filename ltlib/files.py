@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ltlib.errors import RunError
 
@@ -45,34 +45,43 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file so that a crash, a full disk or a second writer leaves the old file or the new one, never a part.
+@contextlib.contextmanager
+def new_file(place: Path) -> Iterator[IO[bytes]]:
+    """A file beside `place`, open to write and read, that becomes `place` when the block ends well, else vanishes.
 
-    The file gets the mode the umask allows, as if it had been opened for writing.
+    A crash, a full disk or a second writer leaves the old file or the new one, never a part. The file gets the mode the
+    umask allows, as if it had been opened for writing.
+
+    Raises:
+        OSError: The file cannot be made, flushed to the disk or renamed; what the block raises goes through.
+    """
+    place = Path(place)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=place.parent)
+    try:
+        with os.fdopen(handle, "w+b") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())  # noqa: PTH101 - mkstemp's 0600 would hide results from colleagues
+        os.replace(temporary, place)  # noqa: PTH105
+        _sync_folder(place.parent)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file so that it is whole or not there, as `new_file` does.
 
     Raises:
         RunError: The disk is full or the folder cannot be written; the old file is intact.
     """
-    path = Path(path)
-    temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=path.parent)
-        with os.fdopen(handle, "wb") as stream:
+        with new_file(path) as stream:
             stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())  # noqa: PTH101 - mkstemp's 0600 would hide results from colleagues
-        os.replace(temporary, path)  # noqa: PTH105
-        _sync_folder(path.parent)
     except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
         raise RunError(f"cannot write {path} ({len(data):,} bytes): {error.strerror or error}") from error
-    except BaseException:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def write_text(path: Path, text: str) -> None:

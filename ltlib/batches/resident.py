@@ -18,19 +18,22 @@ import torch
 from torch import Tensor
 
 from ltlib.batches import augment, colour, policies, resized_crop
+from ltlib.datasets.mapped import MappedImages
 from ltlib.errors import DataError, SettingError, UnknownName
 
-_DRAWS = ("dy", "dx", *resized_crop.DRAWS, "flip", "vflip", *colour.DRAWS, "angle", *policies.DRAWS)
+_DRAWS: tuple[str, ...] = ("dy", "dx", *resized_crop.DRAWS, "flip", "vflip", *colour.DRAWS, "angle", *policies.DRAWS)
 _DRAWS += ("hole_y", "hole_x", "hole_side")
 PIECE_BYTES = 1 << 19
 """Of images that a CPU changes at a time; with more, what is between two operations leaves its cache."""
+READ_BYTES = 16 * 2**20
+"""Of images that are read from the disk at a time."""
 
 
 class Resident:
     """Images and targets on a device.
 
     Args:
-        images: uint8 [N, H, W, C], array (also a memory map) or tensor.
+        images: uint8 [N, H, W, C], array (also a memory map), `MappedImages` or tensor.
         targets: Class of each image, [N].
         padding: Of the crop, `Augmentation.padding`.
         mean: Per channel, 0..1; only for ``normalise="mean_std"``.
@@ -75,7 +78,12 @@ class Resident:
         self._rows_upwards = self._rows.flip(0)
         self.streaming = max_bytes is not None and self.required_bytes(images.shape, padding) > max_bytes
         self._host: np.ndarray | Tensor | None = images if self.streaming else None
-        self._windows = None if self.streaming else self._store(_as_tensor(images))
+        if self.streaming:
+            self._windows = None
+        elif isinstance(images, MappedImages):
+            self._windows = self._store_from_disk(images)
+        else:
+            self._windows = self._store(_as_tensor(images))
 
     @staticmethod
     def required_bytes(shape: Sequence[int], padding: int = 0) -> int:
@@ -166,6 +174,16 @@ class Resident:
     def _store(self, images: Tensor) -> Tensor:
         """Send images to the device, pad them there, and give the view that windows are read from."""
         return augment.windows(augment.pad(images.to(self.device, non_blocking=True), self.padding), self.size[1])
+
+    def _store_from_disk(self, images: MappedImages) -> Tensor:
+        """The same piece by piece, so that the host's memory never holds them all on their way."""
+        count, height, width, channels = images.shape
+        p, step = self.padding, max(1, READ_BYTES // (height * width * channels))
+        padded = torch.zeros(count, height + 2 * p, width + 2 * p, channels, dtype=torch.uint8, device=self.device)
+        for first in range(0, count, step):
+            piece = torch.from_numpy(images[first : first + step])
+            padded[first : first + step, p : p + height, p : p + width] = piece.to(self.device)
+        return augment.windows(padded, width)
 
     def _send(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Store only the images of one batch; what is left to take are its images in order."""

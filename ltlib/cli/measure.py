@@ -20,7 +20,8 @@ class Bench:
             against PIL and DataLoader. step: a whole ResNet-32 optimizer step with each classification loss, against
             cross-entropy. run: a whole training, against the usual training loop and against a good engineer's. grid:
             several runs, one by one against side by side. start: imports and a lean notebook, against import torch.
-            embedding: principal components and t-SNE.
+            embedding: principal components and t-SNE. decode: a folder of JPEG files to an array on the disk, against
+            PIL alone.
         rounds: Interleaved rounds; the median of their ratios is the result.
         model: For run and grid: tiny (ResNet-8 on 8x8 digits) or a network on 32x32 images.
         epochs: For run and grid: of each training.
@@ -32,7 +33,9 @@ class Bench:
         out: Also write the result as JSON.
     """
 
-    what: Annotated[Literal["data", "step", "run", "grid", "start", "embedding"], tyro.conf.Positional] = "data"
+    what: Annotated[Literal["data", "step", "run", "grid", "start", "embedding", "decode"], tyro.conf.Positional] = (
+        "data"
+    )
     rounds: int = 5
     model: str | None = None
     epochs: int | None = None

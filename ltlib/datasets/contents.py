@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from ltlib.datasets import faults
 from ltlib.errors import DataError, RunError
 from ltlib.files import digest, file_digest, write_bytes
 from ltlib.places import reports_folder
@@ -42,7 +43,7 @@ def digests(folder: Path, names: Sequence[str], *, others: bool = False) -> list
         others: Whether what is known of the folder's other files is kept: where these are not all of a set.
 
     Raises:
-        DataError: A file is missing, no plain file or may not be read; names it and its place in the list.
+        Unusable: Files are missing, no plain files or may not be read; names them all and their places in the list.
     """
     place = os.path.realpath(folder)
     if place not in _memory:
@@ -50,17 +51,19 @@ def digests(folder: Path, names: Sequence[str], *, others: bool = False) -> list
     known = _memory[place]
     started = time.time_ns()
     top = os.path.join(folder, "")  # noqa: PTH118 - thousands of paths, each time a run is named
-    stamps = [_stamp(top, name, index) for index, name in enumerate(names)]
+    wrong = dict[int, str]()
+    stamps = [_stamp(top, name, index, wrong) for index, name in enumerate(names)]
     found, todo = [""] * len(names), []
     for index, (name, stamp) in enumerate(zip(names, stamps, strict=True)):
         had = known.get(name)
         if had is not None and had[0] == stamp:
             found[index] = had[1]
-        else:
+        elif index not in wrong:
             todo.append(index)
-    if not todo:
+    if not todo and not wrong:
         return found
-    read = _read([(index, Path(top + names[index]), stamps[index][0]) for index in todo])
+    read = _read([(index, Path(top + names[index]), stamps[index][0]) for index in todo], wrong)
+    faults.refuse(folder, wrong)
     for index, value in zip(todo, read, strict=True):
         found[index] = value
     settled = {
@@ -107,18 +110,20 @@ def unreadable(index: int, path: Path, error: OSError) -> DataError:
     return DataError(f"image {index}, {path}, cannot be read ({why}); {helps} or remove it")
 
 
-def _stamp(top: str, name: str, index: int) -> Stamp:
+def _stamp(top: str, name: str, index: int, wrong: dict[int, str]) -> Stamp:
+    """What tells whether a file has changed; the sentence for one that is none goes to `wrong`."""
     try:
         found = os.stat(top + name)  # noqa: PTH116
     except OSError as error:
-        raise unreadable(index, Path(top + name), error) from None
+        wrong[index] = str(unreadable(index, Path(top + name), error))
+        return 0, 0, 0, 0
     if not stat.S_ISREG(found.st_mode):
-        raise DataError(f"image {index}, {top}{name}, is no plain file; replace or remove it")
+        wrong[index] = f"image {index}, {top}{name}, is no plain file; replace or remove it"
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
-def _read(files: Sequence[tuple[int, Path, int]]) -> list[str]:
-    """Digests of files given as (place in the list, path, bytes)."""
+def _read(files: Sequence[tuple[int, Path, int]], wrong: dict[int, str]) -> list[str]:
+    """Digests of files given as (place in the list, path, bytes); `wrong` gets sentences for those not readable."""
     size = sum(file[2] for file in files)
     progress = Progress(len(files), "reading what is in the files", enabled=size > MANY)
 
@@ -127,7 +132,8 @@ def _read(files: Sequence[tuple[int, Path, int]]) -> list[str]:
         try:
             return file_digest(path)
         except OSError as error:
-            raise unreadable(index, path, error) from None
+            wrong[index] = str(unreadable(index, path, error))
+            return ""
 
     found = []
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:

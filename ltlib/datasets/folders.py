@@ -11,13 +11,14 @@ import functools
 import os
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ltlib.datasets import contents, splits
 from ltlib.datasets.base import DATASETS, LARGEST, DatasetBuilder, DatasetInfo
+from ltlib.datasets.faults import Unusable
 from ltlib.datasets.listing import LeftOut, class_files
 from ltlib.errors import DataError, printable
 from ltlib.files import digest
@@ -69,7 +70,10 @@ class Folder(DatasetBuilder):
 
     def problems(self, root: Path) -> list[str]:
         contents.forget(self.path)
-        listing = scan(self.path)
+        try:
+            listing = scan(self.path)
+        except Unusable as error:
+            return list(error.sentences)
         listing.warn()
         return problems(self.path, [*listing.train, *listing.test])
 
@@ -133,8 +137,10 @@ def scan(path: Path) -> Listing:
     """List the images of a folder, split them, and look at what is in them.
 
     Raises:
-        DataError: No such folder, folders that are no clear split, fewer than two classes, a class without an image, a
-            class that only the test folder has, no test image, a file or folder that cannot be read.
+        Unusable: Classes without an image, files and folders that cannot be read; names them all. Where there are any,
+            the images are decoded too, so that those that are no images stand in the same list.
+        DataError: No such folder, folders that are no clear split, fewer than two classes, a class that only the test
+            folder has, no test image.
     """
     try:
         return _scan(path)
@@ -146,13 +152,21 @@ def scan(path: Path) -> Listing:
 
 def _scan(path: Path) -> Listing:
     _require_folder(path)
-    split = splits.find(path)
+    wrong = list[str]()
+    split = splits.find(path, wrong)
     left_out = LeftOut(sentences=list(split.left_out))
-    by_class = class_files(path, split.train, left_out)
-    _check_classes(path, split.train, by_class, left_out)
+    by_class = class_files(path, split.train, left_out, wrong)
+    if not wrong:
+        _check_classes(split.train, by_class)
     class_names = tuple(by_class)
+    wrong += [
+        _empty(split.train, name, left_out)
+        for name, files in by_class.items()
+        if not files
+        and not any(sentence.startswith((f"{split.train / name}/", f"{split.train / name} ")) for sentence in wrong)
+    ]
     if split.test is not None:
-        test_files = {name: files for name, files in class_files(path, split.test, left_out).items() if files}
+        test_files = {name: files for name, files in class_files(path, split.test, left_out, wrong).items() if files}
         unknown = sorted(set(test_files) - set(by_class))
         if unknown:
             raise DataError(
@@ -160,19 +174,25 @@ def _scan(path: Path) -> Listing:
             )
         train = [Item(file, target) for target, name in enumerate(class_names) for file in by_class[name]]
         test = [Item(file, target) for target, name in enumerate(class_names) for file in test_files.get(name, [])]
-        if not test:
+        if not test and not wrong:
             raise DataError(
                 f"{split.test} holds no image to test with{_of(left_out)}; put images into its class folders, "
                 "or remove it: a fifth of each class is the test set then"
             )
     else:
         train, test = _fifth(list(by_class.values()))
-        if not test:
+        if not test and not wrong:
             raise DataError(
                 f"each class in {path} has one image, which is needed for training; add images, or a test folder"
             )
     names = [item.path for item in (*train, *test)]
-    values = contents.digests(path, names)
+    values = _contents(path, names, wrong)
+    untested = sorted(set(range(len(class_names))) - {item.target for item in test})
+    if untested:
+        left_out.sentences.append(
+            f"{', '.join(repr(printable(class_names[target])) for target in untested)} of the test set, for which "
+            f"{'they have' if len(untested) > 1 else 'it has'} no image"
+        )
     return Listing(
         digest=contents.of_set(names, values),
         class_names=_texts(path, class_names),
@@ -181,6 +201,29 @@ def _scan(path: Path) -> Listing:
         contents=tuple(values),
         left_out=left_out.text(path),
     )
+
+
+def _contents(path: Path, names: list[str], wrong: list[str]) -> list[str]:
+    """Digests of the files; where anything is wrong, all that is: what was found before, and of the files."""
+    try:
+        values = contents.digests(path, names)
+        if not wrong:
+            return values
+        places: Collection[int] = ()
+    except Unusable as error:
+        wrong = [*wrong, *error.sentences]
+        places = error.places
+        values = contents.digests(path, [name for place, name in enumerate(names) if place not in places])
+    wrong = list(dict.fromkeys(wrong))  # a folder that is looked at twice
+    raise Unusable(path, [*wrong, *_no_images(path, tuple(names), tuple(values), frozenset(places))])
+
+
+@functools.lru_cache(maxsize=4)
+def _no_images(path: Path, names: tuple[str, ...], values: tuple[str, ...], skip: frozenset[int]) -> tuple[str, ...]:
+    """A sentence for each file that is no image; `values` stand for what is in the files, so they are read once."""
+    from ltlib.datasets.pictures import undecodable
+
+    return tuple(undecodable(path, names, IMAGE_SIZE, skip).values())
 
 
 def _require_folder(path: Path) -> None:
@@ -198,13 +241,11 @@ def _require_folder(path: Path) -> None:
     raise DataError(f"{place} is not a folder; {helps} (the nearest folder that exists is {near})")
 
 
-def _check_classes(path: Path, folder: Path, by_class: dict[str, list[str]], left_out: LeftOut) -> None:
-    empty = [name for name, files in by_class.items() if not files]
-    if empty:
-        raise DataError(
-            f"class {empty[0]!r} in {folder} has no image{_of(left_out, f'{empty[0]}/')}; "
-            "add images to it or remove its folder"
-        )
+def _empty(folder: Path, name: str, left_out: LeftOut) -> str:
+    return f"class {name!r} in {folder} has no image{_of(left_out, f'{name}/')}; add images to it or remove its folder"
+
+
+def _check_classes(folder: Path, by_class: dict[str, list[str]]) -> None:
     if len(by_class) < 2:
         inside = f", or give {folder / next(iter(by_class))} if that holds the class folders" if by_class else ""
         raise DataError(
@@ -247,7 +288,7 @@ def read(path: Path, size: int = IMAGE_SIZE) -> Source:
     """Read an image folder: every image RGB, `size` x `size` (see `pictures.decode`). Warns of what is left out.
 
     Raises:
-        DataError: As `scan`; or an image that cannot be read, named with its place in the list.
+        DataError: As `scan`; or images that cannot be read, each named with its place in the list.
     """
     listing = scan(path)
     listing.warn()
@@ -273,12 +314,7 @@ def _read(path: Path, size: int, listing: Listing) -> Source:
 
 def problems(path: Path, items: Sequence[Item]) -> list[str]:
     """Try to read every image; one sentence for each that cannot be."""
-    from ltlib.datasets.pictures import decode
+    from ltlib.datasets.pictures import undecodable
 
-    found = []
-    for index, item in enumerate(items):
-        try:
-            decode(path / item.path, IMAGE_SIZE, index)
-        except DataError as error:
-            found.append(str(error))
-    return found
+    found = undecodable(path, [item.path for item in items], IMAGE_SIZE)
+    return [found[place] for place in sorted(found)]

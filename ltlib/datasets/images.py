@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from ltlib.datasets import subsets
+from ltlib.datasets.mapped import MappedImages, Pixels, choose
 from ltlib.errors import DataError
 
-Pixels = NDArray[np.uint8]
 Targets = NDArray[np.int64]
 
 
@@ -25,7 +25,8 @@ class ImageSet(Dataset[tuple[Any, int]]):
     """Images and their classes, usable in anybody's training loop and by `DataLoader` workers.
 
     Attributes:
-        images: uint8 [N, H, W, 3], RGB.
+        images: uint8 [N, H, W, 3], RGB: an array, or `mapped.MappedImages`, which is indexed like one, where they lie
+            on the disk and take more than `mapped.HELD`.
         targets: int64 [N].
         class_names: Name of each class.
         transform: Called on the PIL image; None gives the raw pixels as a tensor.
@@ -44,7 +45,7 @@ class ImageSet(Dataset[tuple[Any, int]]):
         transform: Callable[[Any], Any] | None = None,
         indices: NDArray[np.integer] | None = None,
     ):
-        self.images = np.asarray(images)
+        self.images: Pixels = images if isinstance(images, MappedImages) else np.asarray(images)
         self.targets: Targets = subsets.whole_numbers("targets", targets)
         self.class_names = tuple(class_names)
         self.transform = transform
@@ -79,7 +80,7 @@ class ImageSet(Dataset[tuple[Any, int]]):
         return tuple(np.bincount(self.targets, minlength=len(self.class_names)).tolist())
 
     def select(self, positions: npt.ArrayLike | torch.Tensor) -> ImageSet:
-        """A set of the images at these places of this one, in this order.
+        """A set of the images at these places of this one, in this order; their pixels are copied, or stay on the disk.
 
         Args:
             positions: Whole numbers, negative ones counted from the end, or a mask with True or False for each image.
@@ -89,7 +90,7 @@ class ImageSet(Dataset[tuple[Any, int]]):
         """
         places = subsets.positions(positions, len(self))
         return ImageSet(
-            self.images[places], self.targets[places], self.class_names, self.transform, self.indices[places]
+            choose(self.images, places), self.targets[places], self.class_names, self.transform, self.indices[places]
         )
 
     def with_transform(self, transform: Callable[[Any], Any] | None) -> ImageSet:

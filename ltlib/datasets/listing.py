@@ -1,7 +1,9 @@
-"""The image files below a folder. Nothing that looks like a picture is passed over without a word.
+"""The image files below a folder. No picture is passed over without a word.
 
-Passed over in silence: hidden files and folders, what systems and programs leave behind (``__MACOSX``, ``Thumbs.db``),
-and files that are no pictures. Links to folders are followed, unless they lead back to a folder that is read already.
+Hidden files and folders, and what systems and programs leave behind (``__MACOSX``, ``.ipynb_checkpoints``), are not
+read; pictures among them are counted. Passed over in silence: what is no picture (``Thumbs.db``, ``.DS_Store``, the
+``._x.jpg`` that a Mac writes beside ``x.jpg``). Links to folders are followed, unless they lead back to a folder that
+is read already.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ltlib.datasets.faults import Unusable
 from ltlib.errors import DataError
 
 # Raster formats that PIL decodes itself, without calling another program.
@@ -40,10 +43,12 @@ class LeftOut:
 
     Attributes:
         pictures: Paths of pictures in formats or under names that are not read, by suffix.
+        hidden: Paths of pictures that are hidden or lie in hidden folders.
         sentences: What else is left out.
     """
 
     pictures: dict[str, list[str]] = field(default_factory=dict)
+    hidden: list[str] = field(default_factory=list)
     sentences: list[str] = field(default_factory=list)
 
     def text(self, top: Path) -> str | None:
@@ -60,6 +65,9 @@ class LeftOut:
                 f"{count} picture{'s' * (count > 1)} in formats or under names that are not read ({kinds}); "
                 "convert them to JPEG or PNG, named so",
             )
+        if self.hidden:
+            count = len(self.hidden)
+            said.append(f"{count} hidden picture{'s' * (count > 1)} (such as {min(self.hidden)})")
         return f"left out of {top}: {'; '.join(said)}" if said else None
 
 
@@ -73,49 +81,62 @@ def is_image(name: str) -> bool:
     return not hidden(name) and name.lower().endswith(SUFFIXES)
 
 
-def folders_in(folder: Path) -> list[str]:
+def folders_in(folder: Path, wrong: list[str] | None = None) -> list[str]:
     """Names of the folders directly in a folder, sorted; links to folders among them.
 
+    Args:
+        folder: Where to look.
+        wrong: As of `class_files`.
+
     Raises:
-        DataError: As `class_files`.
+        DataError: As `class_files`, without a list for `wrong`.
     """
-    return [entry.name for entry in _look(folder)[0]]
+    return [entry.name for entry in _look(folder, wrong)[0]]
 
 
-def images_in(folder: Path) -> list[str]:
+def images_in(folder: Path, wrong: list[str] | None = None) -> list[str]:
     """Names of the images directly in a folder, sorted."""
-    return [entry.name for entry in _look(folder)[1] if is_image(entry.name)]
+    return [entry.name for entry in _look(folder, wrong)[1] if is_image(entry.name)]
 
 
-def has_image(folder: Path) -> bool:
+def has_image(folder: Path, wrong: list[str] | None = None) -> bool:
     """Whether a folder or one below it holds an image; links to folders below it are not followed."""
-    folders, files = _look(folder)
+    folders, files = _look(folder, wrong)
     return any(is_image(entry.name) for entry in files) or any(
-        has_image(Path(entry.path)) for entry in folders if not entry.is_symlink()
+        has_image(Path(entry.path), wrong) for entry in folders if not entry.is_symlink()
     )
 
 
-def class_files(top: Path, folder: Path, left_out: LeftOut) -> dict[str, list[str]]:
+def class_files(top: Path, folder: Path, left_out: LeftOut, wrong: list[str] | None = None) -> dict[str, list[str]]:
     """The image files below each class folder, as paths relative to `top` with ``/``, sorted; folders in sorted order.
 
     Args:
         top: The set's folder.
         folder: Holds the class folders.
         left_out: What is passed over is added to it.
+        wrong: Gets a sentence for each folder that may not be read, link that leads nowhere and thing that is no file,
+            where the caller has more to find before it refuses the set.
 
     Raises:
-        DataError: A folder that may not be read, or a link that leads nowhere; names it.
+        Unusable: There are such folders, links and things, and no list for them; names them all.
     """
+    found = list[str]() if wrong is None else wrong
     relative = "" if folder == top else f"{folder.relative_to(top).as_posix()}/"
-    stray = images_in(folder)
+    hidden = list[os.DirEntry[str]]()
+    folders, files = _look(folder, found, hidden)
+    left_out.hidden += (path for entry in hidden for path in _pictures(f"{relative}{entry.name}", entry))
+    stray = [entry.name for entry in files if is_image(entry.name)]
     if stray:
         left_out.sentences.append(
             f"{len(stray)} image{'s' * (len(stray) > 1)} directly in {folder}, in no class folder (such as {stray[0]})"
         )
-    return {name: sorted(_below(top, f"{relative}{name}", left_out)) for name in folders_in(folder)}
+    by_class = {entry.name: sorted(_below(top, f"{relative}{entry.name}", left_out, found)) for entry in folders}
+    if wrong is None and found:
+        raise Unusable(top, found)
+    return by_class
 
 
-def _below(top: Path, folder: str, left_out: LeftOut) -> Iterator[str]:
+def _below(top: Path, folder: str, left_out: LeftOut, wrong: list[str]) -> Iterator[str]:
     """Images below a class folder. Folders come before links to folders, so that a link to one of them adds nothing."""
     here, start = Path(os.path.realpath(top)), Path(os.path.realpath(top / folder))
     seen = set(map(_identity, (here, *here.parents, start, *start.parents)))
@@ -128,7 +149,9 @@ def _below(top: Path, folder: str, left_out: LeftOut) -> Iterator[str]:
                 left_out.sentences.append(f"{top / current} leads back to a folder that is read already")
                 continue
             seen.add(identity)
-        below, files = _look(top / current)
+        hidden = list[os.DirEntry[str]]()
+        below, files = _look(top / current, wrong, hidden)
+        left_out.hidden += (path for entry in hidden for path in _pictures(f"{current}/{entry.name}", entry))
         for entry in below:
             (links if entry.is_symlink() else folders).append(f"{current}/{entry.name}")
         for entry in files:
@@ -142,28 +165,43 @@ def _below(top: Path, folder: str, left_out: LeftOut) -> Iterator[str]:
 Entries = list[os.DirEntry[str]]
 
 
-def _look(folder: Path) -> tuple[Entries, Entries]:
-    """The folders and the files directly in a folder, links to them too, sorted by name; hidden ones are left out."""
+def _look(folder: Path, wrong: list[str] | None = None, passed: Entries | None = None) -> tuple[Entries, Entries]:
+    """The folders and the files directly in a folder, links to them too, sorted by name.
+
+    Args:
+        folder: Where to look.
+        wrong: Gets a sentence for each thing in the way; without it the first is raised.
+        passed: Gets what is hidden.
+    """
+
+    def refuse(sentence: str) -> None:
+        if wrong is None:
+            raise DataError(sentence)
+        wrong.append(sentence)
+
+    folders, files = Entries(), Entries()
     try:
         with os.scandir(folder) as found:
-            entries = sorted((entry for entry in found if not hidden(entry.name)), key=lambda entry: entry.name)
+            entries = sorted(found, key=lambda entry: entry.name)
     except OSError as error:
         right = "give yourself the right to read it" if isinstance(error, PermissionError) else "make it readable"
-        raise DataError(
-            f"{folder} cannot be read ({error.strerror or error}); {right}, or move it elsewhere"
-        ) from error
-    folders, files = Entries(), Entries()
+        refuse(f"{folder} cannot be read ({error.strerror or error}); {right}, or move it elsewhere")
+        return folders, files
     for entry in entries:
+        if hidden(entry.name):
+            if passed is not None:
+                passed.append(entry)
+            continue
         kind = _kind(entry)
         if kind is not None:
             (folders if kind == "folder" else files).append(entry)
         elif entry.is_symlink() and _suffix(entry.name) not in _NONE:
-            raise DataError(
+            refuse(
                 f"{entry.path} is a link to {Path(entry.path).readlink()}, which is not there or cannot be reached; "
                 "restore what it leads to, or remove the link"
             )
         elif is_image(entry.name):
-            raise DataError(f"{entry.path} is neither a file nor a folder; remove it")
+            refuse(f"{entry.path} is neither a file nor a folder; remove it")
     return folders, files
 
 
@@ -188,8 +226,24 @@ def _is_picture(entry: os.DirEntry[str]) -> bool:
     suffix = _suffix(entry.name)
     if suffix in _OTHER or suffix in _NONE:
         return suffix in _OTHER
+    return _starts_like_one(entry.path)
+
+
+def _pictures(relative: str, hidden: os.DirEntry[str]) -> Iterator[str]:
+    """Paths of the pictures that a hidden file is or a hidden folder holds, by name and by how they begin."""
+    if hidden.name.lower().endswith(SUFFIXES) and _kind(hidden) == "file" and _starts_like_one(hidden.path):
+        yield relative
+    if hidden.is_dir(follow_symlinks=False):
+        for place, _, names in os.walk(hidden.path):
+            below = Path(place).relative_to(hidden.path)
+            for name in names:
+                if name.lower().endswith(SUFFIXES) and _starts_like_one(os.path.join(place, name)):  # noqa: PTH118
+                    yield (Path(relative) / below / name).as_posix()
+
+
+def _starts_like_one(path: str) -> bool:
     try:
-        with open(entry.path, "rb") as stream:  # noqa: PTH123
+        with open(path, "rb") as stream:  # noqa: PTH123
             start = stream.read(12)
     except OSError:
         return False

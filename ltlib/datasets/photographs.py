@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from ltlib.datasets import contents, folders, listing
 from ltlib.datasets.base import PHOTO_MEAN, PHOTO_STD, Channels, DatasetBuilder, DatasetInfo, size_asked
+from ltlib.datasets.faults import Unusable
 from ltlib.datasets.folders import Item
 from ltlib.errors import DataError
 from ltlib.files import digest
@@ -134,8 +135,7 @@ class Photographs(DatasetBuilder):
         folder = self.require(root)
         found = self.scan(folder)
         if found.faults:
-            more = f" (and {len(found.faults) - 1:,} more; ltlib data verify {self.name} names them)"
-            raise DataError(f"{found.faults[0]}{more if found.faults[1:] else ''}")
+            raise Unusable(folder, found.faults)
         values = contents.digests(folder, [item.path for item in found.items])
         return _read(folder.resolve(), self.size, found, tuple(values))
 

@@ -1,29 +1,40 @@
-"""One image file to pixels, and many of them with a cache."""
+"""One image file to pixels, and many of them, in parallel, into an array that lies on the disk.
+
+Memory, however many images there are: all threads together hold at most `MAX_PIXELS` pixels of decoded pictures at a
+time (a larger number waits its turn), each of a dozen bytes while it is turned and converted, and the files they come
+from. Eight threads with photographs of 500x375 take 20 MB, no set ever more than a gigabyte.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import hashlib
 import importlib
 import io
+import math
+import operator
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+import filelock
 import numpy as np
 from numpy.typing import NDArray
 
-from ltlib.datasets import contents
+from ltlib.datasets import contents, faults, jpeg
 from ltlib.datasets.metadata import without_metadata
-from ltlib.errors import DataError, RunError, printable
-from ltlib.files import digest, write_bytes
+from ltlib.errors import DataError, printable
+from ltlib.files import digest, new_file, sweep
 from ltlib.places import reports_folder
 from ltlib.progress import Progress
 
 MAX_PIXELS = 80_000_000  # below the size at which PIL itself warns of a decompression bomb
+MOST_THREADS = 16  # what Python does between two pictures is done one after another
 QUICK = 3_000  # so few images need no progress line
 _DECODER = 2  # bumped when `decode` gives other pixels or the cache another key: an older cache is not used
 _ORIENTATION = 0x0112  # EXIF's number of it
@@ -87,20 +98,47 @@ def decode(path: Path, size: int, index: int = 0, content: str | None = None) ->
 def _pixels(data: bytes, size: int) -> NDArray[np.uint8]:
     from PIL import Image
 
-    with Image.open(io.BytesIO(data), formats=_formats()) as image:
+    stream = io.BytesIO(data)
+    with Image.open(stream, formats=_formats()) as image:
         width, height = image.size
         if width * height > MAX_PIXELS:
             raise ValueError(f"{width} x {height} pixels, more than {MAX_PIXELS:,}")
-        upright: Image.Image = _eight_bit_rgb(_upright(image))
-        width, height = upright.size
-        short = min(width, height)
-        # the sizes and offsets torchvision's Resize and CenterCrop come to
-        wide, high = size * width // short, size * height // short
-        if wide * high > MAX_PIXELS // 32:
-            raise ValueError(f"{width} x {height} pixels would be {wide} x {high} once the shorter side is {size}")
-        left, top = round((wide - size) / 2), round((high - size) / 2)
-        small = upright.resize((wide, high), Image.Resampling.BILINEAR) if short != size else upright
-        return np.array(small.crop((left, top, left + size, top + size)))
+        with _ROOM.of(width * height):
+            jpeg.load(image, stream)
+            upright: Image.Image = _eight_bit_rgb(_upright(image))
+            width, height = upright.size
+            short = min(width, height)
+            # the sizes and offsets torchvision's Resize and CenterCrop come to
+            wide, high = size * width // short, size * height // short
+            if wide * high > MAX_PIXELS // 32:
+                raise ValueError(f"{width} x {height} pixels would be {wide} x {high} once the shorter side is {size}")
+            left, top = round((wide - size) / 2), round((high - size) / 2)
+            small = upright.resize((wide, high), Image.Resampling.BILINEAR) if short != size else upright
+            return np.array(small.crop((left, top, left + size, top + size)))
+
+
+class _Room:
+    """Pixels that threads may hold decoded at one time, all together."""
+
+    def __init__(self, pixels: int):
+        self._free = pixels
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def of(self, pixels: int) -> Iterator[None]:
+        """Wait until there is room for so many, which are never more than the whole; hold it while the block runs."""
+        with self._changed:
+            self._changed.wait_for(lambda: pixels <= self._free)
+            self._free -= pixels
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += pixels
+                self._changed.notify_all()
+
+
+_ROOM = _Room(MAX_PIXELS)
 
 
 @functools.cache
@@ -132,7 +170,6 @@ def _upright(image: Any) -> Any:
     """
     from PIL import Image
 
-    image.load()
     turns = {
         2: Image.Transpose.FLIP_LEFT_RIGHT,
         3: Image.Transpose.ROTATE_180,
@@ -154,20 +191,24 @@ def _eight_bit_rgb(image: Any) -> Any:
     if image.mode == "F":
         raise ValueError("pixels are floating-point numbers of unknown range")
     if image.mode.startswith("I"):  # convert() would clip 16 bits to 255
-        grey = np.asarray(image).astype(np.int64)
+        grey = np.asarray(image)
         if grey.min() < 0 or grey.max() > 65535:
             raise ValueError("pixels are integers beyond 16 bits")
-        image = Image.fromarray(np.rint(grey / 257).astype(np.uint8))
+        eight = np.empty(grey.shape, np.uint8)
+        for top in range(0, len(grey), 64):  # not all at once: the quotients take eight times the bytes
+            eight[top : top + 64] = np.rint(grey[top : top + 64].astype(np.int64) / 257)
+        image = Image.fromarray(eight)
     if image.mode == "P":
         image = image.convert("RGBA")  # PIL warns where a palette has a transparent colour
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def read_all(folder: Path, names: Sequence[str], size: int, values: Sequence[str] | None = None) -> NDArray[np.uint8]:
-    """Read many images, several at a time; what was read is kept in ``cache/images`` of the reports folder.
+    """Read many images, several at a time, into a file in ``cache/images`` of the reports folder.
 
-    The cache is used for the same files' contents in the same order, so a second run, or a second process, starts at
-    once. It can be deleted at any time.
+    The file is used for the same files' contents in the same order, so a second run starts at once, and a second
+    process waits for the first. It can be deleted at any time. Pixels are never in memory all at once, unless there is
+    no place to write them.
 
     Args:
         folder: The folder the names are relative to.
@@ -176,41 +217,149 @@ def read_all(folder: Path, names: Sequence[str], size: int, values: Sequence[str
         values: `contents.digests` of the files, where they are known already.
 
     Returns:
-        uint8 [N, size, size, 3], in the order of `names`; read-only.
+        uint8 [N, size, size, 3], in the order of `names`; read-only, a memory map of that file.
 
     Raises:
-        DataError: As `decode`, for the first image that cannot be read; or all together do not fit in memory.
+        Unusable: Images that cannot be read, for the reasons `decode` gives, or have changed meanwhile; names them all.
+        DataError: No place to write, and all together do not fit in memory.
     """
     values = contents.digests(folder, names) if values is None else values
     key = digest("\n".join([f"decoder {_DECODER}", str(size), *values]))
     cache = reports_folder() / "cache" / "images" / f"{key[:16]}.npy"
     shape = (len(names), size, size, 3)
+
+    def fill(images: NDArray[np.uint8]) -> None:
+        _refuse(folder, _decode_each(folder, names, size, values, images.__setitem__))
+
+    found = _stored(cache, shape)
+    if found is None:
+        with contextlib.suppress(OSError), _turn(cache.parent):
+            found = _stored(cache, shape)  # where another process has made it meanwhile
+            if found is None:
+                _make(cache, shape, fill)
+                found = _stored(cache, shape)
+    if found is None:
+        try:
+            found = np.empty(shape, np.uint8)
+        except MemoryError:
+            raise DataError(
+                f"{len(names):,} images of {size} pixels take {np.prod(shape, dtype=float) / 2**30:,.0f} GiB of "
+                f"memory, more than there is, and cannot be written to {cache.parent} either; make room there, set "
+                "LTLIB_REPORTS to another folder, or read them smaller, as in folder:PATH@32"
+            ) from None
+        fill(found)
+        found.flags.writeable = False
+    return found
+
+
+def undecodable(folder: Path, names: Sequence[str], size: int, skip: Container[int] = ()) -> dict[int, str]:
+    """Try to decode every image; a sentence for each that cannot be, by its place in `names`. `skip`: other places."""
+    return _decode_each(folder, names, size, None, lambda index, pixels: None, skip)
+
+
+def _decode_each(
+    folder: Path,
+    names: Sequence[str],
+    size: int,
+    values: Sequence[str] | None,
+    keep: Callable[[int, NDArray[np.uint8]], None],
+    skip: Container[int] = (),
+) -> dict[int, str]:
+    """Hand the pixels of each image to `keep`, in threads; sentences for those that have none, by place."""
+    places = [index for index in range(len(names)) if index not in skip]
+    todo = iter(places)  # of which each thread takes the next
+    wrong = dict[int, str]()
+    stopped = threading.Event()
+
+    def work() -> None:
+        for index in todo:
+            if stopped.is_set():
+                return
+            try:
+                pixels = decode(folder / names[index], size, index, None if values is None else values[index])
+            except DataError as error:
+                wrong[index] = str(error)
+            else:
+                keep(index, pixels)
+
+    progress = Progress(len(places), f"reading {printable(folder.name)}", enabled=len(places) > QUICK)
+    with ThreadPoolExecutor(workers()) as pool:
+        try:
+            running = {pool.submit(work) for _ in range(workers())}
+            while running:
+                over, running = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
+                for thread in over:
+                    thread.result()
+                progress.step(count=len(places) - operator.length_hint(todo) - progress.done)
+        finally:
+            stopped.set()
+    return {place: wrong[place] for place in sorted(wrong)}
+
+
+def workers() -> int:
+    """Threads that decode, one for each core: PIL lets others run while it decodes."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(MOST_THREADS, cores)
+
+
+def _refuse(folder: Path, wrong: Mapping[int, str]) -> None:
+    if wrong:
+        contents.forget(folder)  # what was known of a file that has changed is not true
+    faults.refuse(folder, wrong)
+
+
+def _stored(cache: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
+    """The array in a file that is whole, as a memory map."""
     with contextlib.suppress(OSError, ValueError, EOFError):
         images = np.load(cache, mmap_mode="r", allow_pickle=False)
         if images.shape == shape and images.dtype == np.uint8:
             return images
+    return None
+
+
+def _make(cache: Path, shape: tuple[int, ...], fill: Callable[[NDArray[np.uint8]], None]) -> None:
+    """Fill an array that lies in a new file.
+
+    Raises:
+        OSError: The file cannot be written. Its whole size is reserved first: a disk that is full when a page of a
+            memory map is written ends the process.
+    """
+    sweep(cache.parent)
+    with new_file(cache) as stream:
+        np.lib.format.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        stream.flush()
+        start = stream.tell()
+        _reserve(stream, start + math.prod(shape))
+        images = np.memmap(stream, np.uint8, "r+", start, shape)
+        fill(images)
+        images.flush()
+        del images  # a file that is mapped cannot be renamed on every system
+
+
+def _reserve(stream: IO[bytes], size: int) -> None:
+    """Have the disk keep room for a whole file."""
     try:
-        images = np.empty(shape, np.uint8)
-    except MemoryError:
-        raise DataError(
-            f"{len(names):,} images of {size} pixels take {np.prod(shape, dtype=float) / 2**30:,.0f} GiB of memory, "
-            "more than there is; read them smaller, as in folder:PATH@32"
-        ) from None
-    progress = Progress(len(names), f"reading {printable(folder.name)}", enabled=len(names) > QUICK)
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        try:
-            paths = [folder / name for name in names]
-            found = pool.map(decode, paths, [size] * len(paths), range(len(paths)), values)
-            for index, pixels in enumerate(found):
-                images[index] = pixels
-                progress.step()
-        except BaseException:
-            contents.forget(folder)  # what was known of a file that has changed is not true
-            pool.shutdown(wait=False, cancel_futures=True)
+        os.posix_fallocate(stream.fileno(), 0, size)
+    except (AttributeError, OSError) as error:  # a system, or a file system, that cannot
+        if getattr(error, "errno", None) not in (None, errno.EINVAL, errno.EOPNOTSUPP):
             raise
-    images.flags.writeable = False
-    with contextlib.suppress(RunError):  # without a place to write, the next process reads the files again
-        stream = io.BytesIO()
-        np.save(stream, images)
-        write_bytes(cache, stream.getvalue())
-    return images
+        for first in range(stream.tell(), size, 1 << 20):
+            stream.write(bytes(min(1 << 20, size - first)))
+        stream.flush()
+
+
+@contextlib.contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    """One process at a time decodes: two would share the cores and do the same work. Where none can wait, all do."""
+    folder.mkdir(parents=True, exist_ok=True)
+    held = filelock.FileLock(folder.with_name(f".{folder.name}.lock"))
+    with contextlib.suppress(OSError, NotImplementedError):
+        try:
+            held.acquire(timeout=2)
+        except filelock.Timeout:
+            with Progress(1, "waiting for another process, which reads images").waiting():
+                held.acquire()
+    try:
+        yield
+    finally:
+        held.release()

@@ -47,24 +47,28 @@ class Split:
     left_out: tuple[str, ...] = ()
 
 
-def find(top: Path) -> Split:
+def find(top: Path, wrong: list[str] | None = None) -> Split:
     """Look for training and test folders in the folder of a set.
+
+    Args:
+        top: The folder.
+        wrong: Gets a sentence for each thing in the way, as of `listing.class_files`; without it the first is raised.
 
     Raises:
         DataError: Two folders that could be the same part, a test folder without a training folder, training folders
             beside one that is neither; the sentence names them.
         OSError: A folder cannot be listed.
     """
-    names = folders_in(top)
+    names = folders_in(top, wrong)
     parts: dict[str, list[str]] = {"train": [], "test": [], "val": []}
     for name in names:
         kind = kind_of(name)
-        if kind is not None and folders_in(top / name):
+        if kind is not None and folders_in(top / name, wrong):
             parts[kind].append(name)
     if sum(map(bool, parts.values())) == 1:  # a class that happens to be called train has images of its own
-        parts = {kind: [name for name in found if not images_in(top / name)] for kind, found in parts.items()}
+        parts = {kind: [name for name in found if not images_in(top / name, wrong)] for kind, found in parts.items()}
     if not any(parts.values()):
-        flat = [name for name in names if kind_of(name) is not None and images_in(top / name)]
+        flat = [name for name in names if kind_of(name) is not None and images_in(top / name, wrong)]
         if len(flat) > 1 and flat == names:
             raise DataError(
                 f"{top} holds {_and(flat)} with images directly in them, which says nothing of classes; "
@@ -81,7 +85,7 @@ def find(top: Path) -> Split:
             f"put the training images' class folders in {top / 'train'}, or rename {only} if it is a class"
         )
     used = [parts["train"][0], *(parts["test"] or parts["val"])]
-    unused = [name for name in names if name not in used and has_image(top / name)]
+    unused = [name for name in names if name not in used and has_image(top / name, wrong)]
     unknown = [name for name in unused if kind_of(name) is None]
     if unknown and len(used) == 1:
         raise DataError(
@@ -89,8 +93,8 @@ def find(top: Path) -> Split:
             f"training nor test; call the test folder test, move the others out, or rename {used[0]} if it is a class"
         )
     return Split(
-        _inner(top / used[0]),
-        _inner(top / used[1]) if len(used) > 1 else None,
+        _inner(top / used[0], wrong),
+        _inner(top / used[1], wrong) if len(used) > 1 else None,
         tuple(f"the images in {top / name} are not used: {_why(top / name, used)}" for name in unused),
     )
 
@@ -101,11 +105,11 @@ def _why(folder: Path, used: Sequence[str]) -> str:
     return f"{used[0]} is the training set and {used[1]} the test set"
 
 
-def _inner(folder: Path) -> Path:
+def _inner(folder: Path, wrong: list[str] | None) -> Path:
     """``seg_train/seg_train``: archives often hold a part's folder twice."""
-    inner = folders_in(folder)
-    if len(inner) == 1 and kind_of(inner[0]) == kind_of(folder.name) and not images_in(folder):
-        return _inner(folder / inner[0]) if folders_in(folder / inner[0]) else folder
+    inner = folders_in(folder, wrong)
+    if len(inner) == 1 and kind_of(inner[0]) == kind_of(folder.name) and not images_in(folder, wrong):
+        return _inner(folder / inner[0], wrong) if folders_in(folder / inner[0], wrong) else folder
     return folder
 
 

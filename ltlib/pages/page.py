@@ -384,8 +384,7 @@ class Page:
             if hardware := provenance.told(self._runs.values()):
                 self.show(html.note(hardware))
         record = self.record() | {"facts": [findings.fact(self._runs[name]) for name in sorted(self._runs)]}
-        place = os.environ.get("LTLIB_SENTINEL")
-        if place:
+        if place := os.environ.get("LTLIB_SENTINEL"):
             files.write_json(Path(place), record)
         counts = [("table", len(self._tables)), ("figure", len(self._figures)), ("run", len(self._runs))]
         done = ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for word, n in counts if n)

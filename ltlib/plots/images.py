@@ -99,7 +99,7 @@ def samples_per_class(
         seed: Which images.
         title: Printed above.
     """
-    pool = np.asarray(images)
+    pool = images if hasattr(images, "shape") else np.asarray(images)  # a large set is not read as a whole
     y = np.asarray(targets)
     counts = np.asarray(class_counts) if class_counts is not None else np.bincount(y, minlength=len(class_names))
     shown = list(classes) if classes is not None else _some_classes(counts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ltlib import published
@@ -135,7 +135,8 @@ def minor_gains(frame: pd.DataFrame) -> str:
         parts = []
         for method in CEFL.document.proposed:
             if method in values:
-                gain: Mapping[bool, float] = (100 * (values[method] - values["ce"])).groupby(minor).mean().to_dict()
-                parts.append(f"{CEFL.name(method)} {gain[True]:+.1f} on minor and {gain[False]:+.1f} on other classes")
+                gain = 100 * (values[method] - values["ce"])
+                rare, other = float(gain[minor].mean()), float(gain[~minor].mean())
+                parts.append(f"{CEFL.name(method)} {rare:+.1f} on minor and {other:+.1f} on other classes")
         text.append(f"{side}: {'; '.join(parts)}")
     return f"F1 against cross-entropy, mean over classes, in points. {'. '.join(t[:1].upper() + t[1:] for t in text)}."

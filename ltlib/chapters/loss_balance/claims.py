@@ -44,7 +44,7 @@ def ours(frame: pd.DataFrame, profile: str, runs: Sequence[Run]) -> World:
         "images": world.gathered([((LOSS_BALANCE.row(run),), images_seen(run)) for run in runs]),
     }
     if len(machines) == 1:
-        plain = np.mean([run.seconds for run in runs])
+        plain = float(np.mean([run.seconds for run in runs]))
         others["seconds"] = world.gathered([((LOSS_BALANCE.row(run),), run.seconds / plain) for run in runs], _TIME)
     names = {key: named(profile, *key) for key in ran}
     return world.ours(frame, COLUMNS, _words(names), others=others)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ltlib import recipes, runs
+from ltlib import recipes
 from ltlib.chapters.loss_balance import LOSS_BALANCE
 from ltlib.grids.loss_balance import METHODS
 from ltlib.labels import label
+from ltlib.runs import cost as cost_of
 from ltlib.sections.study import named
 from ltlib.sections.words import listed
 from ltlib.tables.scores import digits, mean, percent, seconds
@@ -139,8 +141,7 @@ def cost(found: Iterable[Run]) -> pd.DataFrame:
 
 def images_seen(run: Run) -> int:
     """Training images that passed through the network."""
-    epochs = {int(stage): len(own) for stage, own in run.history.groupby("stage")}  # type: ignore[call-overload]
-    return runs.cost.images_seen(run.experiment, run.class_counts, epochs)
+    return cost_of.images_seen(run.experiment, run.class_counts, Counter(run.history["stage"].tolist()))
 
 
 def gap(run: Run) -> float:
