@@ -20,8 +20,10 @@ from torch import Tensor
 from ltlib.batches import augment, colour, policies, resized_crop
 from ltlib.errors import DataError, SettingError, UnknownName
 
-_DRAWS = ("dy", "dx", *resized_crop.DRAWS, "flip", "vflip", *colour.DRAWS, "angle", *policies.DRAWS)
-_DRAWS += ("hole_y", "hole_x", "hole_side")
+_DRAWS = (
+    *("dy", "dx", *resized_crop.DRAWS, "flip", "vflip", *colour.DRAWS, "angle", *policies.DRAWS),
+    *("hole_y", "hole_x", "hole_side"),
+)
 PIECE_BYTES = 1 << 19
 """Of images that a CPU changes at a time; with more, what is between two operations leaves its cache."""
 
