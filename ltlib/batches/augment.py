@@ -49,18 +49,10 @@ __all__ = ["NORMALISATIONS", "Augmentation", "Normaliser", "create", "crop", "cu
 __all__ += ["pad", "rotate", "transform", "vertical_flip", "windows"]
 
 _PART = re.compile(r"([a-z]+?)(\d+(?:\.\d+)?)?")
-_EXAMPLES: tuple[str, ...] = (
-    "crop4",
-    "shift1",
-    "resizedcrop",
-    "flip",
-    "vflip",
-    "jitter0.4",
-    "rotate10",
-    "autoaugment",
-    "randaugment9",
+_EXAMPLES = (
+    *("crop4", "shift1", "resizedcrop", "flip", "vflip", "jitter0.4", "rotate10"),
+    *("autoaugment", "randaugment9", "cutout16", "none"),
 )
-_EXAMPLES += ("cutout16", "none")
 
 
 @dataclass(frozen=True)

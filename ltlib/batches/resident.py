@@ -21,8 +21,10 @@ from ltlib.batches import augment, colour, policies, resized_crop
 from ltlib.datasets.mapped import MappedImages
 from ltlib.errors import DataError, SettingError, UnknownName
 
-_DRAWS: tuple[str, ...] = ("dy", "dx", *resized_crop.DRAWS, "flip", "vflip", *colour.DRAWS, "angle", *policies.DRAWS)
-_DRAWS += ("hole_y", "hole_x", "hole_side")
+_DRAWS = (
+    *("dy", "dx", *resized_crop.DRAWS, "flip", "vflip", *colour.DRAWS, "angle", *policies.DRAWS),
+    *("hole_y", "hole_x", "hole_side"),
+)
 PIECE_BYTES = 1 << 19
 """Of images that a CPU changes at a time; with more, what is between two operations leaves its cache."""
 READ_BYTES = 16 * 2**20
