@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ltlib import published
+from ltlib import profiles, published
 from ltlib.errors import LtlibError, SettingError, UnknownName
 from ltlib.pages import declared
 from ltlib.pages.declared import Declared
@@ -75,8 +75,15 @@ def twin(page: Declared, ordered: Sequence[Declared], profile: str) -> Declared 
     mine = _runs(page, profile)
     if not mine or page not in ordered:
         return None
-    earlier = ordered[: list(ordered).index(page)]
-    return next((p for p in earlier if p.document == page.document and _runs(p, profile) == mine), None)
+    sets = _trained_on(page, profile)
+    for other in ordered[: list(ordered).index(page)]:
+        if other.document == page.document and _trained_on(other, profile) == sets and _runs(other, profile) == mine:
+            return other
+    return None
+
+
+def _trained_on(page: Declared, profile: str) -> set[str]:
+    return {profiles.dataset(name, profile) for name in page.datasets}
 
 
 def _runs(page: Declared, profile: str) -> set[str]:

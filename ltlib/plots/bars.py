@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,13 @@ _INTERVAL = ("n", "ci_low", "ci_high")
 
 @styled
 def result_bars(
-    table: Any, *, value: str = "accuracy", group: str = "model", series: str = "method", title: str = ""
+    table: Any,
+    *,
+    value: str = "accuracy",
+    group: str = "model",
+    series: str = "method",
+    names: Mapping[str, str] | None = None,
+    title: str = "",
 ) -> Chart:
     """Bars of one result: groups along the axis, a colour per series, published (outlined) and reproduced (filled).
 
@@ -35,6 +42,7 @@ def result_bars(
         value: What the numbers are: accuracy, f1, ...
         group: Column along the axis.
         series: Column of the colours.
+        names: What to call a series, where that is not its usual name.
         title: Printed above.
 
     Raises:
@@ -42,11 +50,11 @@ def result_bars(
     """
     rows = _rows(table, (group, series, "published", "reproduced"), value)
     groups = list(dict.fromkeys(str(row[group]) for row in rows))
-    names = list(dict.fromkeys(str(row[series]) for row in rows))
-    looks = method_looks(names)
+    found = list(dict.fromkeys(str(row[series]) for row in rows))
+    looks, called = method_looks(found), {name: (names or {}).get(name, label(name)) for name in found}
     fig = chart(DOUBLE, 3.1)
     axes = fig.add_subplot()
-    width = 0.84 / (2 * len(names))
+    width = 0.84 / (2 * len(found))
     font = 6.5 if len(rows) <= 12 else 5.5
     top = max(
         [100 * v for row in rows for v in (row["published"], row["reproduced"], row["ci_high"]) if np.isfinite(v)],
@@ -54,7 +62,7 @@ def result_bars(
     )
     for row in rows:
         look = looks[str(row[series])]
-        x = groups.index(str(row[group])) - 0.42 + (2 * names.index(str(row[series])) + 0.5) * width
+        x = groups.index(str(row[group])) - 0.42 + (2 * found.index(str(row[series])) + 0.5) * width
         published, ours = 100 * row["published"], 100 * row["reproduced"]
         if np.isfinite(published):
             axes.bar(x, published, width * 0.92, facecolor="white", edgecolor=look.color, linewidth=1.1)
@@ -95,8 +103,8 @@ def result_bars(
     axes.set_ylabel(f"{label(value)[:1].upper()}{label(value)[1:]} (%)")
     light_grid(axes)
     handles = [
-        Patch(facecolor=looks[n].color, edgecolor=INK, linewidth=0.5, hatch=looks[n].hatch, label=label(n))
-        for n in names
+        Patch(facecolor=looks[n].color, edgecolor=INK, linewidth=0.5, hatch=looks[n].hatch, label=called[n])
+        for n in found
     ]
     handles += [
         Patch(facecolor="white", edgecolor=MUTED, label="published"),
@@ -112,9 +120,9 @@ def result_bars(
     return fig
 
 
-def accuracy_bars(table: Any, *, title: str = "") -> Chart:
+def accuracy_bars(table: Any, *, names: Mapping[str, str] | None = None, title: str = "") -> Chart:
     """Accuracy of several networks by several methods, published and reproduced; see `result_bars`."""
-    return result_bars(table, value="accuracy", group="model", series="method", title=title)
+    return result_bars(table, value="accuracy", group="model", series="method", names=names, title=title)
 
 
 def _rows(table: Any, needed: tuple[str, ...], value: str) -> list[dict[str, Any]]:

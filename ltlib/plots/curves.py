@@ -132,6 +132,7 @@ def factors(
     *,
     quantity: str = "accuracy",
     factor: str = "Imbalance factor",
+    names: Mapping[str, str] | None = None,
     title: str = "",
 ) -> Chart:
     """One quantity against the imbalance factor, a line per method, the range of its runs as a bar.
@@ -140,6 +141,7 @@ def factors(
         values: Method to factor to the value of its run, or the values of its runs (fractions).
         quantity: What it is.
         factor: What the horizontal axis is; logarithmic.
+        names: What to call a method, where that is not its usual name.
         title: Printed above.
     """
     fig = chart(DOUBLE * 0.75, 2.8)
@@ -151,7 +153,7 @@ def factors(
         x = [f for f, _ in points]
         y = np.array([v.mean() for _, v in points])
         low, high = np.array([v.min() for _, v in points]), np.array([v.max() for _, v in points])
-        axes.plot(x, 100 * y, label=label(name), **look.line(1))
+        axes.plot(x, 100 * y, label=(names or {}).get(name, label(name)), **look.line(1))
         axes.vlines(x, 100 * low, 100 * high, color=look.color, linewidth=1.0)
         means[name] = dict(zip(x, y.tolist(), strict=True))
         for key, column in zip(

@@ -27,7 +27,7 @@ def show(page: Page, study: Study, runs: Sequence[Run], metric: str = "accuracy"
         return
     found, first = values(study, runs, metric), runs[0].experiment
     caption = f"Test {label(metric)} at the selected epoch, {label(first.model)} on {label(first.dataset)}."
-    page.figure("Robustness", curves.factors(found), caption=caption, runs=runs)
+    page.figure("Robustness", curves.factors(found, names=study.document.names), caption=caption, runs=runs)
     page.say(sentence(study, found, metric))
 
 

@@ -60,8 +60,9 @@ def show_depth(page: Page, number: str, frame: pd.DataFrame, runs: Sequence[Run]
     own = {run_id for ids in rows["run_ids"] for run_id in ids}
     used = [run for run in runs if run.id in own]
     for name, metric in ((number, "accuracy"), (f"{number} (F1)", "f1")):
-        chart = bars.result_bars(rows, value=metric)
-        page.figure(name, chart, caption=f"{label(metric)} on the validation set of crop disease, Table 4.", runs=used)
+        chart = bars.result_bars(rows, value=metric, names=CEFL.document.names)
+        caption = f"Table 4, validation set of crop disease: {label(metric)} by network and loss."
+        page.figure(name, chart, caption=caption, runs=used)
 
 
 def show_matrices(page: Page, number: str, runs: Sequence[Run], grid: str) -> None:

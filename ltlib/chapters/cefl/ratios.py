@@ -10,7 +10,7 @@ from ltlib.chapters.cefl import CEFL
 from ltlib.grids.cefl import FACTORS, FOUR
 from ltlib.labels import label
 from ltlib.sections import class_counts
-from ltlib.sections.words import listed
+from ltlib.sections.words import listed, many
 from ltlib.sections.world import Key, Numbers, gathered
 from ltlib.statistics import FEWEST_RUNS
 from ltlib.tables.scores import CLOSE
@@ -59,7 +59,7 @@ def show_averages(page: Page, frames: Iterable[pd.DataFrame], runs: Sequence[Run
 
     rows = pd.concat(list(frames))
     rows = rows[rows["imbalance"].isna() & rows["method"].isin(FOUR)]
-    chart = bars.result_bars(rows, group="dataset", series="method")
+    chart = bars.result_bars(rows, group="dataset", series="method", names=CEFL.document.names)
     own = {run_id for ids in rows["run_ids"] for run_id in ids}
     caption = (
         "Mean accuracy over the ratios 10 to 500 (last columns of Tables 2 and 3). Which alpha and gamma the "
@@ -120,14 +120,16 @@ def lead_sentence(frame: pd.DataFrame) -> str:
         return "Two of the losses at one ratio are needed to say anything about a lead."
     text = []
     for factor, rows in frame.groupby("imbalance factor", sort=False):
-        records, n = rows.to_dict("records"), int(rows["runs"].min())
-        said = [f"{r['method']} minus {r['minus']} {r['accuracy (points)']:+.1f}" for r in records]
+        n, said = int(rows["runs"].min()), []
+        for method, own in rows.groupby("method", sort=False):
+            parts = [f"{r['accuracy (points)']:+.1f} on {r['minus']}" for r in own.to_dict("records")]
+            said.append(f"{method} {listed(parts)}")
         if n >= FEWEST_RUNS:
-            sure = [r for r in records if r["low"] > 0 or r["high"] < 0]
-            told = f"the 95% interval leaves out 0 for {len(sure)} of {len(records)}"
+            sure = int(((rows["low"] > 0) | (rows["high"] < 0)).sum())
+            told = f"the 95% interval leaves out 0 for {sure} of {len(rows)}"
         else:
-            told = f"with {n} run{'s' * (n > 1)} a side, differences below {100 * CLOSE['accuracy']:g} point are chance"
-        text.append(f"At {factor}: {', '.join(said)} points ({told}).")
+            told = f"with {many(n, 'run')} a side differences below {100 * CLOSE['accuracy']:g} point are chance"
+        text.append(f"At {factor}, in points: {'; '.join(said)} ({told}).")
     gains = frame["tail (points)"]
     text.append(f"In the rarest third of the classes they run from {gains.min():+.1f} to {gains.max():+.1f}.")
     return " ".join(text)

@@ -109,7 +109,7 @@ def show_spread(page: Page, number: str, frame: pd.DataFrame, found: Sequence[Ru
     caption = (
         f"Accuracies of Table 2. The document draws standard deviations and prints none. Ours: {network} on {data}."
     )
-    page.figure(number, bars.accuracy_bars(rows), caption=caption, runs=found)
+    page.figure(number, bars.accuracy_bars(rows, names=LOSS_BALANCE.document.names), caption=caption, runs=found)
     if found:
         page.frame("Spread", spread(found), "accuracy of the last epoch over runs that differ in the seed alone", found)
 
