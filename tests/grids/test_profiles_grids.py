@@ -36,7 +36,9 @@ def test_every_printed_cell_has_its_experiment(table: str, no_data: Path) -> Non
 
 def test_quick_uses_digits_only(no_data: Path) -> None:
     found = wanted("quick")
-    assert {exp.dataset for exp in found} == {"digits", "digits_folder"}
+    assert all(exp.dataset.startswith("digits") for exp in found)
+    twins = {f"digits_{name}" for name in profiles.PHOTOGRAPHS}
+    assert {exp.dataset for exp in found} == {"digits", "digits_folder", *twins}
     assert {exp.model for exp in found} == {"resnet8"}
     for exp in found:
         recipe = exp.resolve().recipe
