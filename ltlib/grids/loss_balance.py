@@ -16,7 +16,7 @@ from ltlib.registry import format_spec
 SUBSETS = ("caltech_part", "ilsvrc_part1", "ilsvrc_part2")
 METHODS = ("ce", "oversampling", "prior_equalised", "loss_equalised")
 """The rows CE, OS, PE and LE of Table 2."""
-BATCH_SIZES = (8, 32, 128)
+BATCH_SIZES = {"quick": (32, 128), "laptop": (8, 32, 128), "paper": (8, 32, 128)}
 NAMES = {"ce": "CE", "oversampling": "OS", "prior_equalised": "PE", "loss_equalised": "LE"}
 SEEDS = 5
 """Runs of a cell; the document's figure shows standard deviations over a number of runs that it does not give."""
@@ -42,7 +42,7 @@ def _subset(profile: str, subset: str) -> Iterator[Experiment]:
 
 def _batch(profile: str, subset: str) -> Iterator[Experiment]:
     """Cross-entropy and both equalisations at several batch sizes: what LE equalises is the batch."""
-    for size in BATCH_SIZES:
+    for size in BATCH_SIZES[profile]:
         for method in ("ce", "prior_equalised", "loss_equalised"):
             yield _experiment(subset, "resnet18", method, size)
 
