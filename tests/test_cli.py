@@ -69,7 +69,7 @@ BAD = [
     (["reproduce", "--jobs=0", "--dry-run"], "jobs must be at least 1"),
     (["reproduce", "--profile=paper", "--grid", "convergent/1"], "9 wait for data"),
     (["status", "--profile=big"], "unknown profile 'big'"),
-    (["list", "methodz"], "unknown name 'methodz'; did you mean methods?"),
+    (["list", "methodz"], "unknown name 'methodz'; did you mean methods or moths?"),
     (["list", "mislass"], "unknown name 'mislass'; did you mean mislas"),
     (["data", "verify"], "say which set to verify: digits"),
     (["data", "verify", "cifar11"], "unknown dataset 'cifar11'"),

@@ -58,6 +58,7 @@ LOSS_BALANCE = Document(
     extra=_extra(),
     seeds=lambda grid, profile: None if profile == "quick" else SEEDS,
     names=NAMES,
+    classes={"minority1": "S1", "minority2": "S2"},
     proposed=("loss_equalised",),
     home="caltech_part",
 )

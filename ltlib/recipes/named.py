@@ -117,7 +117,7 @@ _register(
 _register(
     "loss_balance",
     "Ours for `loss_balance`, which states none: 30 epochs, batch 32, rate 0.01 falling as a cosine.",
-    "ours",
+    "ours; loss_balance, the document, states no recipe",
     epochs=30,
     batch_size=32,
     lr=0.01,

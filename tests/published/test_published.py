@@ -112,13 +112,15 @@ def test_inconsistencies_of_a_table_or_figure():
         published.inconsistencies("convergent", figure="999")
 
 
-@pytest.mark.parametrize(("document", "count"), [("awabs", 30), ("convergent", 29), ("cefl", 0)])
+@pytest.mark.parametrize(
+    ("document", "count"), [("awabs", 30), ("convergent", 29), ("cefl", 15), ("loss_balance", 5), ("architectures", 0)]
+)
 def test_claims_have_a_name_of_their_own_a_place_and_a_sentence(document, count):
     frame = published.claims(document)
     assert len(frame) == count
     assert frame["name"].is_unique
     assert set(frame["document"]) <= {document}
-    assert frame["place"].str.match(r"section \d|chapter \d|abstract$").all()
+    assert frame["place"].str.match(r"section [\dIV]|chapter \d|abstract$").all()
     assert frame["text"].str.len().min() > 20 if count else frame.columns.tolist()[-2:] == ["text", "reading"]
 
 

@@ -58,9 +58,7 @@ def _words(names: dict[tuple[str, str], tuple[str, str]]) -> Words:
             ]
         dataset, model, split = column
         data, network = names.get((dataset, model), (label(dataset), label(model)))
-        return f"{network} on {data}" + (
-            "" if split == "all" else f", {label(quantity)} of {split.replace('1', ' 1').replace('2', ' 2')}"
-        )
+        return f"{network} on {data}" + ("" if split == "all" else f", F1 of {LOSS_BALANCE.document.classes[split]}")
 
     def number(quantity: str, value: float) -> str:
         return (
