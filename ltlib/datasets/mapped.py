@@ -67,7 +67,7 @@ class MappedImages(NDArrayOperatorsMixin):
     def __getitem__(self, key: Any) -> Any:
         if not isinstance(key, tuple):
             return self.source[self.places[key]]
-        first, *rest = key
+        first, *rest = key or (Ellipsis,)
         if first is Ellipsis or first is None or any(isinstance(part, (list, np.ndarray)) for part in rest):
             return np.asarray(self)[key]
         chosen = self.places[first]
