@@ -2,7 +2,7 @@
 
 A set that `pictures.read_all` has decoded is a memory map. What is chosen from it is copied into memory while it takes
 at most `HELD` bytes, as quick as an array; more than that stays where it is, and an image is read when it is asked for.
-So the three parts of a set, training, test and validation images, take three times `HELD` at most, whatever its size.
+So no part of a set, be it training, test or validation images, takes more than `HELD`, whatever the size of the set.
 """
 
 from __future__ import annotations

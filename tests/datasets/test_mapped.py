@@ -133,7 +133,7 @@ def test_samples_of_a_set_on_the_disk_are_drawn_without_reading_all(
 def test_batches(
     lazy: MappedImages, text: str, max_bytes: int | None, piece: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(residents, "PIECE", piece)
+    monkeypatch.setattr(residents, "READ_BYTES", piece)
     monkeypatch.setattr(MappedImages, "__array__", lambda *_, **__: pytest.fail("all of it was read"))
     augmentation = augment.create(text)
     draws = augmentation.draw(torch.Generator().manual_seed(0), (5,))
