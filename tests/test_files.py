@@ -234,3 +234,16 @@ def test_texts_with_bytes_that_are_no_utf8(tmp_path: Path) -> None:
     files.write_json(tmp_path / "a.json", value)
     assert files.read_json(tmp_path / "a.json") == value
     assert len({files.digest("a\udce9"), files.digest("a\udcea"), files.digest("a\\udce9"), files.digest("a")}) == 4
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_new_file_is_there_when_its_block_ends_well(tmp_path: Path, error: type[BaseException]) -> None:
+    place = tmp_path / "below" / "file"
+    with files.new_file(place) as stream:
+        stream.write(b"one")
+        assert not place.exists()
+    with pytest.raises(error), files.new_file(place) as stream:  # noqa: PT012
+        stream.write(b"two")
+        raise error
+    assert place.read_bytes() == b"one"
+    assert [*place.parent.iterdir()] == [place]

@@ -1,4 +1,4 @@
-"""An image folder of your own: one folder per class, read once into memory at one size.
+"""An image folder of your own: one folder per class, its images decoded once, at one size (`pictures`).
 
 Class folders lie directly in the folder, or in its training and test folders (`splits`). Without a test folder a fixed
 stratified fifth of each class is the test set. Classes are in plain sorted order of their names ('1', '10', '2'), and

@@ -17,18 +17,17 @@ LAST = 64
 """Bytes at the end of the data that a picture takes some of. Cameras write a few more than they need."""
 FILLING = 32
 """Bytes behind them: the decoder looks eight ahead, and a picture that lacks a block takes more."""
-_SEQUENTIAL, _OTHER_KINDS = (0xC0, 0xC1), (0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
-_SCAN, _END = 0xDA, b"\xff\xd9"
+_SCAN, _END = b"\xff\xda", b"\xff\xd9"
 
 
 def load(image: Any, stream: io.BytesIO) -> None:
-    """``image.load()`` of a PIL image that was opened from that stream, of the whole file.
+    """``image.load()`` of a PIL image that was opened from that stream, of the whole file, and not touched since.
 
     Raises:
         ValueError: The data of a JPEG are shorter or longer than the picture; says which.
         Exception: What PIL raises.
     """
-    found = _single_scan(stream)
+    found = _single_scan(image, stream)
     if found is None:
         image.load()
         return
@@ -48,7 +47,7 @@ class _Watched:
 
     def __init__(self, stream: io.BytesIO, start: int, end: int):
         self._stream = stream
-        self._edge, self._end = max(start, end - LAST), end
+        self._start, self._edge, self._end = start, max(start, end - LAST), end
         self._asked = 0  # reads after the edge: the last bytes and the filling, then the end
 
     def read(self, size: int) -> bytes:
@@ -66,27 +65,24 @@ class _Watched:
         """Refuse a picture that took more than there was, or left what is no padding."""
         if self._asked > 1:
             raise ValueError("its data end before the picture does: it is damaged")
-        if self._asked == 0 and self._stream.tell() == self._edge:
-            left = self._stream.getvalue()[self._edge : self._end]
-            if len(set(left)) > 2:
-                raise ValueError("its data go on after the picture is complete: it is damaged")
+        data = self._stream.getvalue()
+        if self._asked == 0 and self._stream.tell() == self._edge and len(set(data[self._edge : self._end])) > 2:
+            if data.find(_END, self._start) < self._end:
+                return  # another picture follows, or whatever
+            raise ValueError("its data go on after the picture is complete: it is damaged")
 
 
-def _single_scan(stream: io.BytesIO) -> tuple[int, int] | None:
-    """Where the compressed data of a sequential JPEG with one scan begin and end; None for other files."""
-    data = stream.getvalue()  # the bytes it was made of, not a copy
-    if not data.startswith(b"\xff\xd8\xff"):
+def _single_scan(image: Any, stream: io.BytesIO) -> tuple[int, int] | None:
+    """Where the compressed data of a sequential JPEG with one scan begin and end; None for other files.
+
+    PIL has read up to the data of the first scan; before them stand its mark, the length of its header, its number of
+    components, two bytes for each, and three more.
+    """
+    if image.format not in ("JPEG", "MPO") or "progressive" in image.info:
         return None
-    at, components = 2, 0
-    while at + 10 <= len(data) and data[at] == 0xFF:
-        kind, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
-        if kind in _SEQUENTIAL:
-            components = data[at + 9]
-        elif kind in _OTHER_KINDS:
-            return None
-        elif kind == _SCAN:
-            start = at + 2 + length
-            end = data.find(_END, start)
-            return (start, end) if components and data[at + 4] == components and end > start else None
-        at += 2 + length
-    return None
+    start, data = stream.tell(), stream.getvalue()  # the bytes that it was made of, not a copy
+    header = data[max(0, start - 8 - 2 * image.layers) : start]
+    if header[:2] != _SCAN or header[4] != image.layers:
+        return None
+    end = len(data) - 2 if data.endswith(_END) else data.find(_END, start)
+    return (start, end) if end > start else None

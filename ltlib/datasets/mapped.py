@@ -2,7 +2,7 @@
 
 A set that `pictures.read_all` has decoded is a memory map. What is chosen from it is copied into memory while it takes
 at most `HELD` bytes, as quick as an array; more than that stays where it is, and an image is read when it is asked for.
-So the three parts of a set, training, test and validation images, take three times `HELD` at most, whatever its size.
+So no part of a set, be it training, test or validation images, takes more than `HELD`, whatever the size of the set.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class MappedImages(NDArrayOperatorsMixin):
     def __getitem__(self, key: Any) -> Any:
         if not isinstance(key, tuple):
             return self.source[self.places[key]]
-        first, *rest = key
+        first, *rest = key or (Ellipsis,)
         if first is Ellipsis or first is None or any(isinstance(part, (list, np.ndarray)) for part in rest):
             return np.asarray(self)[key]
         chosen = self.places[first]

@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from ltlib import bench
-from ltlib.bench import batches, common
+from ltlib.bench import batches, common, decoding
 from ltlib.bench import losses as bench_losses
+from ltlib.datasets import pictures
 from ltlib.errors import SettingError
 
 
@@ -127,6 +128,33 @@ def test_nothing_heavy_is_imported_before_it_is_needed():
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
+
+
+# --- decoding
+
+
+def test_decoding_beside_pil(monkeypatch, reports):
+    monkeypatch.setattr(common, "SHORTEST", 0.0)
+    result = bench.decode(count=6, size=16, rounds=2, quiet=True)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    assert list(result["ratios"]) == ["300x200", "500x375"]
+    assert list(result["arms"]) == ["ltlib, 300x200", "PIL, 300x200", "ltlib, 500x375", "PIL, 500x375"]
+    assert not reports.exists()  # nothing is left in the user's folder
+    text = decoding._text(result)
+    assert "6 images each" in text
+    assert all(name in text for name in (*result["arms"], *result["ratios"]))
+    with pytest.raises(SettingError, match="at least"):
+        bench.decode(count=0)
+
+
+def test_both_ways_of_decoding_give_the_same_pixels(tmp_path, reports):
+    for width, height in decoding.SIZES:
+        folder = tmp_path / f"{width}"
+        names = decoding.photographs(folder, width, height, 3)
+        ours = pictures.read_all(folder, names, 48)
+        for image, name in zip(ours, names, strict=True):
+            np.testing.assert_array_equal(image, np.asarray(decoding.by_pil(folder / name, 48)))
+        assert len({image.tobytes() for image in ours}) == 3
 
 
 # --- a whole step with each loss

@@ -45,11 +45,22 @@ def test_whole_pictures_are_read_as_pil_reads_them(
             np.testing.assert_array_equal(decode(tmp_path / "a.jpg", size), expected)
 
 
+def scan_of(data: bytes) -> tuple[int, int] | None:
+    stream = io.BytesIO(data)
+    with Image.open(stream) as image:
+        return jpeg._single_scan(image, stream)
+
+
 def test_only_sequential_pictures_in_one_scan_are_watched() -> None:
     image = photo(40, 40)
-    assert jpeg._single_scan(io.BytesIO(packed(image))) is not None
-    for other in (packed(image, progressive=True), b"\x89PNG", b"", b"\xff\xd8\xff", packed(image)[:300]):
-        assert jpeg._single_scan(io.BytesIO(other)) is None
+    data = packed(image)
+    start, end = scan_of(data) or (0, 0)
+    assert end == len(data) - 2
+    assert data[start - 14 : start - 9] == b"\xff\xda\x00\x0c\x03"  # the scan's mark, its header's length, components
+    png = io.BytesIO()
+    image.save(png, "PNG")
+    for other in (packed(image, progressive=True), png.getvalue(), data[:-100]):
+        assert scan_of(other) is None
 
 
 def damaged(data: bytes, kind: str, seed: int) -> bytes:
@@ -82,7 +93,7 @@ def test_a_damaged_stretch_is_refused(tmp_path: Path, kind: str) -> None:
 
 def test_the_sentence(tmp_path: Path) -> None:
     data = packed(photo(200, 300))
-    start, end = jpeg._single_scan(io.BytesIO(data)) or (0, 0)
+    start, end = scan_of(data) or (0, 0)
     (tmp_path / "short.jpg").write_bytes(data[: end - 200] + data[end:])
     with pytest.raises(DataError, match=r"short.jpg, cannot be read \(its data end before the picture does: it is dam"):
         decode(tmp_path / "short.jpg", 64)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import subprocess
+import sys
+import threading
+import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -238,3 +244,180 @@ def test_no_place_for_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("LTLIB_REPORTS", str(tmp_path / "file"))
     Image.new("RGB", (8, 8), RED).save(tmp_path / "a.png")
     assert (read_all(tmp_path, ["a.png"], 8) == RED).all()
+
+
+# --- the file that images are decoded into
+
+
+def red_images(folder: Path, count: int) -> list[str]:
+    """The red of each is its number."""
+    folder.mkdir(exist_ok=True)
+    names = [f"{i}.png" for i in range(count)]
+    for i, name in enumerate(names):
+        Image.new("RGB", (8, 8), (i, 0, 0)).save(folder / name)
+    return names
+
+
+def files_of(reports: Path) -> list[str]:
+    return sorted(file.name for file in (reports / "cache" / "images").glob("*"))
+
+
+def test_images_are_decoded_into_a_file(tmp_path: Path, reports: Path) -> None:
+    names = red_images(tmp_path / "set", 12)
+    first = read_all(tmp_path / "set", names, 8)
+    assert isinstance(first, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        first[0] = 0
+    (name,) = files_of(reports)
+    stored = np.load(reports / "cache" / "images" / name)
+    assert stored[:, 0, 0, 0].tolist() == list(range(12))
+    assert (stored.shape, stored.dtype) == ((12, 8, 8, 3), np.uint8)
+    assert (reports / "cache" / "images" / name).stat().st_mode & 0o777 == 0o666 & ~umask()
+
+
+def umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@pytest.mark.parametrize("kind", ["fault", "interrupt"])
+def test_what_is_not_finished_leaves_nothing(
+    tmp_path: Path, reports: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = red_images(tmp_path / "set", 40)
+    decoded = pictures.decode
+
+    def stops(path: Path, *more: Any) -> Any:
+        if path.name != "20.png":
+            return decoded(path, *more)
+        assert files_of(reports)  # written to already
+        raise (DataError("image 20 is bad") if kind == "fault" else KeyboardInterrupt)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pictures, "decode", stops)
+        with pytest.raises(DataError if kind == "fault" else KeyboardInterrupt):
+            read_all(tmp_path / "set", names, 8)
+    assert files_of(reports) == []
+    assert read_all(tmp_path / "set", names, 8)[:, 0, 0, 0].tolist() == list(range(40))
+
+
+def test_what_a_killed_process_left_is_swept(tmp_path: Path, reports: Path) -> None:
+    names = red_images(tmp_path / "set", 3)
+    folder = reports / "cache" / "images"
+    folder.mkdir(parents=True)
+    for name, age in ((".ltlib-tmp-old", 7200), (".ltlib-tmp-new", 0)):  # of one that is at work, and of a dead one
+        (folder / name).write_bytes(b"half an array")
+        then = time.time() - age
+        os.utime(folder / name, (then, then))
+    read_all(tmp_path / "set", names, 8)
+    left = files_of(reports)
+    assert left[0] == ".ltlib-tmp-new"
+    assert len(left) == 2
+
+
+@pytest.mark.parametrize("step", ["posix_fallocate", "fsync", "replace"])
+def test_a_full_disk_does_not_stop_the_reading(
+    tmp_path: Path, reports: Path, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = red_images(tmp_path / "set", 5)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, step, full, raising=False)
+        assert read_all(tmp_path / "set", names, 8)[:, 0, 0, 0].tolist() == list(range(5))
+    assert files_of(reports) == []
+
+
+@pytest.mark.parametrize("error", [None, errno.EOPNOTSUPP])
+def test_where_the_system_cannot_reserve_room(
+    tmp_path: Path, reports: Path, error: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cannot(*_: object) -> None:
+        raise OSError(error, "Operation not supported")
+
+    if error is None:
+        monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    else:
+        monkeypatch.setattr(os, "posix_fallocate", cannot, raising=False)
+    names = red_images(tmp_path / "set", 5)
+    images = read_all(tmp_path / "set", names, 8)
+    assert isinstance(images, np.memmap)
+    assert images[:, 0, 0, 0].tolist() == list(range(5))
+
+
+TOGETHER = """
+import os, sys, time
+from pathlib import Path
+from ltlib.datasets import pictures
+folder, log = Path(sys.argv[1]), Path(sys.argv[2])
+decoded = pictures.decode
+def counted(path, *more):
+    with log.open("a") as stream:
+        stream.write(path.name + "\\n")
+    time.sleep(0.05)
+    return decoded(path, *more)
+pictures.decode = counted
+(folder / f"ready {os.getpid()}").touch()
+while not (folder / "go").exists():
+    time.sleep(0.01)
+print(pictures.read_all(folder, [f"{i}.png" for i in range(20)], 8)[:, 0, 0, 0].tolist())
+"""
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_two_processes_at_once(tmp_path: Path, reports: Path, locked: bool) -> None:
+    """The second waits for the first; where nothing can be locked both decode, and neither harms the other."""
+    red_images(tmp_path / "set", 20)
+    code = (
+        TOGETHER if locked else TOGETHER.replace("pictures.decode = ", "pictures._turn = WITHOUT\npictures.decode = ")
+    )
+    code = code.replace("WITHOUT", "lambda folder: __import__('contextlib').nullcontext()")
+    command = [sys.executable, "-c", code, str(tmp_path / "set"), str(tmp_path / "log")]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    while len(list((tmp_path / "set").glob("ready *"))) < 2 and all(process.poll() is None for process in both):
+        time.sleep(0.01)
+    (tmp_path / "set" / "go").touch()
+    assert [process.communicate(timeout=60)[0] for process in both] == [f"{list(range(20))}\n"] * 2
+    assert [process.returncode for process in both] == [0, 0]
+    assert len(files_of(reports)) == 1
+    decoded = len((tmp_path / "log").read_text().splitlines())
+    assert decoded == 20 if locked else 20 < decoded <= 40
+
+
+def test_pictures_wait_for_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many threads there are, they hold no more pixels than there is room for."""
+    room, held, most = pictures._Room(100), [0], [0]
+    lock = threading.Lock()
+
+    def hold(pixels: int) -> None:
+        with room.of(pixels):
+            with lock:
+                held[0] += pixels
+                most[0] = max(most[0], held[0])
+            time.sleep(0.002)
+            with lock:
+                held[0] -= pixels
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(hold, [40, 60, 100, 1, 30, 30, 30, 100] * 5))
+    assert most == [100]
+    with pytest.raises(ZeroDivisionError), room.of(100):
+        raise ZeroDivisionError
+    with room.of(100):  # what failed gave its room back
+        pass
+
+
+def test_decoding_takes_its_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+
+    class Noted(pictures._Room):
+        def of(self, pixels: int) -> Any:
+            taken.append(pixels)
+            return super().of(pixels)
+
+    monkeypatch.setattr(pictures, "_ROOM", Noted(pictures.MAX_PIXELS))
+    decode(saved(photo(30, 20), tmp_path / "a.png"), 8)
+    assert taken == [600]
