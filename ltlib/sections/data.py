@@ -104,8 +104,8 @@ def show_parts(
         f"{max(found.counts) / min(found.counts):.3g}."
     )
     if datasets.available(experiment.dataset):
-        for remark in datasets.remarks(experiment.dataset):
-            page.note(remark)
+        if remarks := datasets.remarks(experiment.dataset):
+            page.note(f"As it lies here: {'; '.join(remarks)}.")
 
 
 def _absent(page: Page, dataset: str, numbers: Sequence[str]) -> None:
