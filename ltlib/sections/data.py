@@ -103,9 +103,8 @@ def show_parts(
         f"{max(found.counts):,} to {min(found.counts):,} training images a class, imbalance factor "
         f"{max(found.counts) / min(found.counts):.3g}."
     )
-    if datasets.available(experiment.dataset):
-        if remarks := datasets.remarks(experiment.dataset):
-            page.note(f"As it lies here: {'; '.join(remarks)}.")
+    if datasets.available(experiment.dataset) and (remarks := datasets.remarks(experiment.dataset)):
+        page.note(f"As it lies here: {'; '.join(remarks)}.")
 
 
 def _absent(page: Page, dataset: str, numbers: Sequence[str]) -> None:

@@ -5,13 +5,15 @@ Its rows say what a figure shows, of which run, and what the text reads from it;
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ltlib import grids, metrics, published
 from ltlib.errors import UnknownName
 from ltlib.labels import label
+from ltlib.registry import parse
 from ltlib.sections.study import named
+from ltlib.sections.words import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from ltlib.pages.page import Page
     from ltlib.plots import Chart
     from ltlib.runs import Run
+    from ltlib.sections.study import Study
 
 KINDS = {"accuracy_curve": "Accuracy by epoch", "loss_curve": "Loss by epoch", "confusion_matrix": "Confusion matrix"}
 """What can be drawn of a single run."""
@@ -166,3 +169,44 @@ def bars(page: Page, number: str, frame: pd.DataFrame, runs: list[Run]) -> None:
     chart = draw.accuracy_bars(rows, title=title)
     own = {run_id for ids in rows["run_ids"] for run_id in ids}
     page.figure(number, chart, caption=caption, runs=[run for run in runs if run.id in own])
+
+
+def curves_by_network(
+    page: Page, study: Study, number: str, runs: Sequence[Run], grid: str, methods: Sequence[str]
+) -> None:
+    """Training and test accuracy by epoch, a panel for each network that was run; the first run of each method."""
+    from ltlib.plots import training_panels
+
+    panels: dict[str, dict[str, pd.DataFrame]] = {}
+    used = []
+    for (model, method), own in study.by_network(runs).items():
+        if method in methods:
+            panels.setdefault(_panel(model, own[0]), {})[method] = own[0].history
+            used.append(own[0])
+    if not panels:
+        page.missing(f"figure {number}", "its runs are not there.", study.command(grid, page.profile))
+        return
+    chart = training_panels.accuracy_panels(panels, names=study.document.names)
+    caption = f"Accuracy by epoch of {listed([study.name(method) for method in methods])}; one run a curve."
+    page.figure(number, chart, caption=caption, runs=used)
+
+
+def _panel(model: str, run: Run) -> str:
+    return f"{label(parse(model)[0])} on {label(run.experiment.dataset)}"
+
+
+def matrices_by_method(
+    page: Page, study: Study, number: str, runs: Sequence[Run], grid: str, methods: Sequence[str]
+) -> None:
+    """Confusion matrices of some methods beside each other; the first run of each."""
+    from ltlib.plots import matrices
+
+    first = study.first_runs(runs)
+    shown = {method: first[method] for method in methods if method in first}
+    if not shown:
+        page.missing(f"figure {number}", "its runs are not there.", study.command(grid, page.profile))
+        return
+    names = next(iter(shown.values())).class_names
+    chart = matrices.confusion_matrices({study.name(method): confusion(run) for method, run in shown.items()}, names)
+    caption = "Test images by actual and predicted class, last epoch; one run a method."
+    page.figure(number, chart, caption=caption, runs=list(shown.values()))

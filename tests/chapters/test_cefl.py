@@ -17,7 +17,7 @@ from ltlib.chapters.cefl import claims as cefl_claims
 from ltlib.grids.cefl import FOCAL, FOUR, MINOR
 from ltlib.pages.page import Page
 from ltlib.plots import bars, matrices, training_panels
-from ltlib.sections import claims, readings
+from ltlib.sections import claims, leads, readings
 from ltlib.sections import tables as document_tables
 
 
@@ -115,12 +115,12 @@ def test_leads_are_differences_of_means_with_welchs_interval() -> None:
     own, rival = [0.50, 0.52, 0.54], [0.45, 0.46, 0.44]
     runs = [fake("cefl[gamma=2]", v, seed=i, tail=0.3) for i, v in enumerate(own)]
     runs += [fake(FOCAL, v, seed=i, tail=0.2) for i, v in enumerate(rival)]
-    (row,) = ratios.lead(runs, ["cefl[gamma=2]"], [FOCAL, "ce"]).to_dict("records")
+    (row,) = leads.leads(CEFL, runs, ["cefl[gamma=2]"], [FOCAL, "ce"]).to_dict("records")
     interval = stats.ttest_ind(own, rival, equal_var=False).confidence_interval(0.95)
     assert row["accuracy (points)"] == 7.0
     assert row["tail (points)"] == 10.0
     assert (row["low"], row["high"]) == (round(100 * interval.low, 2), round(100 * interval.high, 2))
-    text = ratios.lead_sentence(pd.DataFrame([row]))
+    text = leads.sentence(pd.DataFrame([row]))
     assert text.startswith(
         "At 500, in points: CEFL γ 2 +7.0 on Focal α 1 γ 2 (the 95% interval leaves out 0 for 1 of 1)."
     )
@@ -128,10 +128,10 @@ def test_leads_are_differences_of_means_with_welchs_interval() -> None:
 
 def test_one_run_a_side_has_no_interval() -> None:
     runs = [fake("cefl[gamma=2]", 0.5), fake("ce", 0.4)]
-    frame = ratios.lead(runs, ["cefl[gamma=2]"], ["ce"])
+    frame = leads.leads(CEFL, runs, ["cefl[gamma=2]"], ["ce"])
     assert frame["low"].isna().all()
-    assert "with 1 run a side differences below 1 point are chance" in ratios.lead_sentence(frame)
-    assert ratios.lead_sentence(ratios.lead([], ["ce"], ["focal"])).startswith("Two of the losses")
+    assert "with 1 run a side differences below 1 point are chance" in leads.sentence(frame)
+    assert leads.sentence(leads.leads(CEFL, [], ["ce"], ["focal"])).startswith("Two of the losses")
 
 
 def test_the_example_of_the_document_is_the_formulas() -> None:

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from ltlib import published
+from ltlib.chapters.loss_balance import LOSS_BALANCE, subsets
 from ltlib.chapters.loss_balance import claims as loss_balance_claims
-from ltlib.chapters.loss_balance import subsets
 from ltlib.experiment import Experiment
-from ltlib.sections import claims
+from ltlib.sections import claims, seeds
 from ltlib.sections import tables as document_tables
 
 COUNTS = [7, 335, 14, 100, 700, 698, 139, 28]
@@ -51,7 +51,7 @@ def test_shares_of_a_batch() -> None:
 
 def test_cost_counts_what_over_sampling_adds() -> None:
     runs = [fake("oversampling", 0.6, train=1.0, seconds=28), fake("loss_equalised", 0.6, train=0.8)]
-    frame = subsets.cost(runs)
+    frame = seeds.fit(LOSS_BALANCE, runs)
     rows = {row["method"]: row for row in frame.to_dict("records")}
     assert rows["OS"]["images an epoch"] == 8 * 700
     assert rows["LE"]["images an epoch"] == sum(COUNTS) == 2021
@@ -64,7 +64,7 @@ def test_cost_counts_what_over_sampling_adds() -> None:
 
 def test_spread_and_batch_sizes() -> None:
     runs = [fake("loss_equalised", 0.6, 0), fake("loss_equalised", 0.8, 1), fake("ce", 0.5)]
-    rows = {row["method"]: row for row in subsets.spread(runs).to_dict("records")}
+    rows = {row["method"]: row for row in seeds.spread(LOSS_BALANCE, runs).to_dict("records")}
     assert (rows["LE"]["accuracy (%)"], rows["LE"]["standard deviation"]) == (70.0, 14.14)
     assert rows["CE"]["standard deviation"] != rows["CE"]["standard deviation"]
     sizes = [fake(m, a, size=s) for m, a, s in (("loss_equalised", 0.5, 8), ("prior_equalised", 0.6, 8))]

@@ -10,7 +10,7 @@ import numpy as np
 
 from ltlib import losses
 from ltlib.chapters.cefl import CEFL
-from ltlib.chapters.cefl.ratios import SETS, by_factor
+from ltlib.chapters.cefl.ratios import SETS
 from ltlib.grids.cefl import FACTORS, FOCAL, MINOR, OWN
 from ltlib.labels import label, set_label
 from ltlib.pages.standing import Judgement
@@ -18,6 +18,7 @@ from ltlib.sections import claims, world
 from ltlib.sections.answers import every, most, some, together
 from ltlib.sections.claims import Group, Judge, judging, ruled
 from ltlib.sections.judges import above, needs
+from ltlib.sections.leads import by_factor
 from ltlib.sections.study import named
 from ltlib.sections.world import Column, Numbers, Words, World
 from ltlib.tables.scores import CLOSE
@@ -51,7 +52,7 @@ def ours(frame: pd.DataFrame, profile: str, runs: Iterable[Run] = ()) -> World:
     parts: dict[world.Key, world.Value] = {}
     own = [run for run in runs if CEFL.row(run) == "ce"]
     for group in ("head", "tail"):
-        parts |= {(key[0], group): value for key, value in by_factor(own, group).values.items()}
+        parts |= {(key[0], group): value for key, value in by_factor(CEFL, own, group).values.items()}
     others = {"group": Numbers(parts, CLOSE["accuracy"])} if parts else {}
     return world.ours(frame, COLUMNS, _words({key: named(profile, *key) for key in ran}), others=others)
 

@@ -1,4 +1,4 @@
-"""Crop disease and mushrooms: curves (Figures 2, 12), depth (Figure 10), matrices (Figure 11), Table 5's own sums."""
+"""Crop disease and mushrooms: depth (Figure 10), what Table 5 says of the document's own matrices, minor classes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from ltlib import published
 from ltlib.chapters.cefl import CEFL
 from ltlib.grids.cefl import FOUR, MINOR
 from ltlib.labels import label
-from ltlib.registry import parse
-from ltlib.sections import figures
 from ltlib.sections.words import listed
 from ltlib.tables.verdicts import as_fraction
 
@@ -30,28 +28,6 @@ def of(runs: Sequence[Run], grid: str, profile: str) -> list[Run]:
     return [run for run in runs if run.experiment.dataset == dataset]
 
 
-def show_curves(page: Page, number: str, runs: Sequence[Run], grid: str, methods: Sequence[str] = FOUR) -> None:
-    """Training and test accuracy by epoch, a panel for each network that was run; the first run of each method."""
-    from ltlib.plots import training_panels
-
-    panels: dict[str, dict[str, pd.DataFrame]] = {}
-    used = []
-    for (model, method), own in CEFL.by_network(runs).items():
-        if method in methods:
-            panels.setdefault(_panel(model, own[0]), {})[method] = own[0].history
-            used.append(own[0])
-    if not panels:
-        page.missing(f"figure {number}", "its runs are not there.", CEFL.command(grid, page.profile))
-        return
-    chart = training_panels.accuracy_panels(panels, names=CEFL.document.names)
-    caption = f"Accuracy by epoch of {listed([CEFL.name(method) for method in methods])}; one run a curve."
-    page.figure(number, chart, caption=caption, runs=used)
-
-
-def _panel(model: str, run: Run) -> str:
-    return f"{label(parse(model)[0])} on {label(run.experiment.dataset)}"
-
-
 def show_depth(page: Page, number: str, frame: pd.DataFrame, runs: Sequence[Run]) -> None:
     """Accuracy and F1 by network of four losses, printed and ours."""
     from ltlib.plots import bars
@@ -63,23 +39,6 @@ def show_depth(page: Page, number: str, frame: pd.DataFrame, runs: Sequence[Run]
         chart = bars.result_bars(rows, value=metric, names=CEFL.document.names)
         caption = f"Table 4, validation set of crop disease: {label(metric)} by network and loss."
         page.figure(name, chart, caption=caption, runs=used)
-
-
-def show_matrices(page: Page, number: str, runs: Sequence[Run], grid: str) -> None:
-    """Confusion matrices of the four losses; the first run of each."""
-    from ltlib.plots import matrices
-
-    first = CEFL.first_runs(runs)
-    shown = {method: first[method] for method in FOUR if method in first}
-    if not shown:
-        page.missing(f"figure {number}", "its runs are not there.", CEFL.command(grid, page.profile))
-        return
-    names = next(iter(shown.values())).class_names
-    chart = matrices.confusion_matrices(
-        {CEFL.name(method): figures.confusion(run) for method, run in shown.items()}, names
-    )
-    caption = "Test images by actual and predicted class, last epoch; one run a loss."
-    page.figure(number, chart, caption=caption, runs=list(shown.values()))
 
 
 # --- what Table 5 says of its own matrices ---------------------------------------------------------------------------

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ltlib.chapters.loss_balance import LOSS_BALANCE
-from ltlib.chapters.loss_balance.subsets import gap, images_seen
 from ltlib.labels import label
 from ltlib.pages.standing import Judgement
 from ltlib.sections import claims, judges, world
 from ltlib.sections.answers import most
 from ltlib.sections.claims import Claim, ruled
+from ltlib.sections.seeds import gap, images_seen
 from ltlib.sections.study import named
 from ltlib.sections.world import Column, Words, World
 from ltlib.tables.scores import CLOSE

@@ -1,8 +1,7 @@
-"""One subset: shares of a mini-batch's loss, spread over runs (Figure 2), cost, overfitting, the batch size."""
+"""One subset: shares of a mini-batch's loss, spread over runs (Figure 2), what the abstract claims, the batch size."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +10,10 @@ import numpy as np
 from ltlib import recipes
 from ltlib.chapters.loss_balance import LOSS_BALANCE
 from ltlib.grids.loss_balance import METHODS
-from ltlib.labels import label
-from ltlib.runs import cost as cost_of
+from ltlib.sections.seeds import spread
 from ltlib.sections.study import named
 from ltlib.sections.words import listed
-from ltlib.tables.scores import digits, mean, percent, seconds
+from ltlib.tables.scores import mean, percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,27 +77,6 @@ def share_chart(frame: pd.DataFrame, title: str) -> Chart:
 # --- accuracy and its spread -----------------------------------------------------------------------------------------
 
 
-def spread(found: Sequence[Run]) -> pd.DataFrame:
-    """Accuracy of each network and method: mean, standard deviation, range and number of runs."""
-    import pandas as pd
-
-    rows = []
-    for (model, method), own in LOSS_BALANCE.by_network(found).items():
-        values = [float(run.metrics["last"]["accuracy"]) for run in own]
-        rows.append(
-            {
-                "network": label(model),
-                "method": LOSS_BALANCE.name(method),
-                "runs": len(own),
-                "accuracy (%)": percent(float(np.mean(values)), 2),
-                "standard deviation": percent(float(np.std(values, ddof=1)), 2) if len(values) > 1 else float("nan"),
-                "lowest": percent(min(values), 2),
-                "highest": percent(max(values), 2),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
 def show_spread(page: Page, number: str, frame: pd.DataFrame, found: Sequence[Run]) -> None:
     """Figure 2: accuracy by network and method, printed and ours, with intervals over the runs; then the spread."""
     from ltlib.plots import bars
@@ -111,42 +88,15 @@ def show_spread(page: Page, number: str, frame: pd.DataFrame, found: Sequence[Ru
     )
     page.figure(number, bars.accuracy_bars(rows, names=LOSS_BALANCE.document.names), caption=caption, runs=found)
     if found:
-        page.frame("Spread", spread(found), "accuracy of the last epoch over runs that differ in the seed alone", found)
+        page.frame(
+            "Spread",
+            spread(LOSS_BALANCE, found),
+            "accuracy of the last epoch over runs that differ in the seed alone",
+            found,
+        )
 
 
 # --- what the abstract claims ----------------------------------------------------------------------------------------
-
-
-def cost(found: Iterable[Run]) -> pd.DataFrame:
-    """What a run takes and how far it overfits, by method: images an epoch, seconds, training and test accuracy."""
-    import pandas as pd
-
-    rows = []
-    for method, own in LOSS_BALANCE.by_method(found).items():
-        test, apart = mean(own, "accuracy", which="last"), float(np.mean([gap(run) for run in own]))
-        rows.append(
-            {
-                "method": LOSS_BALANCE.name(method),
-                "runs": len(own),
-                "images an epoch": round(images_seen(own[0]) / len(own[0].history)),
-                "time (s)": digits(seconds(own)),
-                "training (%)": percent(test + apart),
-                "test (%)": percent(test),
-                "gap (points)": percent(apart),
-                "hardware": ", ".join(sorted({str(run.provenance.get("device", "unknown")) for run in own})),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def images_seen(run: Run) -> int:
-    """Training images that passed through the network."""
-    return cost_of.images_seen(run.experiment, run.class_counts, Counter(run.history["stage"].tolist()))
-
-
-def gap(run: Run) -> float:
-    """Training minus test accuracy after the last epoch."""
-    return float(run.history.iloc[-1]["train_accuracy"]) - float(run.metrics["last"]["accuracy"])
 
 
 def cost_sentence(frame: pd.DataFrame) -> str:
