@@ -228,8 +228,8 @@ def read_all(folder: Path, names: Sequence[str], size: int, values: Sequence[str
     cache = reports_folder() / "cache" / "images" / f"{key[:16]}.npy"
     shape = (len(names), size, size, 3)
 
-    def fill(images: NDArray[np.uint8]) -> None:
-        _refuse(folder, _decode_each(folder, names, size, values, images.__setitem__))
+    def fill(images: NDArray[np.uint8], meanwhile: Callable[[], None] = lambda: None) -> None:
+        _refuse(folder, _decode_each(folder, names, size, values, images.__setitem__, meanwhile=meanwhile))
 
     found = _stored(cache, shape)
     if found is None:
@@ -264,8 +264,12 @@ def _decode_each(
     values: Sequence[str] | None,
     keep: Callable[[int, NDArray[np.uint8]], None],
     skip: Container[int] = (),
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> dict[int, str]:
-    """Hand the pixels of each image to `keep`, in threads; sentences for those that have none, by place."""
+    """Hand the pixels of each image to `keep`, in threads; sentences for those that have none, by place.
+
+    `meanwhile` is called now and then, in the thread that called this.
+    """
     places = [index for index in range(len(names)) if index not in skip]
     todo = iter(places)  # of which each thread takes the next
     wrong = dict[int, str]()
@@ -291,6 +295,7 @@ def _decode_each(
                 for thread in over:
                     thread.result()
                 progress.step(count=len(places) - operator.length_hint(todo) - progress.done)
+                meanwhile()
         finally:
             stopped.set()
     return {place: wrong[place] for place in sorted(wrong)}
@@ -317,8 +322,8 @@ def _stored(cache: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
     return None
 
 
-def _make(cache: Path, shape: tuple[int, ...], fill: Callable[[NDArray[np.uint8]], None]) -> None:
-    """Fill an array that lies in a new file.
+def _make(cache: Path, shape: tuple[int, ...], fill: Callable[[NDArray[np.uint8], Callable[[], None]], None]) -> None:
+    """Fill an array that lies in a new file; what is there already goes to the disk while the rest is decoded.
 
     Raises:
         OSError: The file cannot be written. Its whole size is reserved first: a disk that is full when a page of a
@@ -331,7 +336,7 @@ def _make(cache: Path, shape: tuple[int, ...], fill: Callable[[NDArray[np.uint8]
         start = stream.tell()
         _reserve(stream, start + math.prod(shape))
         images = np.memmap(stream, np.uint8, "r+", start, shape)
-        fill(images)
+        fill(images, lambda: os.fsync(stream.fileno()))
         images.flush()
         del images  # a file that is mapped cannot be renamed on every system
 
