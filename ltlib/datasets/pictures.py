@@ -69,7 +69,7 @@ def decode(path: Path, size: int, index: int = 0, content: str | None = None) ->
         content: SHA-256 the file must have.
 
     Returns:
-        uint8 [size, size, 3].
+        uint8 [size, size, 3], read-only.
 
     Raises:
         DataError: Missing, not an image, cut short, more than `MAX_PIXELS` pixels, or of another content; names the
@@ -80,7 +80,8 @@ def decode(path: Path, size: int, index: int = 0, content: str | None = None) ->
         return DataError(f"image {index}, {path}, cannot be read ({why}); replace or remove it")
 
     try:
-        data = path.read_bytes()
+        with path.open("rb", buffering=0) as stream:
+            data = stream.readall()
     except OSError as error:
         raise contents.unreadable(index, path, error) from None
     if content is not None and hashlib.sha256(data).hexdigest() != content:
@@ -114,7 +115,8 @@ def _pixels(data: bytes, size: int) -> NDArray[np.uint8]:
                 raise ValueError(f"{width} x {height} pixels would be {wide} x {high} once the shorter side is {size}")
             left, top = round((wide - size) / 2), round((high - size) / 2)
             small = upright.resize((wide, high), Image.Resampling.BILINEAR) if short != size else upright
-            return np.array(small.crop((left, top, left + size, top + size)))
+            middle = small.crop((left, top, left + size, top + size))
+            return np.frombuffer(middle.tobytes(), np.uint8).reshape(size, size, 3)
 
 
 class _Room:
