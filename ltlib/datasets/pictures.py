@@ -69,7 +69,7 @@ def decode(path: Path, size: int, index: int = 0, content: str | None = None) ->
         content: SHA-256 the file must have.
 
     Returns:
-        uint8 [size, size, 3].
+        uint8 [size, size, 3], read-only.
 
     Raises:
         DataError: Missing, not an image, cut short, more than `MAX_PIXELS` pixels, or of another content; names the
@@ -80,7 +80,8 @@ def decode(path: Path, size: int, index: int = 0, content: str | None = None) ->
         return DataError(f"image {index}, {path}, cannot be read ({why}); replace or remove it")
 
     try:
-        data = path.read_bytes()
+        with path.open("rb", buffering=0) as stream:
+            data = stream.readall()
     except OSError as error:
         raise contents.unreadable(index, path, error) from None
     if content is not None and hashlib.sha256(data).hexdigest() != content:
@@ -114,7 +115,8 @@ def _pixels(data: bytes, size: int) -> NDArray[np.uint8]:
                 raise ValueError(f"{width} x {height} pixels would be {wide} x {high} once the shorter side is {size}")
             left, top = round((wide - size) / 2), round((high - size) / 2)
             small = upright.resize((wide, high), Image.Resampling.BILINEAR) if short != size else upright
-            return np.array(small.crop((left, top, left + size, top + size)))
+            middle = small.crop((left, top, left + size, top + size))
+            return np.frombuffer(middle.tobytes(), np.uint8).reshape(size, size, 3)
 
 
 class _Room:
@@ -228,8 +230,8 @@ def read_all(folder: Path, names: Sequence[str], size: int, values: Sequence[str
     cache = reports_folder() / "cache" / "images" / f"{key[:16]}.npy"
     shape = (len(names), size, size, 3)
 
-    def fill(images: NDArray[np.uint8]) -> None:
-        _refuse(folder, _decode_each(folder, names, size, values, images.__setitem__))
+    def fill(images: NDArray[np.uint8], meanwhile: Callable[[], None] = lambda: None) -> None:
+        _refuse(folder, _decode_each(folder, names, size, values, images.__setitem__, meanwhile=meanwhile))
 
     found = _stored(cache, shape)
     if found is None:
@@ -264,8 +266,12 @@ def _decode_each(
     values: Sequence[str] | None,
     keep: Callable[[int, NDArray[np.uint8]], None],
     skip: Container[int] = (),
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> dict[int, str]:
-    """Hand the pixels of each image to `keep`, in threads; sentences for those that have none, by place."""
+    """Hand the pixels of each image to `keep`, in threads; sentences for those that have none, by place.
+
+    `meanwhile` is called now and then, in the thread that called this.
+    """
     places = [index for index in range(len(names)) if index not in skip]
     todo = iter(places)  # of which each thread takes the next
     wrong = dict[int, str]()
@@ -291,6 +297,7 @@ def _decode_each(
                 for thread in over:
                     thread.result()
                 progress.step(count=len(places) - operator.length_hint(todo) - progress.done)
+                meanwhile()
         finally:
             stopped.set()
     return {place: wrong[place] for place in sorted(wrong)}
@@ -317,8 +324,8 @@ def _stored(cache: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
     return None
 
 
-def _make(cache: Path, shape: tuple[int, ...], fill: Callable[[NDArray[np.uint8]], None]) -> None:
-    """Fill an array that lies in a new file.
+def _make(cache: Path, shape: tuple[int, ...], fill: Callable[[NDArray[np.uint8], Callable[[], None]], None]) -> None:
+    """Fill an array that lies in a new file; what is there already goes to the disk while the rest is decoded.
 
     Raises:
         OSError: The file cannot be written. Its whole size is reserved first: a disk that is full when a page of a
@@ -331,7 +338,7 @@ def _make(cache: Path, shape: tuple[int, ...], fill: Callable[[NDArray[np.uint8]
         start = stream.tell()
         _reserve(stream, start + math.prod(shape))
         images = np.memmap(stream, np.uint8, "r+", start, shape)
-        fill(images)
+        fill(images, lambda: os.fsync(stream.fileno()))
         images.flush()
         del images  # a file that is mapped cannot be renamed on every system
 
