@@ -185,7 +185,7 @@ def test_what_the_rules_name_exists():
 
 
 def cells(name: str) -> list[str]:
-    path = declared.find(name).path
+    path = next(page.path for page in declared.all_pages() if page.notebook == name)
     assert path is not None
     return [cell["source"] for cell in declared.read_notebook(path)["cells"] if cell["cell_type"] == "code"]
 
@@ -207,7 +207,7 @@ def changed(tmp_path: Path):
 
 @pytest.mark.skipif(places.notebooks_folder() is None, reason="no notebooks beside the package")
 def test_a_change_makes_those_pages_stale_that_use_the_module(changed):
-    before = {page.id: modules(cells(page.id)) for page in declared.all_pages()}
+    before = {page.notebook: modules(cells(page.notebook)) for page in declared.all_pages()}
 
     def stale(*names: str) -> set[str]:
         package = changed(*names)

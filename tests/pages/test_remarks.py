@@ -65,8 +65,8 @@ def test_a_cell_run_again_tells_its_points_again(told):
 
 def test_points_by_number_and_without_a_page_are_told_where_they_are_asked_for(told):
     assert told("awabs/methods", {"numbers": (18, 23)}) == (["source-awabs-18", "source-awabs-23"], [])
-    elsewhere = Declared(id="own/x", document="cefl")
-    full, links = told(elsewhere, {"table": "4"})
+    elsewhere = Declared(id="own/x", document="architectures")
+    full, links = told(elsewhere, {"table": "5.6"})
     assert full
     assert links == []
-    assert remarks.home(remarks.points("cefl", table="4")[0], list(PAGES.values())) is None
+    assert remarks.home(remarks.points("architectures", table="5.6")[0], list(PAGES.values())) is None

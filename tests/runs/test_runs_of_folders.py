@@ -96,6 +96,8 @@ def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / butterfly.LIST).write_text("\n".join(rows))
     small = replace(datasets.info("butterfly"), num_classes=2, train_images=8, test_images=16, image_size=8)
     monkeypatch.setattr(butterfly.Butterfly, "info", lambda self: small)
+    monkeypatch.setattr(butterfly.Butterfly, "listed", (24, 2))
+    monkeypatch.setattr(butterfly.Butterfly, "image_size", 8)
     monkeypatch.setenv("LTLIB_DATA", str(tmp_path))
     return folder
 
