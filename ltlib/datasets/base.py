@@ -42,6 +42,7 @@ class DatasetInfo:
         group_rule: See `class_groups.groups`.
         balanced: Whether all classes have the same number of training images.
         class_names: Name of each class, where they are known without the images.
+        class_counts: Training images of each class, where they are known without the images and not all alike.
         citation: Who made it.
         where: How to get it.
     """
@@ -58,6 +59,7 @@ class DatasetInfo:
     group_rule: str = "thirds"
     balanced: bool = False
     class_names: tuple[str, ...] | None = None
+    class_counts: tuple[int, ...] | None = None
     citation: str = ""
     where: str = ""
 

@@ -56,6 +56,7 @@ class Photographs(DatasetBuilder):
         places: Folders of the set inside the data folder; the first that has `inside` is taken.
         inside: What must lie in such a folder.
         image_size: Height and width in pixels where the name gives none.
+        counts: `DatasetInfo.class_counts`.
         flips, mean, std, class_names, citation, where: See `DatasetInfo`.
     """
 
@@ -68,6 +69,7 @@ class Photographs(DatasetBuilder):
     mean: Channels = PHOTO_MEAN
     std: Channels = PHOTO_STD
     class_names: tuple[str, ...] | None = None
+    counts: tuple[int, ...] | None = None
     citation: str
     where: str
 
@@ -92,6 +94,7 @@ class Photographs(DatasetBuilder):
             mean=self.mean,
             std=self.std,
             class_names=self.class_names,
+            class_counts=self.counts,
             citation=self.citation,
             where=self.where,
         )

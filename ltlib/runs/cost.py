@@ -71,9 +71,10 @@ def stage_works(experiment: Experiment) -> list[Work]:
     """`work` stage by stage: runs that start alike share their first stages."""
     resolved = experiment.resolve()
     info = datasets.info(experiment.dataset)
-    size = info.train_images / info.num_classes
-    counts: Sequence[int] = experiment.class_counts or datasets.long_tailed_counts(
-        max(1, round(size)), info.num_classes, experiment.imbalance_factor, experiment.imbalance_type
+    largest = max(info.class_counts) if info.class_counts else max(1, round(info.train_images / info.num_classes))
+    known = experiment.class_counts or (info.class_counts if experiment.imbalance_factor == 1 else None)
+    counts: Sequence[int] = known or datasets.long_tailed_counts(
+        largest, info.num_classes, experiment.imbalance_factor, experiment.imbalance_type
     )
     if experiment.limit is not None and experiment.limit < sum(counts):
         counts = longtail.limit_counts(counts, experiment.limit)

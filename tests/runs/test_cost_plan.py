@@ -31,6 +31,13 @@ def test_work_by_hand(no_data: Path) -> None:
     assert Pace(1e-3, 1e9).seconds(Work(10, 5e9, 8)) == pytest.approx(10 * 8 * 1e-3 + 5)
 
 
+def test_a_long_tail_as_it_lies_is_priced_by_its_own_counts(no_data: Path) -> None:
+    """caltech PART: 2,021 images, 64 steps of 32; filled up to 700 a class 5,600 images, 175 steps."""
+    exp = Experiment("caltech_part@32", 1, "resnet8", "ce", "loss_balance")
+    assert cost.work(exp).steps == 30 * 64
+    assert cost.work(exp.replace(method="oversampling")).steps == 30 * 175
+
+
 @pytest.mark.parametrize(
     "more",
     [
