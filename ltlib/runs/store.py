@@ -319,14 +319,28 @@ def verify() -> list[str]:
                 trained, subset, inside = prints[key]
                 others = found.subset_fingerprint != subset
                 others = others or found.fingerprint not in (trained, found.subset_fingerprint)
-                if others or found.contents not in ("", inside):
+                if others or (found.folder is not None and found.contents not in ("", inside)):
                     wrong.append(_trained_on_others(found))
     return wrong
 
 
 def elsewhere() -> list[str]:
-    """Runs of one's own components that are not registered here, one sentence each: sound as far as can be told."""
-    return [said for run in finished() if (said := own_elsewhere(run))]
+    """Runs that are sound as far as can be told, one sentence each.
+
+    Those of one's own components that are not registered here, and records of another copy of a set than the one here.
+    """
+    return [said for run in finished() if (said := own_elsewhere(run) or _other_copy(run))]
+
+
+def _other_copy(run: Run) -> str:
+    """A sentence for a record made on files of the same names with other contents; empty where it is not."""
+    name = run.experiment.dataset
+    if run.folder is not None or not run.contents or not datasets.available(name):
+        return ""
+    with contextlib.suppress(DataError):  # a set that cannot be read is named by `verify`
+        if datasets.read(name).contents != run.contents:
+            return f"the record of run {run.id} was made with another copy of {name} than the one here"
+    return ""
 
 
 def other_images(run: Run) -> str | None:

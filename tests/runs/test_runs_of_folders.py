@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,6 +117,18 @@ def test_a_listed_set_is_known_by_name_and_its_files_are_kept_in_mind(listed: Pa
     rows = (listed / butterfly.LIST).read_text()
     (listed / butterfly.LIST).write_text(rows.replace("ZEBRA", "ZORRO"))  # another name of a class, the same numbers
     assert len(runs.verify()) == 1
+
+
+def test_a_record_of_another_copy_is_sound_and_said_to_be_one(listed: Path, reports: Path) -> None:
+    """Somebody else's record of a set that nobody publishes checksums of: their copy may be another than ours."""
+    exp = Experiment("butterfly", 1, "resnet8", "ce", RECIPE)
+    runs.run(exp).record(reports / "laptop" / "records")
+    shutil.rmtree(places.runs_folder())
+    assert (runs.verify(), runs.elsewhere()) == ([], [])
+    paint(listed / "train" / "20.bmp", (20, 9, 0))
+    assert runs.verify() == []
+    (line,) = runs.elsewhere()
+    assert line == f"the record of run {exp.run_id} was made with another copy of butterfly than the one here"
 
 
 def test_an_edited_listed_set_is_read_anew_in_one_process(listed: Path) -> None:
