@@ -143,7 +143,8 @@ def _shown(states: Iterable[PageState]) -> dict[str, list[tuple[str, str]]]:
 
 
 def _table_box(item: PageState, number: str) -> dict[str, Any]:
-    info = item.record.get("tables", {}).get(number, {})
+    info, page = item.record.get("tables", {}).get(number, {}), item.page
+    variant = page.id.removeprefix(f"{page.notebook}-") if page.notebook not in ("", page.id) else ""
     gone = {(m["kind"], m["number"]): m["reason"] for m in item.record.get("missing", ())}
     verdicts = info.get("verdicts", {})
     state = item.state if info or ("table", number) in gone or item.state != "fresh" else "missing"
@@ -153,6 +154,7 @@ def _table_box(item: PageState, number: str) -> dict[str, Any]:
         state = "empty"
     return {
         "number": number,
+        "part": variant.replace("_", " "),
         "state": state,
         "reason": gone.get(("table", number), item.reason),
         "verdicts": verdicts,

@@ -275,6 +275,16 @@ def test_the_index_shows_states_verdicts_and_figures(shown_index):
         assert word in text
 
 
+def test_a_table_of_several_pages_has_a_box_for_each_part(tmp_path: Path):
+    parts = [
+        declared.Declared(id=f"toy/s-{name}", title=name, notebook="toy/s", document="toy", tables=("1",))
+        for name in ("one_two", "three")
+    ]
+    index.write_index(tmp_path, "quick", [PageState(page, "stale", "new", html=f"{page.id}.html") for page in parts])
+    text = (tmp_path / "index.html").read_text()
+    assert [f'html#table-1">Table 1 · {part}</a>' in text for part in ("one two", "three")] == [True, True]
+
+
 def test_the_index_opens_with_what_was_found_then_documents_progress_pages_and_pictures(shown_index):
     text, folder = shown_index
     places = [text.index(f'<h2 id="{name}"') for name in ("found", "documents", "progress", "pages", "figures")]
