@@ -58,7 +58,7 @@ def test_cost_counts_what_over_sampling_adds() -> None:
     assert (rows["OS"]["gap (points)"], rows["LE"]["gap (points)"]) == (40.0, 20.0)
     text = subsets.cost_sentence(frame)
     assert "2.77 times as many" in text
-    assert "takes 2.80 times as long (one; some were made beside other work" in text
+    assert "The fastest run takes 2.80 times as long (one, beside other work: read it roughly)." in text
     assert subsets.cost_sentence(frame[frame["method"] == "LE"]).startswith("LE and OS are both needed")
 
 

@@ -111,8 +111,9 @@ def cost_sentence(frame: pd.DataFrame) -> str:
         "the largest."
     )
     if own["hardware"] == other["hardware"]:
-        text += f" A run takes {other['time (s)'] / own['time (s)']:.2f} times as long ({other['hardware']}; some were "
-        text += "made beside other work, so read seconds roughly)."
+        ratio = other["fastest run (s)"] / own["fastest run (s)"]
+        text += f" The fastest run takes {ratio:.2f} times as long ({other['hardware']}, beside other work: read it "
+        text += "roughly)."
     gaps = [f"{row['method']} {row['gap (points)']:+.1f}" for row in rows.values()]
     return f"{text} Training minus test accuracy at the end, in points: {', '.join(gaps)}."
 
