@@ -6,18 +6,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ltlib import cli, datasets, losses, methods, plugins, runs
-from ltlib.batches.samplers import SAMPLERS
+from ltlib import cli, losses, methods, plugins, runs
 from ltlib.errors import RunsFailed, SettingError
 from ltlib.experiment import Experiment
-from ltlib.models import MODELS
-from ltlib.recipes import OPTIMIZERS, RECIPES
 from ltlib.runs import sweep, worker
 from notebooks import run_cell
 
@@ -39,21 +36,12 @@ class Mine(losses.Loss):
 def mine():
     return (methods.Stage(loss="mine_alone", sampler="class_balanced"),)
 """
-REGISTRIES: tuple[Any, ...] = (
-    *(losses.LOSSES, methods.METHODS, SAMPLERS, MODELS),
-    *(OPTIMIZERS, RECIPES, datasets.DATASETS),
-)
 
 
 @pytest.fixture(autouse=True)
-def _registries_as_they_were(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    before = [dict(registry._entries) for registry in REGISTRIES]
+def _no_plugins_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plugins, "_loaded", {})
     monkeypatch.setattr(sys, "path", list(sys.path))
-    yield
-    for registry, entries in zip(REGISTRIES, before, strict=True):
-        registry._entries.clear()
-        registry._entries.update(entries)
 
 
 @pytest.fixture
