@@ -30,6 +30,9 @@ _CHOICES = {
     "validation": ("none", "subset"),
 }
 
+_LEFT_OUT = {"order": "descending", "validation": "none", "limit": None, "test_per_class": None}
+"""Settings of the data that an identity leaves out where they have this value."""
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -46,6 +49,7 @@ class Experiment:
         subset_seed: Picks the images.
         validation: ``none``, or ``subset``: a stratified tenth of the long-tailed training images.
         limit: Cut the training set to this many images (for trying things out).
+        test_per_class: Test images taken of each class, picked by `subset_seed`; None takes the whole test set.
         precision: ``float32`` or ``bf16``; None takes the recipe's.
         seed: Drives training: weights, order, augmentation.
     """
@@ -64,6 +68,7 @@ class Experiment:
     limit: int | None = None
     precision: str | None = None
     seed: int = 0
+    test_per_class: int | None = None
 
     def __post_init__(self) -> None:
         factor = real_number(self.imbalance_factor)
@@ -83,8 +88,9 @@ class Experiment:
             raise SettingError("imbalance_type explicit needs class_counts, the images of each class")
         for name in ("seed", "subset_seed"):
             object.__setattr__(self, name, whole_number(name, getattr(self, name), 0, 2**32 - 1))
-        if self.limit is not None:
-            object.__setattr__(self, "limit", whole_number("limit", self.limit, 1))
+        for name in ("limit", "test_per_class"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, whole_number(name, getattr(self, name), 1))
         if self.precision is not None and self.precision not in recipes.PRECISIONS:
             raise SettingError(f"precision must be one of {', '.join(recipes.PRECISIONS)}, not {self.precision!r}")
 
@@ -279,7 +285,7 @@ def _resolve(exp: Experiment, info: datasets.DatasetInfo, registrations: int) ->
     if exp.class_counts is not None:  # the counts say how large the imbalance is
         data["imbalance_factor"] = None
         data["class_counts"] = list(exp.class_counts)
-    for name, default in (("order", "descending"), ("validation", "none"), ("limit", None)):
+    for name, default in _LEFT_OUT.items():
         if getattr(exp, name) != default:
             data[name] = getattr(exp, name)
     if own := datasets.own_mark(exp.dataset):

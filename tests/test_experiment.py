@@ -68,6 +68,7 @@ CHANGES = {
     "subset_seed": 1,
     "validation": "subset",
     "limit": 100,
+    "test_per_class": 50,
     "precision": "bf16",
     "seed": 1,
 }
@@ -140,6 +141,7 @@ def test_settings_go_through_json() -> None:
         {"seed": 1.0},
         {"subset_seed": True},
         {"limit": 0},
+        {"test_per_class": 0},
         {"limit": True},
         {"limit": 2.5},
         {"precision": "fp16"},

@@ -159,7 +159,7 @@ def random_images(count: int, seed: int) -> LongTailed:
 
     train = images()
     counts = train.class_counts
-    return LongTailed("random", train, images(), None, counts, counts, tuple(names), {}, "", "", MEAN, STD)
+    return LongTailed("random", train, images(), None, counts, counts, tuple(names), {}, "", "", "", MEAN, STD)
 
 
 def _recipe(epochs: int, every: int) -> str:

@@ -127,7 +127,7 @@ class LongTailed:
     Attributes:
         name: As given to `load`.
         train: Training images; without the validation images where there are any.
-        test: The whole (balanced) test set.
+        test: The whole test set, or what was asked for of it.
         validation: A stratified tenth of the subset, or None.
         class_counts: Training images per class, of `train`.
         subset_counts: The same before the validation images were taken.
@@ -135,6 +135,7 @@ class LongTailed:
         groups: Head, middle and tail classes, from `subset_counts`: they do not depend on the validation set.
         fingerprint: `subsets.fingerprint` of the images trained on, those of `train`.
         subset_fingerprint: The same of the subset, training and validation images together.
+        test_fingerprint: The same of the test images.
         mean, std: Per channel, of pixels in 0..1.
         contents: As of `Source`.
     """
@@ -149,6 +150,7 @@ class LongTailed:
     groups: Mapping[str, tuple[int, ...]]
     fingerprint: str
     subset_fingerprint: str
+    test_fingerprint: str
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     contents: str = ""

@@ -95,6 +95,7 @@ def load(
     subset_seed: int = 0,
     validation: str = "none",
     limit: int | None = None,
+    test_per_class: int | None = None,
     groups: str | Mapping[str, Sequence[int]] | None = None,
     root: Path | str | None = None,
     download: bool = False,
@@ -111,6 +112,8 @@ def load(
         subset_seed: Seed of that choice and of the validation split.
         validation: ``none``, or ``subset``: a stratified tenth of the subset; see `subsets.split_validation`.
         limit: Cut the subset and the test set to this many images each, classes in proportion; for trying things out.
+        test_per_class: Take this many test images of each class, or as many as the smallest has, picked at random by
+            `subset_seed`; None takes the whole test set.
         groups: Rule of head, middle and tail; None is the set's own; see `class_groups.groups`.
         root: Data folder instead of `places.data_folder`.
         download: Whether a missing set may be downloaded.
@@ -132,7 +135,11 @@ def load(
     source = read(name, root, download)
     counts = longtail.subset_counts(source.train.class_counts, imbalance_factor, imbalance_type, order, class_counts)
     chosen = subsets.choose_subset(source.train.targets, counts, subset, subset_seed)
-    test = source.test.select(np.arange(len(source.test)))  # the source may be read-only and is shared
+    tested = np.arange(len(source.test))
+    if test_per_class is not None:
+        most = min(subsets.whole_number("test_per_class", test_per_class, 1), *source.test.class_counts)
+        tested = subsets.choose_subset(source.test.targets, [most] * len(source.class_names), "random", subset_seed)
+    test = source.test.select(tested)  # a copy: the source may be read-only and is shared
     if limit is not None:
         counts = longtail.limit_counts(counts, limit)
         chosen = subsets.first_of_each(source.train.targets, chosen, counts)
@@ -155,6 +162,7 @@ def load(
         groups=class_groups.groups(counts, known.group_rule if groups is None else groups),
         fingerprint=subsets.fingerprint(training, source.train.targets[training]),
         subset_fingerprint=subsets.fingerprint(chosen, source.train.targets[chosen]),
+        test_fingerprint=subsets.fingerprint(test.indices, test.targets),
         mean=known.mean,
         std=known.std,
         contents=source.contents,

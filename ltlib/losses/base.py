@@ -91,6 +91,10 @@ class Loss(nn.Module):
         """The logits whose softmax are the probabilities at test time, [B, K]; most losses take them as they are."""
         return logits
 
+    def restore(self, adjusted: Tensor) -> Tensor:
+        """The logits that were adjusted, [B, K]: the inverse of `adjust`, which a loss that has its own also has."""
+        return adjusted
+
     def set_constant(self, name: str, values: Sequence[float] | Tensor) -> None:
         """Keep numbers per class: a float32 buffer that moves with the module, and float64 for float64 logits."""
         self._exact[name] = torch.as_tensor(values, dtype=torch.float64)

@@ -95,6 +95,9 @@ class Deferred(Loss):
     def adjust(self, logits: Tensor) -> Tensor:
         return self.loss.adjust(logits)
 
+    def restore(self, adjusted: Tensor) -> Tensor:
+        return self.loss.restore(adjusted)
+
 
 def deferred(
     class_counts: Sequence[int],

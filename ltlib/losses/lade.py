@@ -87,6 +87,10 @@ class LADE(Loss):
         logits = working_precision(logits)
         return logits + self.constant("log_test", logits)
 
+    def restore(self, adjusted: Tensor) -> Tensor:
+        adjusted = working_precision(adjusted)
+        return adjusted - self.constant("log_test", adjusted)
+
     def _term(self, logits: Tensor, targets: Tensor) -> Tensor:
         """``sum_c pi_c R_c``, a scalar."""
         batch, classes = logits.shape

@@ -61,3 +61,6 @@ class LDAM(Loss):
     def adjust(self, logits: Tensor) -> Tensor:
         """``s z``, without a margin: the logits whose softmax was trained. Of bare cosines it would be nearly flat."""
         return self.scale * working_precision(logits)
+
+    def restore(self, adjusted: Tensor) -> Tensor:
+        return working_precision(adjusted) / self.scale

@@ -19,6 +19,7 @@ from ltlib.errors import RunError
 from ltlib.experiment import Experiment
 from ltlib.files import canonical_json, digest, write_bytes, write_text
 from ltlib.models import Network
+from ltlib.runs import splits
 from ltlib.training import assembly
 
 if TYPE_CHECKING:
@@ -133,6 +134,11 @@ class Run:
         return self._facts.get("subset_fingerprint", self._facts["fingerprint"])
 
     @property
+    def test_fingerprint(self) -> str:
+        """The same of the test images; empty for runs that are older than it."""
+        return self._facts.get("test_fingerprint", "")
+
+    @property
     def provenance(self) -> dict[str, Any]:
         return self._facts["provenance"]
 
@@ -192,6 +198,8 @@ class Run:
     def metrics(self) -> dict[str, dict[str, Any]]:
         """By ``last`` and ``selected``: `measure` with epoch and loss, and `before_and_after` as ``posthoc``.
 
+        A run with `test_per_class` has under ``splits`` what `splits.scores` gives.
+
         Recomputed from the logits while the run's folder is there; a committed record keeps those it was made with, so
         an older one lacks the keys that came later. ``posthoc`` is there where `held_out` is.
         """
@@ -208,6 +216,8 @@ class Run:
     def _measured(self, selection: str) -> dict[str, Any]:
         said = self.predictions[selection]
         values = measure(said, len(self.class_counts), self.groups)
+        if self.experiment.test_per_class is not None:
+            values["splits"] = splits.scores(self.experiment, said, self.class_counts)
         if self.held_out is not None and said.logits is not None:
             held = self.held_out[selection]
             assert held.logits is not None

@@ -229,6 +229,7 @@ def _train_on(
         "fingerprint": data.fingerprint,
         **({"contents": data.contents} if data.contents else {}),
         "subset_fingerprint": data.subset_fingerprint,
+        "test_fingerprint": data.test_fingerprint,
         "parameters": models.parameter_count(network),
         "macs": models.macs(network, image_size=data.image_size),
         "history": _history(folders),
@@ -267,6 +268,7 @@ def load_data(exp: Experiment) -> LongTailed:
         subset_seed=exp.subset_seed,
         validation=exp.validation,
         limit=exp.limit,
+        test_per_class=exp.test_per_class,
     )
 
 
@@ -288,7 +290,7 @@ def verify() -> list[str]:
     """
     contents.forget()  # of image files: what is in them decides, whatever their times say
     wrong: list[str] = []
-    prints: dict[str, tuple[str, str, str]] = {}
+    prints: dict[str, tuple[str, ...]] = {}
     top = places.runs_folder()
     for folder in (done.parent for done in sorted(top.glob("*/DONE")) + sorted((top / "stages").glob("*/DONE"))):
         if not is_temporary(folder):
@@ -315,9 +317,9 @@ def verify() -> list[str]:
             with _listed(wrong):
                 if key not in prints:
                     data = load_data(found.experiment)
-                    prints[key] = data.fingerprint, data.subset_fingerprint, data.contents
-                trained, subset, inside = prints[key]
-                others = found.subset_fingerprint != subset
+                    prints[key] = data.fingerprint, data.subset_fingerprint, data.contents, data.test_fingerprint
+                trained, subset, inside, tested = prints[key]
+                others = found.subset_fingerprint != subset or found.test_fingerprint not in ("", tested)
                 others = others or found.fingerprint not in (trained, found.subset_fingerprint)
                 if others or (found.folder is not None and found.contents not in ("", inside)):
                     wrong.append(_trained_on_others(found))

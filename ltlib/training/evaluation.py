@@ -77,7 +77,7 @@ def evaluate(
         logits = objective.loss.adjust(outputs)
         meter = Meter(logits.device)
         with torch.no_grad():
-            meter.update(_losses(objective.loss, outputs, images.targets), logits, images.targets)
+            meter.update(each_loss(objective.loss, outputs, images.targets), logits, images.targets)
         columns |= {f"{name}_{key}": value for key, value in meter.result().items()}
         if projections is not None and whole is not None:
             columns[f"{name}_objective"] = _whole(objective, torch.cat(projections), outputs, images.targets, whole)
@@ -121,7 +121,7 @@ def _whole(objective: Objective, projections: Tensor, outputs: Tensor, targets: 
     return float(torch.stack(parts).sum() / len(targets))
 
 
-def _losses(loss: Loss, logits: Tensor, targets: Tensor) -> Tensor:
+def each_loss(loss: Loss, logits: Tensor, targets: Tensor) -> Tensor:
     """Each image's loss; a loss with noise gets the same numbers at every evaluation."""
     if not loss.noise:
         return loss.per_sample(logits, targets)
