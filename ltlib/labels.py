@@ -66,6 +66,7 @@ _NAMES = {
     "resnet34": "ResNet-34",
     "resnet50": "ResNet-50",
     "resnet101": "ResNet-101",
+    "efficientnet_lite0": "EfficientNet-Lite0",
     "digits": "Digits",
     "digits_folder": "Digits (as a folder)",
     "digits_crop_disease": "Digits (as crop disease)",

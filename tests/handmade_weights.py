@@ -35,6 +35,18 @@ def network() -> nn.Module:
     return made
 
 
+def unsettle(network: nn.Module) -> nn.Module:
+    """Give normalisation layers statistics, scales and shifts that are no identity; in place."""
+    generator = torch.Generator().manual_seed(11)
+    with torch.no_grad():
+        for name, value in network.state_dict().items():
+            if name.endswith("running_var"):
+                value.uniform_(0.5, 2, generator=generator)
+            elif value.ndim == 1:
+                value += 0.1 * torch.randn(value.shape, generator=generator)
+    return network
+
+
 def state() -> dict[str, Tensor]:
     """Its weights, classifier of 1000 classes included, without the counters that the published file lacks as well."""
     found = network().state_dict()

@@ -92,7 +92,7 @@ def components() -> dict[str, tuple[str, Callable[[], Any]]]:
     """Name of the value -> the version to bump, and how it is made."""
     found: dict[str, tuple[str, Callable[[], Any]]] = {
         f"model {name}": (f"version of {name} in ltlib/models", lambda name=name, size=size: forward(name, size))  # type: ignore[misc]
-        for name, size in (("resnet8", 8), ("resnet32", 32), ("resnet18", 16))
+        for name, size in (("resnet8", 8), ("resnet32", 32), ("resnet18", 16), ("efficientnet_lite0[size=tiny]", 16))
     }
     found |= {
         f"loss {text}": (f"version of {text} in ltlib/losses", lambda text=text: loss(text))  # type: ignore[misc]

@@ -9,12 +9,13 @@ Example:
     >>> models.parameter_count(network)
     470004
 
-``models.create("resnet50[stem=imagenet;weights=imagenet1k_v1]", 100)`` begins from published weights, see `pretrained`.
+``models.create("resnet50[stem=imagenet;weights=imagenet1k_v1]", 100)`` begins from published weights, see `pretrained`;
+``models.create("efficientnet_lite0[size=tiny]", 100)`` is a network for photographs made small.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from numbers import Integral
 from typing import Any
 
@@ -27,8 +28,9 @@ from ltlib.models.backbones import BasicBlock, Bottleneck, ResNet, check_stem
 from ltlib.models.cifar_resnet import CifarResNet
 from ltlib.models.classifiers import CLASSIFIERS
 from ltlib.models.cost import count_macs, parameter_count
+from ltlib.models.efficientnet_lite import EfficientNetLite
 from ltlib.models.network import Backbone, Network, initialise
-from ltlib.registry import Registry, Spec, Value
+from ltlib.registry import Registry, Spec, Value, format_value
 
 __all__ = [
     "CLASSIFIERS",
@@ -46,6 +48,8 @@ __all__ = [
 ]
 
 MODELS = Registry[Backbone]("model")
+SIZES = ("full", "tiny")
+"""Of the networks for photographs that are not ResNets of Table 1."""
 
 
 def _register_cifar(depth: int) -> None:
@@ -78,12 +82,33 @@ def _register_resnet(depth: int, block: type[BasicBlock] | type[Bottleneck], blo
     )(resnet)
 
 
+def _register_sized(name: str, make: Callable[[str], Backbone], summary: str, source: str) -> None:
+    def network(*, size: str = "full", weights: str | None = None) -> Backbone:
+        """size: full, or tiny, the same network narrow and shallow, for tests and the quick profile.
+        weights: none, a name below, or a file PATH.safetensors or PATH.pth: what a training begins from.
+        """
+        return make(size)
+
+    def instead(settings: Mapping[str, Value]) -> dict[str, Any]:
+        if settings["size"] not in SIZES:
+            raise SettingError(f"size of {name} must be {' or '.join(SIZES)}, not {format_value(settings['size'])!r}")
+        return pretrained.instead(name)(settings)
+
+    MODELS.register(name, summary=summary, source=source, added=("size", "weights"), instead=instead)(network)
+
+
 for _depth in (8, 14, 20, 32, 56):
     _register_cifar(_depth)
 _register_resnet(18, BasicBlock, (2, 2, 2, 2))
 _register_resnet(34, BasicBlock, (3, 4, 6, 3))
 _register_resnet(50, Bottleneck, (3, 4, 6, 3))
 _register_resnet(101, Bottleneck, (3, 4, 23, 3))
+_register_sized(
+    "efficientnet_lite0",
+    EfficientNetLite,
+    "EfficientNet-Lite0: inverted bottlenecks without squeeze-and-excitation, ReLU6; 4.7 million parameters.",
+    "Tan and Le 2019, Table 1; lite of github.com/tensorflow/tpu",
+)
 
 
 def names() -> list[str]:

@@ -91,6 +91,7 @@ def fit(backbone: Backbone, path: Path, found: Mapping[str, Tensor], network: st
         found = {name: value for name, value in found.items() if not name.startswith(PARTS)}
         found = {name.removeprefix("backbone."): value for name, value in found.items()}
     found = {name: value for name, value in found.items() if not name.startswith(backbone.published_classifier)}
+    found = backbone.renamed(found)
     wanted = backbone.state_dict()
     shapes = [
         f"{name} {list(found[name].shape)} instead of {list(wanted[name].shape)}"

@@ -37,6 +37,14 @@ class Backbone(nn.Module):
         """What helps where these weights, by name, do not fit; empty where nothing better is known."""
         return ""
 
+    def renamed(self, found: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Weights by this network's names, where published files have others; what has its names keeps them."""
+        return found
+
+    def draw_module(self, module: nn.Module, generator: torch.Generator) -> bool:
+        """Draw one module of this backbone its own way, in place; False where the common rule of `initialise` holds."""
+        return False
+
 
 class Network(nn.Module):
     """Backbone, classifier and, for contrastive training, projector.
@@ -116,6 +124,8 @@ def initialise(network: Network, seed: int, parts: Iterable[str] | None = None) 
         generator = torch.Generator().manual_seed(int(digest(f"{seed}/{name}")[:16], 16) >> 1)
         linear = network.backbone.linear_init if name == "classifier" else "uniform"
         for module in chosen[name].modules():
+            if name == "backbone" and network.backbone.draw_module(module, generator):
+                continue
             _initialise_module(module, network.backbone.convolution_init, linear, generator)
 
 

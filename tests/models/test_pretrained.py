@@ -32,8 +32,9 @@ def model(weights: object) -> str:
 def test_every_published_file_is_torchvisions() -> None:
     """Its name, and with it the first digits of its sha256, are those of the address torchvision downloads from."""
     torchvision = pytest.importorskip("torchvision.models")
-    assert len(EVERY) == 6
-    for network, one in EVERY:
+    theirs = [(network, one) for network, one in EVERY if one.torchvision]
+    assert len(theirs) == 6
+    for network, one in theirs:
         known = torchvision.get_weight(one.torchvision)
         assert known.url.endswith(f"/{one.file}")
         assert one.file == f"{network}-{one.sha256}.pth"
