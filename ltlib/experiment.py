@@ -13,10 +13,11 @@ from functools import lru_cache
 from typing import Any
 
 from ltlib import datasets, methods, models, plugins, recipes, registry
+from ltlib.batches.resident import check_resize
 from ltlib.datasets.subsets import real_number, whole_number
 from ltlib.errors import SettingError
 from ltlib.files import canonical_json, digest
-from ltlib.methods import Stage
+from ltlib.methods import Stage, freezing
 from ltlib.recipes import Recipe
 from ltlib.registry import Entry, Registry, Spec, Value, parse
 
@@ -270,6 +271,7 @@ def _resolve(exp: Experiment, info: datasets.DatasetInfo, registrations: int) ->
     recipe = recipes.create(recipe_spec)
     if recipe.selection == "best_validation_loss" and exp.validation == "none":
         raise SettingError("selection best_validation_loss needs a validation set; set validation='subset'")
+    check_resize(recipe.resize, info.image_size)
     method = methods.spec(exp.method, **_implied(recipe, exp.method))
     data = {
         "dataset": info.family,
@@ -290,7 +292,7 @@ def _resolve(exp: Experiment, info: datasets.DatasetInfo, registrations: int) ->
             data[name] = getattr(exp, name)
     if own := datasets.own_mark(exp.dataset):
         data["own"] = own
-    model, stages = models.spec(exp.model), methods.stages(method)
+    model, stages = models.spec(exp.model), freezing.freeze(methods.stages(method), recipe.frozen, method.name)
     return Resolved(
         experiment=exp,
         data=data,

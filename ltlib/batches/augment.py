@@ -41,7 +41,7 @@ import torch
 from torch import Tensor
 
 from ltlib.batches import colour, policies, resized_crop
-from ltlib.batches.normalising import NORMALISATIONS, Normaliser, check_normalisation, normalise
+from ltlib.batches.normalising import NORMALISATIONS, Normaliser, check_normalisation, mean_and_std, normalise
 from ltlib.batches.pixels import crop, cutout, horizontal_flip, pad, rotate, vertical_flip, windows
 from ltlib.errors import SettingError, UnknownName
 
@@ -288,8 +288,11 @@ def transform(
     if augmentation.hole:
         steps.append(_Hole(augmentation.hole))
     steps.append(transforms.ToTensor())
-    if normalise == "mean_std":
+    mean, std = mean_and_std(normalise, mean, std)
+    if mean is not None:
         steps.append(transforms.Normalize(mean, std))
+    elif normalise == "signed":
+        steps[-1] = transforms.Lambda(_signed)
     elif normalise == "unit_twice":
         steps.append(transforms.Lambda(_divide_again))
     return transforms.Compose(steps)
@@ -338,3 +341,10 @@ class _Hole:
 def _divide_again(image: Tensor) -> Tensor:
     """The second division of ``unit_twice``."""
     return image / 255
+
+
+def _signed(image: Any) -> Tensor:
+    """``signed`` of a Pillow image, which needs no division by 255."""
+    from torchvision.transforms import functional
+
+    return (functional.pil_to_tensor(image).float() - 127) / 128

@@ -6,6 +6,9 @@ for, which is what a CUDA graph needs.
 
 A set that does not fit is streamed: it stays in host memory (or on disk, as a memory map), the images of each batch are
 sent, and the rest happens in the same way with the same result.
+
+Where a network wants larger images than are stored, each batch is enlarged last of all (`Resident.enlarged`): the set
+takes no more memory for it.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ltlib.batches import augment, colour, policies, resized_crop
 from ltlib.datasets.mapped import MappedImages
@@ -40,20 +44,22 @@ class Resident:
         padding: Of the crop, `Augmentation.padding`.
         mean: Per channel, 0..1; only for ``normalise="mean_std"``.
         std: The same.
-        normalise: ``mean_std``, ``unit`` or ``unit_twice`` (`augment.Normaliser`).
+        normalise: One of `augment.NORMALISATIONS`, see `augment.Normaliser`.
+        resize: Side in pixels to which batches are enlarged; 0 leaves them as they are stored.
         device: Where batches are wanted.
         dtype: Of the batches.
         max_bytes: Device memory the set may take; a larger one is streamed. None: no limit.
 
     Raises:
         DataError: Images that are not uint8 [N, H, W, C], no image, or another number of targets.
-        SettingError: A negative padding, or a normalisation without its numbers.
+        SettingError: A negative padding, a normalisation without its numbers, or a side below the stored one.
 
     Attributes:
         targets: int64 [N] on the device.
         streaming: Whether the images are in host memory.
         nbytes: Bytes held on the device.
-        size: Height and width of an image.
+        size: Height and width of an image as it is stored.
+        resize: As given.
     """
 
     def __init__(
@@ -65,6 +71,7 @@ class Resident:
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         normalise: str = "mean_std",
+        resize: int = 0,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
         max_bytes: int | None = None,
@@ -72,7 +79,8 @@ class Resident:
         _check(images, targets, padding)
         count, height, width, channels = (int(n) for n in images.shape)
         self.device = torch.device(device)
-        self.padding, self.size = padding, (height, width)
+        self.padding, self.size, self.resize = padding, (height, width), resize
+        check_resize(resize, max(self.size))
         self.targets = torch.as_tensor(targets, dtype=torch.int64).to(self.device)
         self._count, self._row = count, width + 2 * padding
         self._normaliser = augment.Normaliser(normalise, mean, std, self.size, channels, self.device, dtype)
@@ -103,7 +111,23 @@ class Resident:
         return self._count
 
     def batch(self, index: Tensor, draws: Mapping[str, Tensor] | None = None) -> Tensor:
-        """Augmented, normalised images, without a host synchronisation (unless the set is streamed).
+        """What a network takes: `stored` images, `enlarged`."""
+        return self.enlarged(self.stored(index, draws))
+
+    def enlarged(self, images: Tensor) -> Tensor:
+        """Images [N, C, H, W] at the side that is asked for, bilinear; as they are where none is.
+
+        As `torchvision.transforms.Resize` does by default: pixel centres stay in place (``align_corners=False``), and
+        its antialiasing changes nothing where images grow. Interpolation and normalisation are both linear, so it makes
+        no difference which comes first, and nothing is rounded to bytes in between.
+        """
+        if not self.resize:
+            return images
+        return F.interpolate(images, size=(self.resize, self.resize), mode="bilinear", align_corners=False)
+
+    def stored(self, index: Tensor, draws: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Augmented, normalised images of the size they are stored in, without a host synchronisation (unless the set
+        is streamed).
 
         Args:
             index: Which images, int64, on the device (streaming: best on the CPU, or the device is waited for).
@@ -198,6 +222,19 @@ class Resident:
         if self.device.type == "cuda":
             images = images.pin_memory()
         return self._store(images), torch.arange(wanted.shape[0], device=self.device).view(index.shape)
+
+
+def check_resize(side: int, stored: int) -> None:
+    """Refuse to make images smaller; 0 stands for no other size.
+
+    Raises:
+        SettingError: `side` is below that of the stored images, both in pixels.
+    """
+    if side and side < stored:
+        raise SettingError(
+            f"resize only enlarges: the images are stored with {stored}x{stored} pixels, which {side} is below; "
+            "set resize=0, or ask for the set at a smaller size"
+        )
 
 
 def _check(images: np.ndarray | Tensor, targets: Sequence[int] | np.ndarray | Tensor, padding: int) -> None:

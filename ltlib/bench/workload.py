@@ -52,7 +52,8 @@ class Workload:
     @property
     def macs(self) -> int:
         """Multiply-accumulates of one image's forward pass."""
-        return models.macs(self.resolved.model, self.data.num_classes, self.data.image_size)
+        side = self.recipe().side(self.data.image_size)
+        return models.macs(self.resolved.model, self.data.num_classes, side)
 
     def every(self, every: int, epochs: int | None = None) -> Workload:
         """The same, evaluated every so many epochs (and after the last one); of another length, if that is given."""

@@ -8,13 +8,15 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ltlib.batches import augment
-from ltlib.errors import SettingError
+from ltlib.datasets.base import LARGEST
+from ltlib.errors import SettingError, UnknownName
 from ltlib.limits import BELOW_ONE, NOT_NEGATIVE, POSITIVE, Limit, check_limits
 from ltlib.recipes.optimizers import OPTIMIZERS
 from ltlib.registry import Spec, Value, parse, plain
 
 SELECTIONS = ("last", "best_validation_loss", "best_test_loss", "best_test_accuracy")
 PRECISIONS = ("float32", "bf16")
+PARTS = ("backbone", "classifier", "projector")
 LIMITS: Mapping[str, Limit] = {
     "epochs": Limit(1, whole=True),
     "batch_size": Limit(2, whole=True),
@@ -26,6 +28,7 @@ LIMITS: Mapping[str, Limit] = {
     "decay": Limit(most=1, above=True),
     "weight_decay": NOT_NEGATIVE,
     "momentum": BELOW_ONE,
+    "resize": Limit(most=LARGEST, whole=True),
 }
 """Of the settings of a recipe that are one number."""
 
@@ -50,7 +53,11 @@ class Recipe:
         warmup_by: ``epoch``, or ``batch``: step s (from 0) of S in epoch e then has the rate
             start + (lr - start) * (e - 1 + s / S) / w.
         augmentation: Parts as `ltlib.batches.augment.create` takes them.
-        normalise: ``mean_std``, ``unit`` (x / 255) or ``unit_twice`` (x / 255 / 255).
+        normalise: ``mean_std``, ``unit`` (x / 255) or ``unit_twice`` (x / 255 / 255); or what a published network was
+            trained with: ``imagenet``, ``half``, ``signed``, see `ltlib.batches.normalising.Normaliser`.
+        resize: Side in pixels to which images are enlarged on the device (`Resident.enlarged`), after augmentation,
+            normalisation and mixing, in training and in evaluation; 0 leaves them as they are stored.
+        frozen: Parts of the network that every stage leaves as they begin: ``backbone``, ``classifier``, ``projector``.
         selection: Which epoch a document reports: ``last``, ``best_validation_loss``, ``best_test_loss`` or
             ``best_test_accuracy``. The last epoch's numbers are always kept beside it.
         patience: Stop after this many epochs without a lower loss of the selection's set; 0 never stops.
@@ -79,12 +86,14 @@ class Recipe:
     precision: str = "float32"
     evaluate_every: int = 1
     optimizer: str = "sgd"
+    resize: int = 0
+    frozen: tuple[str, ...] = ()
     method_defaults: tuple[tuple[str, str, Value], ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         for f in fields(self):
             object.__setattr__(self, f.name, plain(getattr(self, f.name)))
-        for name in ("milestones", "augmentation"):  # one value in brackets is read as a number or a word
+        for name in ("milestones", "augmentation", "frozen"):  # one value in brackets is read as a number or a word
             value = getattr(self, name)
             if not isinstance(value, tuple):
                 object.__setattr__(self, name, () if value is None else (value,))
@@ -92,6 +101,10 @@ class Recipe:
             POSITIVE.check("each of the milestones of a recipe", share)
         object.__setattr__(self, "milestones", tuple(float(share) for share in self.milestones))
         augment.create("+".join(map(str, self.augmentation)) or "none")
+        for part in self.frozen:
+            if part not in PARTS:
+                raise UnknownName("part of a network", str(part), PARTS)
+        object.__setattr__(self, "frozen", tuple(sorted(set(self.frozen))))  # one identity for one meaning
         check_limits(LIMITS, "a recipe", {name: getattr(self, name) for name in LIMITS})
         self._settle_optimizer()
         for name, known in (
@@ -99,7 +112,7 @@ class Recipe:
             ("warmup_by", ("epoch", "batch")),
             ("selection", SELECTIONS),
             ("precision", PRECISIONS),
-            ("normalise", ("mean_std", "unit", "unit_twice")),
+            ("normalise", augment.NORMALISATIONS),
         ):
             if getattr(self, name) not in known:
                 raise SettingError(
@@ -140,6 +153,10 @@ class Recipe:
         if (optimizer.name, optimizer.version, optimizer.own) != ("sgd", 1, ""):
             values["optimizer"] = optimizer.identity()
         return {f.name: values[f.name] for f in fields(self) if f.name in values and values[f.name] != f.default}
+
+    def side(self, stored: int) -> int:
+        """Height and width in pixels of images as the network sees them, that are stored with this one."""
+        return self.resize or stored
 
     def learning_rate(self, epoch: int, epochs: int) -> float:
         """The rate of one epoch; in a warm-up by batch the one it rises to.

@@ -78,7 +78,7 @@ def stage_works(experiment: Experiment) -> list[Work]:
     )
     if experiment.limit is not None and experiment.limit < sum(counts):
         counts = longtail.limit_counts(counts, experiment.limit)
-    forward = _forward(resolved.model, info.num_classes, info.image_size)
+    forward = _forward(resolved.model, info.num_classes, resolved.recipe.side(info.image_size))
     found = []
     for i, stage in enumerate(resolved.stages):
         epochs = resolved.epochs(i)

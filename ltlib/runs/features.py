@@ -87,7 +87,7 @@ def _features(run: Run, place: Path) -> tuple[np.ndarray, np.ndarray]:
         return kept["features"], kept["targets"]
     from ltlib import runs
     from ltlib.runs import store
-    from ltlib.training import accelerator, residents
+    from ltlib.training import accelerator, evaluation, residents
 
     other = store.other_images(run)
     if other is not None:
@@ -98,7 +98,7 @@ def _features(run: Run, place: Path) -> tuple[np.ndarray, np.ndarray]:
     target = accelerator.device()
     images = residents.resident(data.test.select(index), data, run.experiment.resolve(), target)
     with accelerator.fixed_threads(target):
-        features = embedding.features(network.to(target), images, batch_size=250)
+        features = embedding.features(network.to(target), images, batch_size=evaluation.at_once(250, images))
     targets = np.asarray(data.test.targets)[index]
     stream = io.BytesIO()
     np.savez(stream, features=features, targets=targets)

@@ -231,7 +231,7 @@ def _train_on(
         "subset_fingerprint": data.subset_fingerprint,
         "test_fingerprint": data.test_fingerprint,
         "parameters": models.parameter_count(network),
-        "macs": models.macs(network, image_size=data.image_size),
+        "macs": models.macs(network, image_size=resolved.recipe.side(data.image_size)),
         "history": _history(folders),
         "provenance": provenance.describe(target)
         | {"started": started.isoformat(timespec="seconds"), "wall_seconds": time.monotonic() - clock},

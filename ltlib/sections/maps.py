@@ -51,10 +51,12 @@ def two_maps(data: LongTailed, x: np.ndarray, targets: np.ndarray, seed: int, ti
 
 def features(run: Run, images: np.ndarray, data: LongTailed) -> np.ndarray:
     """Penultimate features of a trained network at its last epoch, float32 [N, D]."""
+    from ltlib.training import evaluation
+
     recipe = run.experiment.resolve().recipe
     none = np.zeros(len(images), np.int64)
-    resident = Resident(images, none, mean=data.mean, std=data.std, normalise=recipe.normalise)
-    return embedding.features(run.network("last"), resident)
+    resident = Resident(images, none, mean=data.mean, std=data.std, normalise=recipe.normalise, resize=recipe.resize)
+    return embedding.features(run.network("last"), resident, batch_size=evaluation.at_once(embedding.BATCH, resident))
 
 
 def feature_title(run: Run) -> str:

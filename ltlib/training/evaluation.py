@@ -18,7 +18,9 @@ from ltlib.training.steps import autocast
 
 BATCH = {"cpu": 125, "cuda": 2000}
 """Images of an evaluation step. On a CPU a small batch stays in its caches: 3,300 images/s against 1,900 with 1,000
-(ResNet-8, 32x32, one thread)."""
+(ResNet-8, 32x32, one thread). Of enlarged images fewer, see `at_once`."""
+MEASURED, FEWEST = 32, 8
+"""The side in pixels that `BATCH` is for, and the fewest images of a step."""
 
 
 @torch.no_grad()
@@ -48,6 +50,15 @@ def features(network: Network, images: Resident) -> Tensor:
     """The backbone's features of every image in order, float32 [N, D]; the network is put in evaluation mode."""
     network.eval()
     return torch.cat([network.backbone(images.batch(index)).float() for index in _batches(images)])
+
+
+def at_once(count: int, images: Resident) -> int:
+    """How many images to look at together where `count` of 32x32 pixels would be.
+
+    As many of those that are enlarged as take the same room, though not below `FEWEST`: memory for activations grows
+    with the area. Others are as many whatever their size.
+    """
+    return count if not images.resize else min(count, max(FEWEST, count * MEASURED**2 // images.resize**2))
 
 
 def evaluate(
@@ -109,7 +120,7 @@ def _batches(images: Resident) -> tuple[Tensor, ...]:
     """Numbers of all images in order, in evaluation batches; where the images are."""
     place = images.targets.device
     index = torch.arange(len(images), device="cpu" if images.streaming else place)
-    return index.split(BATCH.get(place.type, 500))
+    return index.split(at_once(BATCH.get(place.type, 500), images))
 
 
 @torch.no_grad()

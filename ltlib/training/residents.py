@@ -58,7 +58,10 @@ def resident(
     padding: int = 0,
     max_bytes: int | None = None,
 ) -> Resident:
-    """An image set on the device, normalised as the recipe says; streamed where it takes more than `max_bytes`."""
+    """An image set on the device, normalised and enlarged as the recipe says.
+
+    It is streamed where it takes more than `max_bytes`.
+    """
     return Resident(
         images.images,
         images.targets,
@@ -66,6 +69,7 @@ def resident(
         mean=data.mean,
         std=data.std,
         normalise=resolved.recipe.normalise,
+        resize=resolved.recipe.resize,
         device=target,
         max_bytes=max_bytes,
     )

@@ -7,7 +7,7 @@ it and a killed run goes on with the stage it was in.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -178,7 +178,7 @@ def _fit(training: StageTraining, checkpoint: loop.Checkpoint) -> Trained:
         selection=training.resolved.selection(training.number) if stage.loss and stage.finish is None else "last",
         report=lambda row: training.report({"stage": training.number + 1, "epochs": training.epochs, **row}),
         stop=training.stop,
-        before_epoch=lambda: train_mode(training.network, stage),
+        before_epoch=lambda: train_mode(training.network, stage, recipe.frozen),
         after_epoch=_cap(training),
     )
 
@@ -248,11 +248,12 @@ def _evaluate(training: StageTraining) -> tuple[dict[str, float], torch.Tensor |
     )
 
 
-def train_mode(network: Network, stage: Stage) -> None:
-    """Training mode; frozen parts keep their batch statistics, all parts do for ``eval``, none does for ``shift``."""
+def train_mode(network: Network, stage: Stage, frozen: Collection[str] = ()) -> None:
+    """Training mode; frozen parts keep their batch statistics, all parts do for ``eval``; for ``shift`` those alone do
+    that the recipe has frozen."""
     network.train()
     for name, part in network.parts.items():
-        if stage.batch_norm == "eval" or (name not in stage.lr and stage.batch_norm != "shift"):
+        if name in frozen or stage.batch_norm == "eval" or (name not in stage.lr and stage.batch_norm != "shift"):
             part.eval()
 
 

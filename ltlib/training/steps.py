@@ -91,17 +91,20 @@ class EagerStep:
         return loss.detach()
 
     def batch(self, draw: Draw, s: int, host: Draw | None = None) -> Batch:
-        """Step `s` of a draw on the device: images augmented and mixed, with their classes."""
+        """Step `s` of a draw on the device: images augmented, mixed and enlarged, with their classes.
+
+        They are mixed as they are stored: the boxes of a mixing are drawn for that size.
+        """
         index, views = draw.index[s], {key: value[s] for key, value in draw.views.items()}
         numbers = host if host is not None and self.data.streaming else draw
-        images = self.data.batch(numbers.index[s].expand(self.learner.objective.views, -1), views)
+        images = self.data.stored(numbers.index[s].expand(self.learner.objective.views, -1), views)
         targets = self.data.targets[index]
         noise = None if draw.noise is None else draw.noise[s]
         second_images = second_targets = partner_targets = share = None
         if draw.second is not None:
             assert numbers.second is not None
             own = {key: value[s, 0] for key, value in draw.second.views.items()}
-            second_images = self.data.batch(numbers.second.index[s], own)
+            second_images = self.data.stored(numbers.second.index[s], own)
             second_targets = self.data.targets[draw.second.index[s]]
         if self.mixing is not None:
             mix = {key: value[s] for key, value in draw.mix.items()}
@@ -113,4 +116,6 @@ class EagerStep:
                 assert second_targets is not None
                 partner_targets = second_targets
                 share = self.mixing.label_share(mix["lam"], targets, partner_targets, self.class_counts)
+        images = self.data.enlarged(images)
+        second_images = None if second_images is None else self.data.enlarged(second_images)
         return Batch(images, targets, partner_targets, share, second_images, second_targets, noise)

@@ -212,7 +212,11 @@ def test_normalise_equals_torchvision_bit_for_bit():
         "mean_std": transforms.Normalize(MEAN, STD)(unit),
         "unit": unit,
         "unit_twice": unit / 255,
+        "imagenet": transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))(unit),
+        "half": transforms.Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))(unit),
+        "signed": torch.from_numpy((levels.numpy().astype(np.float32) - 127) / 128).permute(0, 3, 1, 2),
     }
+    assert set(expected) == set(augment.NORMALISATIONS)
     for kind, values in expected.items():
         assert torch.equal(augment.normalise(levels, kind, MEAN, STD), values)
     exact = (levels.double().permute(0, 3, 1, 2) / 255 - torch.tensor(MEAN).double().view(3, 1, 1)) / torch.tensor(
@@ -233,6 +237,8 @@ def test_normalise_refuses_what_it_cannot_do():
     images = pixels(1, 2, 2)
     with pytest.raises(UnknownName, match="unit_twice"):
         augment.normalise(images, "unit_twize")
+    with pytest.raises(SettingError, match="imagenet needs a mean and a std for each of the 1 channels"):
+        augment.normalise(images[..., :1], "imagenet")
     for mean, std in ((None, None), (MEAN, (1.0,)), (MEAN, (0.0, 1.0, 1.0)), (MEAN, (float("nan"), 1.0, 1.0))):
         with pytest.raises(SettingError, match="std"):
             augment.normalise(images, "mean_std", mean, std)
@@ -280,6 +286,9 @@ def test_transform_without_parts_is_totensor_and_normalize():
     image = pillow(pixels(1, 8, 8))[0]
     expected = transforms.Normalize(MEAN, STD)(transforms.ToTensor()(image))
     assert torch.equal(augment.transform("none", "mean_std", MEAN, STD)(image), expected)
+    for kind in augment.NORMALISATIONS:
+        ours = augment.normalise(pixels(1, 8, 8), kind, MEAN, STD)[0]
+        assert torch.equal(augment.transform("none", kind, MEAN, STD)(image), ours)
 
 
 def test_transform_can_be_sent_to_worker_processes():

@@ -60,9 +60,14 @@ def by_pillow(image: np.ndarray, padding: int, draw: dict[str, float], kind: str
     if "angle" in draw:
         picture = picture.rotate(draw["angle"])
     values = transforms.ToTensor()(picture)
-    return {"mean_std": transforms.Normalize(MEAN, STD), "unit": lambda x: x, "unit_twice": lambda x: x / 255}[kind](
-        values
-    )
+    return {
+        "mean_std": transforms.Normalize(MEAN, STD),
+        "unit": lambda x: x,
+        "unit_twice": lambda x: x / 255,
+        "imagenet": transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        "half": transforms.Normalize([0.5] * 3, [0.5] * 3),
+        "signed": lambda x: (functional.pil_to_tensor(picture).float() - 127) / 128,
+    }[kind](values)
 
 
 def make(images: np.ndarray | torch.Tensor, **settings) -> Resident:
