@@ -86,7 +86,7 @@ _NAMES = {
     "ilsvrc_part1": "ILSVRC (part 1)",
     "ilsvrc_part2": "ILSVRC (part 2)",
     "mobilenet_v2": "MobileNetV2",
-    "resnet50v2": "ResNet-50 V2",
+    "resnet50v2": "ResNet50V2",
     "densenet121": "DenseNet-121",
     "convnext_base": "ConvNeXt-Base",
     "vit_b_16": "ViT-B/16",

@@ -35,15 +35,24 @@ def network() -> nn.Module:
     return made
 
 
-def unsettle(network: nn.Module) -> nn.Module:
-    """Give normalisation layers statistics, scales and shifts that are no identity; in place."""
-    generator = torch.Generator().manual_seed(11)
+def scatter(network: nn.Module, seed: int = 11) -> nn.Module:
+    """Give every weight and statistic a value at which no layer is an identity, in place.
+
+    Also a network that was made on torch's meta device, which costs less than drawing its weights first.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    if any(parameter.is_meta for parameter in network.parameters()):
+        network.to_empty(device="cpu")
     with torch.no_grad():
         for name, value in network.state_dict().items():
-            if name.endswith("running_var"):
+            if not value.is_floating_point():
+                value.zero_()
+            elif name.endswith("running_var"):
                 value.uniform_(0.5, 2, generator=generator)
-            elif value.ndim == 1:
-                value += 0.1 * torch.randn(value.shape, generator=generator)
+            elif value.ndim >= 2 and not name.endswith("layer_scale"):
+                value.normal_(std=max(value[0].numel(), 1) ** -0.5, generator=generator)
+            else:
+                value.normal_(std=0.1, generator=generator).add_(0.0 if name.endswith(("bias", "mean")) else 1.0)
     return network
 
 

@@ -23,6 +23,17 @@ from ltlib.runs import Run
 
 PLACE = Path(__file__).parent / "golden" / "values.json"
 COUNTS = [500, 120, 30, 8, 2]
+NETWORKS = {
+    "resnet8": 8,
+    "resnet32": 32,
+    "resnet18": 16,
+    "efficientnet_lite0[size=tiny]": 16,
+    "mobilenet_v2[size=tiny]": 32,
+    "resnet50v2[size=tiny]": 32,
+    "vit_b_16[size=tiny]": 32,
+    "convnext_base[size=tiny]": 32,
+}
+"""Name to the height and width of the images."""
 
 
 def images(size: int) -> torch.Tensor:
@@ -92,7 +103,7 @@ def components() -> dict[str, tuple[str, Callable[[], Any]]]:
     """Name of the value -> the version to bump, and how it is made."""
     found: dict[str, tuple[str, Callable[[], Any]]] = {
         f"model {name}": (f"version of {name} in ltlib/models", lambda name=name, size=size: forward(name, size))  # type: ignore[misc]
-        for name, size in (("resnet8", 8), ("resnet32", 32), ("resnet18", 16), ("efficientnet_lite0[size=tiny]", 16))
+        for name, size in NETWORKS.items()
     }
     found |= {
         f"loss {text}": (f"version of {text} in ltlib/losses", lambda text=text: loss(text))  # type: ignore[misc]

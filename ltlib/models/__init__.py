@@ -27,9 +27,13 @@ from ltlib.models import classifiers, pretrained
 from ltlib.models.backbones import BasicBlock, Bottleneck, ResNet, check_stem
 from ltlib.models.cifar_resnet import CifarResNet
 from ltlib.models.classifiers import CLASSIFIERS
+from ltlib.models.convnext import ConvNeXt
 from ltlib.models.cost import count_macs, parameter_count
 from ltlib.models.efficientnet_lite import EfficientNetLite
+from ltlib.models.mobilenet import MobileNetV2
 from ltlib.models.network import Backbone, Network, initialise
+from ltlib.models.resnet_v2 import ResNetV2
+from ltlib.models.vit import VisionTransformer
 from ltlib.registry import Registry, Spec, Value, format_value
 
 __all__ = [
@@ -103,6 +107,30 @@ _register_resnet(18, BasicBlock, (2, 2, 2, 2))
 _register_resnet(34, BasicBlock, (3, 4, 6, 3))
 _register_resnet(50, Bottleneck, (3, 4, 6, 3))
 _register_resnet(101, Bottleneck, (3, 4, 23, 3))
+_register_sized(
+    "mobilenet_v2",
+    MobileNetV2,
+    "MobileNetV2: inverted bottlenecks, depthwise convolutions, ReLU6; 3.5 million parameters.",
+    "Sandler et al. 2018, Table 2",
+)
+_register_sized(
+    "resnet50v2",
+    ResNetV2,
+    "ResNet of 50 layers with normalisation and activation before each convolution; 25.5 million parameters.",
+    "He et al. 2016b; names of timm's resnetv2_50",
+)
+_register_sized(
+    "vit_b_16",
+    VisionTransformer,
+    "ViT-Base with patches of 16x16, for 224x224 pixels only; 86.6 million parameters.",
+    "Dosovitskiy et al. 2021, Table 1",
+)
+_register_sized(
+    "convnext_base",
+    ConvNeXt,
+    "ConvNeXt-B: depthwise 7x7 convolutions, layer normalisation, GELU; 88.6 million parameters.",
+    "Liu et al. 2022, section 3",
+)
 _register_sized(
     "efficientnet_lite0",
     EfficientNetLite,

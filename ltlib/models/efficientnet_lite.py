@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ltlib.models.network import Backbone
+from ltlib.models.network import Backbone, fill
 
 EPS = 1e-3
 
@@ -134,6 +134,5 @@ class EfficientNetLite(Backbone):
         if not isinstance(module, nn.Conv2d):
             return False
         outputs = module.out_channels // module.groups * math.prod(module.kernel_size)
-        drawn = torch.empty(module.weight.shape).normal_(0, math.sqrt(2 / outputs), generator=generator)
-        module.weight.copy_(drawn)
+        fill(module.weight, lambda new: new.normal_(0, math.sqrt(2 / outputs), generator=generator))
         return True

@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -129,9 +129,21 @@ def initialise(network: Network, seed: int, parts: Iterable[str] | None = None) 
             _initialise_module(module, network.backbone.convolution_init, linear, generator)
 
 
+def fill(parameter: Tensor, draw: Callable[[Tensor], Any]) -> None:
+    """Draw a parameter in place: as float32 in memory's own order, whatever its precision and memory format.
+
+    Args:
+        parameter: Changed in place.
+        draw: Fills the tensor it is given.
+    """
+    new = torch.empty(parameter.shape)
+    draw(new)
+    parameter.copy_(new)
+
+
 def _initialise_module(module: nn.Module, fan: str, linear: str, generator: torch.Generator) -> None:
     own = dict(module.named_parameters(recurse=False))
-    if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+    if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.LayerNorm):
         module.reset_parameters()  # ones, zeros and fresh statistics: nothing is drawn
     elif isinstance(module, nn.Conv2d):
         assert module.bias is None, "no convolution here has a bias"

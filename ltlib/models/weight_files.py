@@ -15,7 +15,8 @@ from ltlib import places
 from ltlib.errors import DataError
 
 if TYPE_CHECKING:
-    from ltlib.models.pretrained import Chosen, Published
+    from ltlib.models.pretrained import Chosen
+    from ltlib.models.published_weights import Published
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
 HELP = "or train from random weights with weights=none"

@@ -57,12 +57,16 @@ class Reference:
 
     @property
     def short(self) -> str:
-        """As a text cites it: ``Lin et al. 2017``, ``DeVries and Taylor 2017``, ``Bishop 2006``; a document's id."""
+        """As a text cites it: ``Lin et al. 2017``, ``DeVries and Taylor 2017``, ``Bishop 2006``; a document's id.
+
+        A key with a letter after the year, ``he2016b``, gives the letter: another work of the same people and year.
+        """
         if self.key in _documents() or not self.year:
             return self.key
         names = [family.split()[-1] if family[0].islower() else family for family, _ in self.people]
         who = names[0] if len(names) == 1 else " and ".join(names) if len(names) == 2 else f"{names[0]} et al."
-        return f"{who} {self.year}"
+        letter = self.key[-1] if re.search(r"\d[a-z]$", self.key) else ""
+        return f"{who} {self.year}{letter}"
 
     @property
     def venue(self) -> str:

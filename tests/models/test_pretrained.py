@@ -33,13 +33,36 @@ def test_every_published_file_is_torchvisions() -> None:
     """Its name, and with it the first digits of its sha256, are those of the address torchvision downloads from."""
     torchvision = pytest.importorskip("torchvision.models")
     theirs = [(network, one) for network, one in EVERY if one.torchvision]
-    assert len(theirs) == 6
+    assert len(theirs) == 10
     for network, one in theirs:
         known = torchvision.get_weight(one.torchvision)
         assert known.url.endswith(f"/{one.file}")
         assert one.file == f"{network}-{one.sha256}.pth"
         assert len(one.sha256) == 8
         assert known in torchvision.get_model_weights(network)
+        assert known.transforms().mean == [0.485, 0.456, 0.406]
+        assert one.normalise == "imagenet"
+
+
+def test_every_other_published_file_has_an_address_or_a_package() -> None:
+    others = [one for _, one in EVERY if not one.torchvision]
+    assert len(others) == 3
+    for one in others:
+        assert one.url.endswith(f"/{one.file}") != bool(one.folder)
+        assert one.file.rpartition("-")[2] == f"{one.sha256[:8]}.pth"
+        assert one.normalise in ("half", "signed")
+
+
+def test_weights_of_timm_are_for_its_normalisation() -> None:
+    """Timm reads a file's normalisation from its own table; (x / 255 - 0.5) / 0.5 in both."""
+    timm = pytest.importorskip("timm")
+    for network, name, twin in (
+        ("resnet50v2", "imagenet1k", "resnetv2_50.a1h_in1k"),
+        ("vit_b_16", "imagenet21k", "vit_base_patch16_224.orig_in21k"),
+    ):
+        known = timm.get_pretrained_cfg(twin)
+        assert pretrained.PUBLISHED[network][name].normalise == "half"
+        assert (known.mean, known.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
 def test_a_name_needs_no_file() -> None:

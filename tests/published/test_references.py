@@ -59,6 +59,7 @@ def test_a_source_in_words_leads_to_its_entries_in_order_and_only_to_them():
     assert keys("awabs Table 4.1; Kang et al. 2020; Kang et al. 2021") == ["awabs", "kang2020", "kang2021"]
     assert keys("github.com/Bish-Soli/MQP, March 2024") == ["convergent"]
     assert keys("code of classifier-balancing") == ["kang2020"]
+    assert keys("He et al. 2016b; He et al. 2016, Table 1") == ["he2016b", "he2016"]
     assert keys("cefl2 section II, Lin et al. 2018, my_awabs") == []
     assert (
         "".join(text for text, _ in references.pieces("Lin et al. 2017, Eq. 5; ours")) == "Lin et al. 2017, Eq. 5; ours"
