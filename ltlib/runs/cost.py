@@ -6,12 +6,14 @@ backward pass is three forward passes.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from ltlib import datasets, models
@@ -87,7 +89,7 @@ def stage_works(experiment: Experiment) -> list[Work]:
         if stage.loss is not None:
             macs += epochs / resolved.recipe.evaluate_every * info.test_images * forward
         steps = epochs * draws.steps_per_epoch(images, resolved.recipe.batch_size)
-        found.append(Work(steps, macs, _depth(resolved.model.name)))
+        found.append(Work(steps, macs, _depth(resolved.model)))
     return found
 
 
@@ -141,7 +143,7 @@ def _forward(model: Spec, num_classes: int, image_size: int) -> int:
     A small network is counted in milliseconds. A deep one takes a second, and there are a dozen in the paper profile:
     shapes without numbers give the same count, but the first use of torch's meta device takes two seconds to load.
     """
-    if _depth(model.name) <= LAYERS_PROBED:
+    if _depth(model) <= LAYERS_PROBED:
         return models.macs(model, num_classes, image_size)
     with torch.device("meta"):
         backbone = models.MODELS.create(model)
@@ -192,6 +194,11 @@ def _step_seconds(network: torch.nn.Module, optimizer: torch.optim.Optimizer, si
     return best
 
 
-def _depth(model: str) -> int:
-    digits = "".join(c for c in model if c.isdigit())
-    return int(digits) if digits else LAYERS_PROBED
+@cache
+def _depth(model: Spec) -> int:
+    """Layers with weights: a ResNet's name says how many, those of another network are counted."""
+    if named := re.fullmatch(r"resnet(\d+)", model.name):
+        return int(named[1])
+    with torch.device("meta"):
+        backbone = models.MODELS.create(model)
+    return sum(isinstance(module, nn.Conv2d | nn.Linear) for module in backbone.modules()) + 1  # and the classifier

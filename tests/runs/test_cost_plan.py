@@ -31,6 +31,20 @@ def test_work_by_hand(no_data: Path) -> None:
     assert Pace(1e-3, 1e9).seconds(Work(10, 5e9, 8)) == pytest.approx(10 * 8 * 1e-3 + 5)
 
 
+@pytest.mark.parametrize(
+    ("model", "layers"),
+    [
+        ("resnet50v2", 1 + 16 * 3 + 4 + 1),  # stem, blocks, shortcuts, classifier: its name has the digits 502
+        ("mobilenet_v2", 1 + 2 + 16 * 3 + 1 + 1),  # the first of 17 blocks does not expand
+        ("efficientnet_lite0[size=tiny]", 1 + 2 + 3 * 3 + 1 + 1),
+    ],
+)
+def test_layers_of_a_network_whose_name_does_not_say_them(model: str, layers: int, no_data: Path) -> None:
+    found = cost.work(PLAIN.replace(model=model))
+    assert found.depth == layers
+    assert found.macs == pytest.approx(models.macs(model, 10, 32) * (200 * 3 * 12_406 + 20 * 10_000))
+
+
 def test_a_long_tail_as_it_lies_is_priced_by_its_own_counts(no_data: Path) -> None:
     """caltech PART: 2,021 images, 64 steps of 32; filled up to 700 a class 5,600 images, 175 steps."""
     exp = Experiment("caltech_part@32", 1, "resnet8", "ce", "loss_balance")
