@@ -30,7 +30,7 @@ NETWORKS = {
     "efficientnet_lite0[size=tiny]": 16,
     "mobilenet_v2[size=tiny]": 32,
     "resnet50v2[size=tiny]": 32,
-    "vit_b_16[size=tiny]": 32,
+    "vit_b_16[size=tiny]": 16,
     "convnext_base[size=tiny]": 32,
 }
 """Name to the height and width of the images."""

@@ -46,7 +46,7 @@ class Shape:
     mlp: int
 
 
-SIZES = {"full": Shape(224, 16, 12, 12, 768, 3072), "tiny": Shape(32, 8, 2, 3, 48, 96)}
+SIZES = {"full": Shape(224, 16, 12, 12, 768, 3072), "tiny": Shape(16, 4, 2, 3, 48, 96)}
 """``full`` is ViT-Base of the paper's Table 1 with patches of 16."""
 
 
@@ -69,7 +69,7 @@ class VisionTransformer(Backbone):
         self.image_size, self.feature_dim = shape.image, shape.width
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images float [N, 3, 224, 224] to features [N, 768] (tiny: [N, 3, 32, 32] to [N, 48]).
+        """Images float [N, 3, 224, 224] to features [N, 768] (tiny: [N, 3, 16, 16] to [N, 48]).
 
         Raises:
             SettingError: Images of another size.

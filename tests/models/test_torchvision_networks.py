@@ -17,6 +17,7 @@ from ltlib.models import checkpoints, convnext, mobilenet, vit
 
 theirs = pytest.importorskip("torchvision.models")
 NAMES = ["mobilenet_v2", "vit_b_16", "convnext_base"]
+TINY = 16  # pixels
 
 
 def tiny(name: str, **settings: Any) -> nn.Module:
@@ -70,8 +71,8 @@ def test_a_file_of_torchvisions(name: str, tmp_path: Path) -> None:
     file = handmade.save(tmp_path / "w.pth", twin.state_dict())
     network = models.create(f"{name}[size=tiny;weights={file}]", 5).eval()
     with torch.no_grad():
-        expected = without_classifier(twin)(pictures(3, 32))
-        torch.testing.assert_close(network.backbone(pictures(3, 32)), expected, rtol=1e-4, atol=1e-5)
+        expected = without_classifier(twin)(pictures(3, TINY))
+        torch.testing.assert_close(network.backbone(pictures(3, TINY)), expected, rtol=1e-4, atol=1e-5)
     drawn = models.create(f"{name}[size=tiny]", 5)
     assert torch.equal(network.classifier.weight, drawn.classifier.weight)
 
@@ -125,7 +126,7 @@ def test_a_seed_gives_one_network_and_torchs_generator_has_no_part(name: str) ->
     first = models.create(text, 4, seed=3).train()
     last = models.create(text, 4, seed=4).to(memory_format=torch.channels_last)
     models.initialise(last, 3)
-    outputs = [network(pictures(4, 32)) for network in (first, first, last.train())]
+    outputs = [network(pictures(4, TINY)) for network in (first, first, last.train())]
     assert torch.equal(before, torch.random.get_rng_state())
     for (key, a), b in zip(first.named_parameters(), last.parameters(), strict=True):
         assert torch.equal(a, b), key
@@ -140,8 +141,8 @@ def test_the_tiny_one_learns(name: str) -> None:
     """Two kinds of sixteen images are told apart, and every weight has a part in it."""
     network = models.create(f"{name}[size=tiny]", 2, seed=1)
     assert models.parameter_count(network.backbone) < 100_000
-    assert models.macs(network, image_size=32) < 2e6
-    images, targets = pictures(16, 32), torch.arange(16) % 2
+    assert models.macs(network, image_size=TINY) < 2e6
+    images, targets = pictures(16, TINY), torch.arange(16) % 2
     images[1::2, 0] += 2
     optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
     for _ in range(15):
@@ -159,11 +160,11 @@ def test_macs_of_the_tiny_one_are_half_of_torchs_flops(name: str) -> None:
 
     network = models.create(f"{name}[size=tiny]", 10).train()  # in evaluation torch fuses attention out of its sight
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(torch.zeros(2, 3, 32, 32))
-    assert 2 * models.macs(network, image_size=32) == counter.get_total_flops() // 2
+        network(torch.zeros(2, 3, TINY, TINY))
+    assert 2 * models.macs(network, image_size=TINY) == counter.get_total_flops() // 2
 
 
-@pytest.mark.parametrize(("size", "side", "wanted"), [("full", 32, 224), ("tiny", 64, 32)])
+@pytest.mark.parametrize(("size", "side", "wanted"), [("full", 32, 224), ("tiny", 64, TINY)])
 def test_a_vit_takes_images_of_one_size(size: str, side: int, wanted: int) -> None:
     with torch.device("meta"):
         backbone = models.MODELS.create(f"vit_b_16[size={size}]")
@@ -181,4 +182,4 @@ def test_settings(name: str) -> None:
     published = next(iter(models.pretrained.PUBLISHED[name]))
     with pytest.raises(SettingError, match=rf"write {name}\[size=full;weights={published}\]"):
         models.spec(f"{name}[size=tiny;weights={published}]")
-    assert math.isfinite(models.create(f"{name}[size=tiny]", 3)(pictures(2, 32)).sum().item())
+    assert math.isfinite(models.create(f"{name}[size=tiny]", 3)(pictures(2, TINY)).sum().item())

@@ -30,9 +30,8 @@ def said(seed: int = 0) -> Predictions:
 
 def test_sizes_are_those_the_printed_accuracies_imply() -> None:
     found = splits.scores(EXPERIMENT, said(), COUNTS)
-    assert {name: own["support"] for name, own in found.items()} == {
-        **{"balanced": 5000, "longtailed": 1051, "head": 844, "middle": 169, "tail": 38}
-    }
+    sizes = {"balanced": 5000, "longtailed": 1051, "head": 844, "middle": 169, "tail": 38}
+    assert {name: own["support"] for name, own in found.items()} == sizes
 
 
 def test_scores_are_scikit_learns_over_the_splits_own_images() -> None:
