@@ -79,9 +79,13 @@ class Network(nn.Module):
         parts = {"backbone": self.backbone, "classifier": self.classifier, "projector": self.projector}
         return {name: part for name, part in parts.items() if part is not None}
 
+    def features(self, images: Tensor) -> Tensor:
+        """Features [N, D] of images [N, 3, H, W]; what has two axes is features already and passes through."""
+        return images if images.ndim == 2 else self.backbone(images)
+
     def embed(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Features [N, D], and the projection [N, P] with rows of length one (None without a projector)."""
-        features = self.backbone(images)
+        features = self.features(images)
         if self.projector is None:
             return features, None
         return features, F.normalize(self.projector(features), dim=1)
@@ -96,7 +100,7 @@ class Network(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Logits [N, K]; the projector runs only where the classifier reads its output."""
         if self.classifier_input == "features":
-            return self.classifier(self.backbone(images))
+            return self.classifier(self.features(images))
         return self.classify(*self.embed(images))
 
 

@@ -20,9 +20,10 @@ from ltlib import datasets, models
 from ltlib.batches import draws, samplers
 from ltlib.datasets import longtail
 from ltlib.experiment import Experiment
+from ltlib.files import canonical_json, digest
 from ltlib.methods import Stage
 from ltlib.registry import Spec
-from ltlib.training import accelerator, objectives
+from ltlib.training import accelerator, frozen, objectives
 
 LAYERS_PROBED = 8
 """The probe's network has eight layers; dispatch grows with depth."""
@@ -65,13 +66,34 @@ steps, our estimate; nothing of it was measured here."""
 
 def work(experiment: Experiment) -> Work:
     """Steps and multiply-accumulates of a run; needs no data on disk. Early stopping is not foreseen."""
-    stages = stage_works(experiment)
-    return sum(stages[1:], stages[0])
+    first, *others = pieces(experiment).values()
+    return sum(others, first)
 
 
-def stage_works(experiment: Experiment) -> list[Work]:
-    """`work` stage by stage: runs that start alike share their first stages."""
+def pieces(experiment: Experiment) -> dict[str, Work]:
+    """`work` in pieces, by names under which runs share them: stages that start alike, and the features of a backbone
+    that stays as it was built, which are computed once (`ltlib.training.frozen`)."""
     resolved = experiment.resolve()
+    found = {resolved.stage_id(i): work for i, work in enumerate(stage_works(experiment))}
+    if name := features_name(experiment):
+        info, counts = datasets.info(experiment.dataset), _class_counts(experiment)
+        forward = _forward(resolved.model, info.num_classes, resolved.recipe.side(info.image_size))
+        found[name] = Work(0, (sum(counts) + info.test_images) * forward, 0)
+    return found
+
+
+def features_name(experiment: Experiment) -> str:
+    """What a run's kept features are called in `pieces`; empty where it has none."""
+    resolved = experiment.resolve()
+    if not any(frozen.constant(resolved, i) for i in range(len(resolved.stages))):
+        return ""
+    recipe, drawn = resolved.recipe, models.pretrained.of(resolved.model) is None
+    said = [resolved.data, resolved.model.identity(), resolved.precision, recipe.resize, recipe.normalise]
+    return f"features {digest(canonical_json([*said, resolved.seed if drawn else None]))[:12]}"
+
+
+def _class_counts(experiment: Experiment) -> Sequence[int]:
+    """Training images of each class, as far as they are known without the images."""
     info = datasets.info(experiment.dataset)
     largest = max(info.class_counts) if info.class_counts else max(1, round(info.train_images / info.num_classes))
     known = experiment.class_counts or (info.class_counts if experiment.imbalance_factor == 1 else None)
@@ -80,16 +102,26 @@ def stage_works(experiment: Experiment) -> list[Work]:
     )
     if experiment.limit is not None and experiment.limit < sum(counts):
         counts = longtail.limit_counts(counts, experiment.limit)
+    return counts
+
+
+def stage_works(experiment: Experiment) -> list[Work]:
+    """`work` stage by stage, without kept features."""
+    resolved, counts = experiment.resolve(), _class_counts(experiment)
+    info = datasets.info(experiment.dataset)
     forward = _forward(resolved.model, info.num_classes, resolved.recipe.side(info.image_size))
     found = []
     for i, stage in enumerate(resolved.stages):
-        epochs = resolved.epochs(i)
+        epochs, depth = resolved.epochs(i), _depth(resolved.model)
+        trained = 3.0 if "backbone" in stage.lr else 1.0
+        if frozen.constant(resolved, i):
+            forward, depth, trained = _feature_dim(resolved.model) * info.num_classes, 1, 3.0
         images = _epoch_images(stage, resolved.recipe.batch_size, counts)
-        macs = epochs * images * objectives.views(stage) * forward * (3.0 if "backbone" in stage.lr else 1.0)
+        macs = epochs * images * objectives.views(stage) * forward * trained
         if stage.loss is not None:
             macs += epochs / resolved.recipe.evaluate_every * info.test_images * forward
         steps = epochs * draws.steps_per_epoch(images, resolved.recipe.batch_size)
-        found.append(Work(steps, macs, _depth(resolved.model)))
+        found.append(Work(steps, macs, depth))
     return found
 
 
@@ -150,13 +182,21 @@ def _forward(model: Spec, num_classes: int, image_size: int) -> int:
     return models.count_macs(backbone, image_size) + backbone.feature_dim * num_classes
 
 
+@cache
+def _feature_dim(model: Spec) -> int:
+    with torch.device("meta"):
+        return models.MODELS.create(model).feature_dim
+
+
 def estimate(experiments: Iterable[Experiment]) -> float:
-    """Seconds that training these runs takes in one process of one thread, or on the GPU; shared stages count once."""
-    pace, stages = measure(), dict[str, Work]()
+    """Seconds that training these runs takes in one process of one thread, or on the GPU; what they share counts once.
+
+    Features that are kept already are not looked for: they count.
+    """
+    pace, found = measure(), dict[str, Work]()
     for experiment in experiments:
-        resolved = experiment.resolve()
-        stages |= {resolved.stage_id(i): work for i, work in enumerate(stage_works(experiment))}
-    return sum(pace.seconds(work) for work in stages.values())
+        found |= pieces(experiment)
+    return sum(pace.seconds(work) for work in found.values())
 
 
 @cache

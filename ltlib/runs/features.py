@@ -98,7 +98,7 @@ def _features(run: Run, place: Path) -> tuple[np.ndarray, np.ndarray]:
     target = accelerator.device()
     images = residents.resident(data.test.select(index), data, run.experiment.resolve(), target)
     with accelerator.fixed_threads(target):
-        features = embedding.features(network.to(target), images, batch_size=evaluation.at_once(250, images))
+        features = embedding.features(network.to(target), images, batch_size=evaluation.at_once(250, images.resize))
     targets = np.asarray(data.test.targets)[index]
     stream = io.BytesIO()
     np.savez(stream, features=features, targets=targets)

@@ -133,8 +133,8 @@ def _stages(experiments: Iterable[Experiment]) -> dict[str, list[Experiment]]:
 
 
 def _prices(experiments: Sequence[Experiment], pace: cost.Pace) -> list[float]:
-    """Seconds of each run's own stages: those that are not finished and that no run before it trains."""
-    todo, prices = set(_stages(experiments)), []
+    """Seconds of each run's own pieces: those that are not finished and that no run before it computes."""
+    todo, prices = _pieces(experiments), []
     for experiment in experiments:
         own = _own(experiment, todo)
         prices.append(sum(pace.seconds(work) for work in own.values()))
@@ -142,11 +142,14 @@ def _prices(experiments: Sequence[Experiment], pace: cost.Pace) -> list[float]:
     return prices
 
 
+def _pieces(experiments: Sequence[Experiment]) -> set[str]:
+    """Names of what is still to be computed: stages, and features that are kept."""
+    return {*_stages(experiments), *filter(None, map(cost.features_name, experiments))}
+
+
 def _own(experiment: Experiment, todo: Container[str]) -> dict[str, cost.Work]:
-    """The work of those of a run's stages that are in `todo`."""
-    resolved = experiment.resolve()
-    names = [resolved.stage_id(i) for i in range(len(resolved.stages))]
-    return {name: work for name, work in zip(names, cost.stage_works(experiment), strict=True) if name in todo}
+    """The work of those of a run's pieces that are in `todo`."""
+    return {name: work for name, work in cost.pieces(experiment).items() if name in todo}
 
 
 def _within(todo: Sequence[Experiment], cells: Mapping[Experiment, int], budget: float) -> set[Experiment]:
@@ -154,7 +157,7 @@ def _within(todo: Sequence[Experiment], cells: Mapping[Experiment, int], budget:
 
     What an earlier choice trains already costs a later one nothing.
     """
-    pace, stages = cost.measure(), set(_stages(todo))
+    pace, stages = cost.measure(), _pieces(todo)
 
     def price(experiment: Experiment) -> float:
         return sum(pace.seconds(work) for work in _own(experiment, stages).values())

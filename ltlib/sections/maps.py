@@ -56,7 +56,8 @@ def features(run: Run, images: np.ndarray, data: LongTailed) -> np.ndarray:
     recipe = run.experiment.resolve().recipe
     none = np.zeros(len(images), np.int64)
     resident = Resident(images, none, mean=data.mean, std=data.std, normalise=recipe.normalise, resize=recipe.resize)
-    return embedding.features(run.network("last"), resident, batch_size=evaluation.at_once(embedding.BATCH, resident))
+    size = evaluation.at_once(embedding.BATCH, recipe.resize)
+    return embedding.features(run.network("last"), resident, batch_size=size)
 
 
 def feature_title(run: Run) -> str:

@@ -30,12 +30,12 @@ from ltlib.training import (
     assembly,
     capture,
     evaluation,
+    frozen,
     learner,
     loop,
     norms,
     objectives,
     outcome,
-    residents,
     steps,
 )
 from ltlib.training.objectives import Objective
@@ -55,7 +55,7 @@ class StageTraining:
         number: Which of the run's stages, from 0.
         network: As the stages before left it, on the device; trained in place.
         objective: What the stage minimises.
-        images: The run's.
+        images: The run's, or their features where those are constant, see `frozen`.
         report: Hears of each epoch.
         stop: True asks to save the state and stop.
     """
@@ -116,8 +116,8 @@ def run_stages(
         return places
     accelerator.prepare(target)
     network = assembly.build(resolved, data.num_classes, load=ready < 0)
-    loaded = residents.load(data, resolved, target)
     network = network.to(target)
+    shown = frozen.Shown(resolved, data, target, stop)
     for i, place in enumerate(places):
         assembly.prepare(network, resolved, i)
         if i <= ready:
@@ -130,7 +130,8 @@ def run_stages(
                     network.load_state_dict(sealed.read_tensors(place / "weights.safetensors"))
                 continue
             objective = objectives.create(resolved.stages[i], data.class_counts).to(target)
-            _train_stage(StageTraining(resolved, i, network, objective, loaded, report, stop), place)
+            images = shown.of(i, network)
+            _train_stage(StageTraining(resolved, i, network, objective, images, report, stop), place)
     return places
 
 

@@ -85,11 +85,9 @@ def test_the_two_streams_of_a_method_are_both_enlarged(tiny: Experiment, sides: 
 
 def test_evaluation_batches_shrink_with_the_area() -> None:
     """125 images of 32x32 are 128,000 pixels, of 64x64 those of 31; 2,000 of 224x224 are 40 (2000 / 49, rounded)."""
-    images = np.zeros((1, 8, 8, 3), np.uint8)
-    resize = {side: Resident(images, [0], normalise="unit", resize=side) for side in (0, 16, 32, 64, 224)}
-    assert [evaluation.at_once(125, resize[side]) for side in (0, 16, 32, 64, 224)] == [125, 125, 125, 31, 8]
-    assert evaluation.at_once(2000, resize[224]) == 40
-    assert evaluation.at_once(5, resize[224]) == 5
+    assert [evaluation.at_once(125, side) for side in (0, 16, 32, 64, 224)] == [125, 125, 125, 31, 4]
+    assert evaluation.at_once(2000, 224) == 40
+    assert evaluation.at_once(5, 224) == 5
     many = Resident(np.zeros((100, 8, 8, 3), np.uint8), [0] * 100, normalise="unit", resize=64)
     assert [len(index) for index in evaluation._batches(many)] == [31, 31, 31, 7]
 
