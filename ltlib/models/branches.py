@@ -76,6 +76,8 @@ class BilateralBackbone(Backbone):
         SettingError: Another kind of network.
     """
 
+    passes = ("forward", "branch")
+
     def __init__(self, network: Backbone):
         super().__init__()
         self.trunk = Trunk(network, left_out=1)

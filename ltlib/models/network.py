@@ -26,12 +26,15 @@ class Backbone(nn.Module):
         convolution_init: Which fan the normal initialisation of He et al. 2015 (arXiv 1502.01852, Eq. 10 or 14) uses.
         linear_init: How a classifier on this backbone starts: ``kaiming_normal``, or torch's default ``uniform``.
         published_classifier: How the names of the classifier's weights begin in published files of this network.
+        passes: Methods that take images first and treat each by itself but for batch normalisation: what a training
+            may give a batch in parts.
     """
 
     feature_dim: int
     convolution_init: Literal["fan_in", "fan_out"] = "fan_out"
     linear_init: Literal["kaiming_normal", "uniform"] = "uniform"
     published_classifier: tuple[str, ...] = ("fc.",)
+    passes: tuple[str, ...] = ("forward",)
 
     def advice(self, found: Mapping[str, Tensor]) -> str:
         """What helps where these weights, by name, do not fit; empty where nothing better is known."""

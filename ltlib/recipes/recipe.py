@@ -20,6 +20,7 @@ PARTS = ("backbone", "classifier", "projector")
 LIMITS: Mapping[str, Limit] = {
     "epochs": Limit(1, whole=True),
     "batch_size": Limit(2, whole=True),
+    "batch_parts": Limit(1, whole=True),
     "patience": Limit(whole=True),
     "evaluate_every": Limit(1, whole=True),
     "warmup_epochs": Limit(whole=True),
@@ -40,6 +41,9 @@ class Recipe:
     Attributes:
         epochs: Epochs of a stage whose share is 1.
         batch_size: Images a step; a last batch of one image is dropped, any other short batch is used.
+        batch_parts: In how many parts a batch goes through the network, so that a smaller card can take it; loss,
+            gradient and step stay the whole batch's. Of at least two images each, so at most half of `batch_size`.
+            Batch normalisation sees a part, see `ltlib.training.parts`.
         optimizer: One of `OPTIMIZERS`, with its settings in brackets: ``sgd``, ``adam[beta1=0.8]``. Kept with every
             setting filled in; ``sgd`` without brackets, because its settings are the next two fields.
         lr: Peak learning rate.
@@ -88,6 +92,7 @@ class Recipe:
     optimizer: str = "sgd"
     resize: int = 0
     frozen: tuple[str, ...] = ()
+    batch_parts: int = 1
     method_defaults: tuple[tuple[str, str, Value], ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
@@ -106,6 +111,11 @@ class Recipe:
                 raise UnknownName("part of a network", str(part), PARTS)
         object.__setattr__(self, "frozen", tuple(sorted(set(self.frozen))))  # one identity for one meaning
         check_limits(LIMITS, "a recipe", {name: getattr(self, name) for name in LIMITS})
+        if self.batch_parts > self.batch_size // 2:
+            raise SettingError(
+                f"recipe setting batch_parts must leave two images a part: at most {self.batch_size // 2} for a batch "
+                f"of {self.batch_size}, not {self.batch_parts}"
+            )
         self._settle_optimizer()
         for name, known in (
             ("schedule", ("step", "cosine", "constant")),

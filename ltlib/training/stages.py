@@ -167,6 +167,7 @@ def _fit(training: StageTraining, checkpoint: loop.Checkpoint) -> Trained:
         training.resolved.precision,
         mixing=mixing,
         class_counts=torch.as_tensor(data.class_counts),
+        parts=recipe.batch_parts,
     )
     return loop.fit(
         learning,

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from ltlib.batches.draws import Draw
 from ltlib.training import optimizers
-from ltlib.training.steps import EagerStep, autocast, send
+from ltlib.training.parts import draws_numbers
+from ltlib.training.steps import EagerStep, send
 
 
 class Kept:
@@ -34,8 +35,7 @@ class Kept:
         row = draw.part(0, 1).each(lambda value: send(value, step.device))
         learning = [module for module in learner.objective.modules() if module.training]
         learner.objective.eval()
-        with autocast(step.precision, step.device):
-            learner.objective(learner.network, step.batch(row, 0))
+        step.objective(step.batch(row, 0))
         for module in learning:
             module.training = True
         self._copy(learner.objective)
@@ -75,7 +75,7 @@ def unfit(step: EagerStep) -> str | None:
         name = type(module).__name__
         if getattr(module, "capturable", True) is False:
             return f"{name} needs the host in every step"
-        if "drop" in name.lower() and (getattr(module, "p", None) or getattr(module, "drop_prob", None)):
+        if draws_numbers(module):
             return f"{name} draws random numbers on the device, which a replay would draw otherwise"
     return None
 
@@ -109,7 +109,7 @@ def frozen(step: EagerStep) -> Any:
         [module.training for module in learner.network.modules()],
         [_plain(module) for module in learner.objective.modules()],
         settings,
-        (step.precision, step.mixing),
+        (step.precision, step.mixing, step.parts),
     )
 
 

@@ -17,6 +17,7 @@ from ltlib.mixing import Mixing
 from ltlib.training.learner import Learner
 from ltlib.training.objectives import Batch
 from ltlib.training.optimizers import set_rates
+from ltlib.training.parts import check_parts, in_parts
 
 
 class Step(Protocol):
@@ -49,6 +50,10 @@ class EagerStep:
         precision: ``float32`` or ``bf16``.
         mixing: Mixes images and labels.
         class_counts: [K], for mixings that look at them.
+        parts: In how many a batch goes through the network, see `ltlib.training.parts`.
+
+    Raises:
+        SettingError: Parts of a network that draws random numbers.
     """
 
     def __init__(
@@ -59,7 +64,10 @@ class EagerStep:
         *,
         mixing: Mixing | None = None,
         class_counts: Tensor | None = None,
+        parts: int = 1,
     ):
+        check_parts(learner.network, parts)
+        self.parts = parts
         self.learner, self.data, self.precision = learner, data, precision
         self.device = data.targets.device
         self.mixing = mixing
@@ -82,13 +90,18 @@ class EagerStep:
             host: The same draw on the host; a streamed set reads there which images to send.
         """
         batch, learner = self.batch(draw, s, host), self.learner
-        with autocast(self.precision, self.device):
-            loss, logits = learner.objective(learner.network, batch)
+        loss, logits = self.objective(batch)
         learner.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         learner.optimizer.step()
         learner.meter.update(loss.detach(), None if logits is None else logits.detach(), batch.targets)
         return loss.detach()
+
+    def objective(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """What the step minimises, a scalar, and the logits to count, in its precision and parts."""
+        network = self.learner.network
+        with autocast(self.precision, self.device), in_parts(network, self.parts):
+            return self.learner.objective(network, batch)
 
     def batch(self, draw: Draw, s: int, host: Draw | None = None) -> Batch:
         """Step `s` of a draw on the device: images augmented, mixed and enlarged, with their classes.
