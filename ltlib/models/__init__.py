@@ -48,6 +48,7 @@ __all__ = [
     "names",
     "parameter_count",
     "pretrained",
+    "shapes",
     "spec",
 ]
 
@@ -226,6 +227,17 @@ def _build(
         classifiers.PROJECTORS[kind](backbone.feature_dim, projector) if projector else None,
         classifier_input,
     )
+
+
+def shapes(model: str | Spec, num_classes: int) -> Network:
+    """A network on torch's meta device, shapes without numbers: for counting, made in no time at any size.
+
+    Args:
+        model: Name of a backbone; weights it begins from are not looked for.
+        num_classes: K, of a linear classifier.
+    """
+    with torch.device("meta"):
+        return _build(model, num_classes, "linear", 0, "features")
 
 
 def macs(model: str | Spec | nn.Module, num_classes: int = 10, image_size: int = 32) -> int:
