@@ -1,7 +1,8 @@
 """What a training will cost, before it starts: from finished runs on this machine, else from a probe of a second.
 
 The model is two numbers: seconds a step whatever its size (dispatch), and multiply-accumulates a second. A forward and
-backward pass is three forward passes.
+backward pass is three forward passes, and one more where a batch goes in parts. What an optimizer computes is left out,
+Adam's some ten operations a weight too; what it keeps is not (`checkpoint_bytes`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ltlib.experiment import Experiment
 from ltlib.files import canonical_json, digest
 from ltlib.methods import Stage
 from ltlib.registry import Spec
-from ltlib.training import accelerator, frozen, objectives
+from ltlib.training import accelerator, frozen, memory, objectives
 
 LAYERS_PROBED = 8
 """The probe's network has eight layers; dispatch grows with depth."""
@@ -78,7 +79,7 @@ def pieces(experiment: Experiment) -> dict[str, Work]:
     if name := features_name(experiment):
         info, counts = datasets.info(experiment.dataset), _class_counts(experiment)
         forward = _forward(resolved.model, info.num_classes, resolved.recipe.side(info.image_size))
-        found[name] = Work(0, (sum(counts) + info.test_images) * forward, 0)
+        found[name] = Work(0, (sum(counts) + _test_images(experiment)) * forward, 0)
     return found
 
 
@@ -113,16 +114,22 @@ def stage_works(experiment: Experiment) -> list[Work]:
     found = []
     for i, stage in enumerate(resolved.stages):
         epochs, depth = resolved.epochs(i), _depth(resolved.model)
-        trained = 3.0 if "backbone" in stage.lr else 1.0
+        passes = 1.0 if "backbone" not in stage.lr else 3.0 if resolved.recipe.batch_parts == 1 else 4.0
         if frozen.constant(resolved, i):
-            forward, depth, trained = _feature_dim(resolved.model) * info.num_classes, 1, 3.0
+            forward, depth, passes = _feature_dim(resolved.model) * info.num_classes, 1, 3.0
         images = _epoch_images(stage, resolved.recipe.batch_size, counts)
-        macs = epochs * images * objectives.views(stage) * forward * trained
+        macs = epochs * images * objectives.views(stage) * forward * passes
         if stage.loss is not None:
-            macs += epochs / resolved.recipe.evaluate_every * info.test_images * forward
+            macs += epochs / resolved.recipe.evaluate_every * _test_images(experiment) * forward
         steps = epochs * draws.steps_per_epoch(images, resolved.recipe.batch_size)
         found.append(Work(steps, macs, depth))
     return found
+
+
+def _test_images(experiment: Experiment) -> int:
+    """Test images that an evaluation sees."""
+    info, each = datasets.info(experiment.dataset), experiment.test_per_class
+    return info.test_images if each is None else min(info.test_images, each * info.num_classes)
 
 
 def _epoch_images(stage: Stage, batch_size: int, class_counts: Sequence[int]) -> int:
@@ -156,8 +163,16 @@ def stage_bytes(experiment: Experiment) -> int:
     resolved = experiment.resolve()
     info = datasets.info(experiment.dataset)
     kept = 1 if resolved.recipe.selection == "last" else 2
-    numbers = _parameters(resolved.model, info.num_classes) + info.test_images * info.num_classes
+    numbers = _parameters(resolved.model, info.num_classes) + _test_images(experiment) * info.num_classes
     return 4 * kept * numbers
+
+
+def checkpoint_bytes(experiment: Experiment) -> int:
+    """Disk that a run takes while it trains, besides its finished stages: weights, and the optimizer's state."""
+    resolved = experiment.resolve()
+    numbers = _parameters(resolved.model, datasets.info(experiment.dataset).num_classes)
+    kept = 1 if resolved.recipe.selection == "last" else 2
+    return 4 * numbers * (kept + memory.moments(resolved.recipe))
 
 
 @cache

@@ -13,7 +13,7 @@ from ltlib import datasets, places, profiles, sealed
 from ltlib.errors import SettingError
 from ltlib.experiment import Experiment
 from ltlib.progress import duration
-from ltlib.runs import cost, sweep
+from ltlib.runs import cost, gpu_hours, sweep
 
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600}
 
@@ -83,7 +83,12 @@ class Plan:
             lines.append(
                 f"  about {duration(seconds)} in one process of this machine (estimate from a probe of a second)"
             )
-        lines.append(f"  about {disk / 1e9:.2f} GB of disk for weights and logits")
+        checkpoint = max(cost.checkpoint_bytes(experiment) for experiment in todo)
+        lines.append(
+            f"  about {disk / 1e9:.2f} GB of disk for weights and logits; up to {checkpoint / 1e9:.2f} GB more for the "
+            "checkpoint of each run under way"
+        )
+        lines += gpu_hours.lines(gpu_hours.rows(todo, _pieces(todo)))
         return "\n".join(lines)
 
 

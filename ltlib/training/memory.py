@@ -2,11 +2,11 @@
 
 A step holds five things at its fullest, when the forward pass is over and the backward pass begins: weights and
 buffers, the gradients, what the optimizer keeps beside each weight, the images, and every tensor that autograd has
-saved (activations, and under bf16 the weights in bf16). The last are counted by torch itself: the forward pass runs on fake
-tensors (`torch._subclasses.FakeTensorMode`: torch's meta device that knows for which device it stands, so that CUDA's
-rules of autocast hold, by which normalisations and softmax stay in float32), and each storage that a saved tensor lies
-in is counted once. Attention is counted as the fused kernels keep it (query, key, value, output and a number a row),
-which is what a GPU takes, not as a matrix of all pairs.
+saved (activations, and under bf16 the weights in bf16). The last are counted by torch itself: the forward pass runs on
+fake tensors (`torch._subclasses.FakeTensorMode`: torch's meta device that knows for which device it stands, so that
+CUDA's rules of autocast hold, by which normalisations and softmax stay in float32), and each storage that a saved
+tensor lies in is counted once. Attention is counted as the fused kernels keep it (query, key, value, output and a
+number a row), which is what a GPU takes, not as a matrix of all pairs.
 
 With a batch in parts (`ltlib.training.parts`) the saved tensors are those of the largest part.
 
@@ -79,22 +79,27 @@ def step_memory(network: Network | nn.Module, recipe: Recipe, image_size: int, *
     batch = recipe.batch_size * views
     part = max(sizes(batch, recipe.batch_parts))
     trained = sum(parameter.nbytes for parameter in network.parameters() if parameter.requires_grad)
-    spec = recipe.optimizer_spec
-    moments = 0 if spec.name == "sgd" and not spec.settings["momentum"] else MOMENTS.get(spec.name, 2)
     return StepMemory(
         weights=sum(tensor.nbytes for tensor in (*network.parameters(), *network.buffers())),
         gradients=trained,
-        optimizer=moments * trained,
+        optimizer=moments(recipe) * trained,
         images=batch * 3 * image_size**2 * 4,
         saved=saved_bytes(network, part, image_size, recipe.precision),
     )
 
 
+def moments(recipe: Recipe) -> int:
+    """Numbers that a recipe's optimizer keeps beside each weight."""
+    spec = recipe.optimizer_spec
+    return 0 if spec.name == "sgd" and not spec.settings["momentum"] else MOMENTS.get(spec.name, 2)
+
+
 def fewest_parts(
     network: Network | nn.Module, recipe: Recipe, image_size: int, limit: float, *, views: int = 1
-) -> int | None:
-    """The smallest `batch_parts`, among powers of two and the recipe's own, with which a step takes at most `limit`
-    bytes; None where none does.
+) -> tuple[int, int] | None:
+    """The `batch_parts` with which a step takes at most `limit` bytes, and how many it takes; None where none does.
+
+    The fewest of the recipe's own, doubled as often as it needs.
 
     Args:
         network, recipe, image_size, views: As in `step_memory`.
@@ -102,8 +107,9 @@ def fewest_parts(
     """
     parts = recipe.batch_parts
     while parts <= recipe.batch_size // 2:
-        if step_memory(network, replace(recipe, batch_parts=parts), image_size, views=views).total <= limit:
-            return parts
+        needed = step_memory(network, replace(recipe, batch_parts=parts), image_size, views=views).total
+        if needed <= limit:
+            return parts, needed
         parts *= 2
     return None
 

@@ -151,10 +151,13 @@ def test_a_network_within_a_limit() -> None:
     network = models.shapes("resnet8", 10)
     recipe = recipes.create("ldam")
     whole = memory.step_memory(network, recipe, 32)
-    assert memory.fewest_parts(network, recipe, 32, whole.total) == 1
-    assert memory.fewest_parts(network, recipe, 32, whole.total - 1) == 2
+    assert memory.fewest_parts(network, recipe, 32, whole.total) == (1, whole.total)
     halves = memory.step_memory(network, replace(recipe, batch_parts=2), 32)
-    assert memory.fewest_parts(network, recipe, 32, halves.total - 1) == 4
+    assert memory.fewest_parts(network, recipe, 32, whole.total - 1) == (2, halves.total)
+    fewer = memory.fewest_parts(network, recipe, 32, halves.total - 1)
+    assert fewer is not None
+    assert fewer[0] == 4
+    assert fewer[1] < halves.total
     assert memory.fewest_parts(network, recipe, 32, whole.weights) is None
 
 
