@@ -1,4 +1,4 @@
-"""Pictures: a row of images, an image and its augmented views, samples of each class.
+"""Pictures: a row of images, an image and its augmented views, samples of each class, images and where a network looks.
 
 All tiles of a figure share one axes: a grid of a hundred axes takes seconds to lay out. Pixels stay pixels.
 """
@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 
 from ltlib.errors import SettingError
 from ltlib.plots.style import DOUBLE, Chart, styled
 
 GAP = 0.06  # of a tile's width, between columns
+_INK = 0.6  # of a map's colour over its image
+_THIRDS = (("upper left", "top", "upper right"), ("left", "centre", "right"), ("lower left", "bottom", "lower right"))
 
 
 @styled
@@ -114,6 +117,53 @@ def samples_per_class(
     listed = ", ".join(f"{class_names[c]} ({counts[c]:,})" for c in shown)
     fig.alt = f"Up to {per_class} images of each of {len(shown)} classes, with the number of training images: {listed}."
     fig.data = {"class": [class_names[c] for c in shown], "images": [int(counts[c]) for c in shown]}
+    return fig
+
+
+@styled
+def images_with_maps(
+    images: Any, maps: Sequence[Any], titles: Sequence[str], *, what: str, pairs: int = 4, title: str = ""
+) -> Chart:
+    """Each image with a map of itself at its right, laid over it in grey: dark blue for 0, yellow for 1.
+
+    Args:
+        images: uint8 [N, H, W, 3].
+        maps: For each image, float [h, w] in 0..1, of whatever size; enlarged bilinearly.
+        titles: One for each image, printed over it.
+        what: Name of the maps, such as ``Grad-CAM``, printed over each.
+        pairs: Images in a row.
+        title: Printed above all.
+    """
+    from scipy.ndimage import zoom
+
+    tiles = _tiles(images)
+    if not len(tiles) == len(maps) == len(titles):
+        raise SettingError(f"{len(tiles)} images need as many maps and titles, not {len(maps)} and {len(titles)}")
+    shown, texts, places = [], [], []
+    for image, given, text in zip(tiles, maps, titles, strict=True):
+        values = np.asarray(given, dtype=np.float64)
+        if values.ndim != 2 or not (values.min() >= 0 and values.max() <= 1):
+            raise SettingError(f"a map must be [h, w] of numbers in 0..1, not {list(values.shape)}")
+        large = zoom(values, np.divide(image.shape[:2], values.shape), order=1, mode="nearest", grid_mode=True)
+        grey = np.repeat(image.mean(2, keepdims=True), 3, axis=2)
+        colours = 255 * colormaps["viridis"](large)[..., :3]
+        shown += [image, np.rint(_INK * colours + (1 - _INK) * grey).astype(np.uint8)]
+        texts += [text, what]
+        row, column = np.unravel_index(values.argmax(), values.shape)
+        thirds = [3 * (2 * i + 1) // (2 * size) for i, size in zip((row, column), values.shape, strict=True)]
+        places.append(_THIRDS[thirds[0]][thirds[1]] if values.max() > 0 else "nowhere")
+    columns = 2 * min(pairs, len(tiles))
+    rows = [(np.stack(shown[i : i + columns]), texts[i : i + columns]) for i in range(0, len(shown), columns)]
+    fig = _draw(rows, columns, [], title)
+    said = "; ".join(f"{' '.join(text.split())}: {place}" for text, place in zip(titles, places, strict=True))
+    count = "An image" if len(tiles) == 1 else f"{len(tiles)} images, each"
+    fig.alt = f"{count} with its map ({what}) beside it; where the map is largest: {said}."
+    fig.data = {
+        "title": list(titles),
+        "map": [what] * len(tiles),
+        "largest": places,
+        "mean": [round(float(np.mean(each)), 4) for each in maps],
+    }
     return fig
 
 

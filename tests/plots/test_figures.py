@@ -140,6 +140,38 @@ def test_images_are_shown_as_they_are() -> None:
         images.show_images(pixels / 255)
 
 
+def test_an_image_and_its_map_stand_side_by_side() -> None:
+    """The left tile is the image; over the right one the map's colours, enlarged: dark blue for 0, yellow for 1."""
+    pixels = np.full((2, 6, 9, 3), 100, dtype=np.uint8)
+    first, second = np.zeros((2, 3)), np.zeros((3, 3))
+    first[0, 2] = 1
+    fig = images.images_with_maps(pixels, [first, second], ["a cat", "a dog"], what="Grad-CAM", pairs=1)
+    shown = [np.asarray(tile.get_array()) for tile in fig.axes[0].images]
+    assert len(shown) == 4
+    assert (shown[0] == 100).all()
+    assert shown[1].shape == (6, 9, 3)
+    blue, yellow = np.array([0.267004, 0.004874, 0.329415]), np.array([0.993248, 0.906157, 0.143936])  # ends of viridis
+    np.testing.assert_allclose(shown[1][0, 8], 0.6 * 255 * yellow + 40, atol=1)
+    np.testing.assert_allclose(shown[1][5, 0], 0.6 * 255 * blue + 40, atol=1)
+    assert not (shown[1][1, 6] == shown[1][0, 8]).all(), "between places the colours change little by little"
+    assert texts(fig) == ["a cat", "Grad-CAM", "a dog", "Grad-CAM"]
+    assert fig.alt.startswith("2 images, each with its map (Grad-CAM) beside it; where the map is largest: ")
+    assert fig.alt.endswith("largest: a cat: upper right; a dog: nowhere.")
+    assert fig.data["largest"] == ["upper right", "nowhere"]  # type: ignore[index]
+    assert fig.data["mean"] == [0.1667, 0.0]  # type: ignore[index]
+    one = images.images_with_maps(pixels[:1], [np.eye(7)[3:4].repeat(7, 0)], ["x"], what="attention rollout")
+    assert one.alt == "An image with its map (attention rollout) beside it; where the map is largest: x: top."
+    for wrong in (
+        [first],
+        [first, second + 1.5],
+        [first, second - 0.1],
+        [first, second * np.nan],
+        [first, np.zeros(3)],
+    ):
+        with pytest.raises(SettingError, match="map"):
+            images.images_with_maps(pixels, wrong, ["a", "b"], what="x")
+
+
 def test_augmented_images_put_the_original_first() -> None:
     originals = np.zeros((2, 4, 4, 3), np.uint8)
     views = np.full((2, 3, 4, 4, 3), 200, np.uint8)
