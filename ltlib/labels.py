@@ -90,6 +90,7 @@ _NAMES = {
     "densenet121": "DenseNet-121",
     "convnext_base": "ConvNeXt-Base",
     "vit_b_16": "ViT-B/16",
+    "longtailed": "long-tailed",
     "f1": "F1",
     "ece": "ECE",
     "mce": "MCE",

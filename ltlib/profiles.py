@@ -14,6 +14,21 @@ from ltlib.registry import format_spec, format_value, parse
 
 
 @dataclass(frozen=True)
+class Small:
+    """How a small network of a large one's kind is trained.
+
+    Attributes:
+        pixels: To which its images are enlarged.
+        epochs: At most.
+        images: Training images, at most; as many test images.
+    """
+
+    pixels: int
+    epochs: int
+    images: int
+
+
+@dataclass(frozen=True)
 class Profile:
     """A size of the work.
 
@@ -22,6 +37,9 @@ class Profile:
         seeds: Runs per table cell.
         summary: What it is good for, in one sentence, shown on every page.
         network: The one network that stands for all; None trains each network the documents name.
+        networks: Networks that it does not stand for, each with what is trained instead: a small one of its kind, or
+            the network as it is where the text is empty.
+        small: What else is smaller where such a small one is trained.
         epochs: Epochs instead of the recipe's; None keeps them.
         precision: Instead of the recipe's; None keeps it.
         stand_ins: Data sets that stand for the documents'; empty keeps them.
@@ -33,6 +51,8 @@ class Profile:
     seeds: int
     summary: str
     network: str | None = None
+    networks: tuple[tuple[str, str], ...] = ()
+    small: Small | None = None
     epochs: int | None = None
     precision: str | None = None
     stand_ins: tuple[tuple[str, str], ...] = ()
@@ -49,6 +69,10 @@ class Impossible:
 
 PHOTOGRAPHS = ("crop_disease", "mushroom", "caltech_part", "ilsvrc_part1", "ilsvrc_part2")
 """The sets that the documents train on at 224 pixels."""
+PRETRAINED = ("mobilenet_v2", "resnet50v2", "vit_b_16", "convnext_base")
+"""The networks of `architectures`, which no CIFAR network stands for."""
+PROBED = "efficientnet_lite0"
+"""A pretrained network whose features a laptop can compute."""
 
 PROFILES = {
     profile.name: profile
@@ -62,9 +86,12 @@ PROFILES = {
                 "numbers."
             ),
             network="resnet8",
+            networks=tuple((name, f"{name}[size=tiny]") for name in (*PRETRAINED, PROBED)),
+            small=Small(pixels=16, epochs=12, images=300),
             epochs=30,
             stand_ins=(
                 *(("cifar10", "digits"), ("cifar100", "digits"), ("butterfly", "digits_folder")),
+                ("moths@224", "digits_folder"),
                 *((name, f"digits_{name}") for name in PHOTOGRAPHS),
             ),
             imbalance_factor=20.0,
@@ -77,6 +104,7 @@ PROFILES = {
                 "can be compared with a document, its numbers cannot."
             ),
             network="resnet8",
+            networks=((PROBED, ""),),
             epochs=30,
             pixels=tuple((name, 64 if name == "mushroom" else 32) for name in PHOTOGRAPHS),
         ),
@@ -112,6 +140,14 @@ def dataset(name: str, profile: str) -> str:
     return there if pixels is None else f"{there}@{pixels}"
 
 
+def network(text: str, profile: str) -> str:
+    """The network that a profile trains in place of a document's."""
+    size = get(profile)
+    own = dict(size.networks)
+    name = parse(text)[0]
+    return own[name] or text if name in own else size.network or text
+
+
 def resolve(
     experiment: Experiment, profile: str, represented: tuple[str, ...] = REPRESENTED
 ) -> Experiment | Impossible:
@@ -122,8 +158,8 @@ def resolve(
         profile: Name.
         represented: The networks whose columns are filled where one network stands for all.
     """
-    size = get(profile)
-    if size.network is not None and parse(experiment.model)[0] not in represented:
+    size, own = get(profile), parse(experiment.model)[0] in dict(get(profile).networks)
+    if size.network is not None and not own and parse(experiment.model)[0] not in represented:
         return Impossible(
             f"not in {profile}: one small network stands for all, in the {' and '.join(represented)} columns only"
         )
@@ -131,20 +167,23 @@ def resolve(
     factor = experiment.imbalance_factor
     if size.imbalance_factor is not None and factor > 1:
         factor = size.imbalance_factor
+    small = size.small if own else None
     return experiment.replace(
         dataset=there,
         imbalance_factor=factor,
-        model=size.network or experiment.model,
-        recipe=_recipe(experiment, there, size),
+        model=network(experiment.model, profile),
+        recipe=_recipe(experiment, there, size, small),
         precision=experiment.precision or size.precision,
+        limit=experiment.limit if small is None else small.images,
     )
 
 
-def _recipe(experiment: Experiment, dataset: str, size: Profile) -> str:
+def _recipe(experiment: Experiment, dataset: str, size: Profile, small: Small | None) -> str:
     name, settings = parse(experiment.recipe)
-    if size.epochs is not None:
+    most = size.epochs if small is None else small.epochs
+    if most is not None:
         full = recipes.create(experiment.recipe)
-        epochs = min(size.epochs, full.epochs)
+        epochs = min(most, full.epochs)
         settings["epochs"] = epochs
         for length, least in (("warmup_epochs", 0), ("evaluate_every", 1)):
             if (value := getattr(full, length)) > least:
@@ -152,6 +191,8 @@ def _recipe(experiment: Experiment, dataset: str, size: Profile) -> str:
     if dataset != experiment.dataset and not datasets.info(dataset).flips:  # a mirrored 3 is no 3
         moves = set(recipes.create(experiment.recipe).augmentation) - {"flip", "vflip"}
         settings["augmentation"] = "shift1" if moves else "none"
+    if small is not None:
+        settings["resize"] = small.pixels
     return format_spec(name, settings)
 
 

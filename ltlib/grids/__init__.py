@@ -13,6 +13,7 @@ from typing import Any
 from ltlib import profiles, published
 from ltlib.errors import UnknownName
 from ltlib.experiment import Experiment
+from ltlib.grids.architectures import ARCHITECTURES
 from ltlib.grids.awabs import AWABS
 from ltlib.grids.base import Document
 from ltlib.grids.cefl import CEFL
@@ -36,7 +37,7 @@ __all__ = [
 ]
 
 ROW = ("dataset", "imbalance", "train_set", "model", "method", "stage", "split", "metric")
-DOCUMENTS: dict[str, Document] = {own.id: own for own in (CONVERGENT, AWABS, CEFL, LOSS_BALANCE)}
+DOCUMENTS: dict[str, Document] = {own.id: own for own in (CONVERGENT, AWABS, CEFL, ARCHITECTURES, LOSS_BALANCE)}
 
 
 @dataclass(frozen=True)
@@ -125,8 +126,10 @@ def experiments(name: str, profile: str) -> tuple[list[Experiment], dict[Experim
         if isinstance(mapped, Impossible):
             left_out[experiment] = mapped
         else:
-            seeds = DOCUMENTS[document].seeds(word, profile) or size.seeds
-            found |= {mapped.replace(seed=seed): None for seed in range(seeds)}
+            own = DOCUMENTS[document]
+            for seed in range(own.seeds(word, profile) or size.seeds):
+                images = {"subset_seed": seed} if word in own.resampled else {}
+                found[mapped.replace(seed=seed, **images)] = None
     return list(found), left_out
 
 

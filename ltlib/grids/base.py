@@ -40,6 +40,7 @@ class Document:
         networks: The networks that a profile's one network stands for in a grid, by the grid's word; where it is not
             named those of `profiles.REPRESENTED`.
         seeds: Runs of a cell, by the grid's word and the profile; None for as many as the profile has.
+        resampled: Grids whose runs of a cell differ in their images too: each seed has a subset seed of its own.
         names: What the rows of its tables are called here, in their order; a method that is not in it has its usual
             name.
         classes: What its tables call a class, where that is not its name.
@@ -57,6 +58,7 @@ class Document:
     represented: Callable[[Row, str], Impossible | None] = all_represented
     networks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     seeds: Callable[[str, str], int | None] = own_seeds
+    resampled: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
     classes: Mapping[str, str] = field(default_factory=dict)
     rows: Mapping[str, str] = field(default_factory=dict)

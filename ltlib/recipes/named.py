@@ -125,6 +125,36 @@ _register(
     schedule="cosine",
     warmup_epochs=0,
 )
+_register(
+    "probe",
+    "Ours: a linear classifier on a frozen network, images enlarged to 224 pixels, features computed once.",
+    "ours: a linear probe, which asks what a loss makes of features that none of them has shaped",
+    epochs=30,
+    batch_size=128,
+    lr=0.1,
+    schedule="cosine",
+    warmup_epochs=0,
+    augmentation=(),
+    normalise="signed",
+    evaluate_every=5,
+    resize=224,
+    frozen=("backbone",),
+)
+_register(
+    "architectures",
+    "The `architectures` document's: 90 epochs of Adam, rate 0.001, a tenth of it at 30 and 60, at 224 pixels.",
+    "architectures Tables 5.3 and 5.8, which state neither batch size nor weight decay",
+    epochs=90,
+    lr=0.001,
+    optimizer="adam",
+    weight_decay=0.0,
+    milestones=(1 / 3, 2 / 3),
+    decay=0.1,
+    warmup_epochs=0,
+    normalise="imagenet",
+    resize=224,
+    evaluate_every=10,
+)
 
 
 def spec(text: str | Spec) -> Spec:

@@ -33,7 +33,7 @@ def standing(
         own = f"The document's own data and network{'s' * (len(networks) > 1)}"
         page.say(f"{own}; {size.seeds} runs a cell where all are made. Each cell says how many it rests on.")
         return
-    text = [_data(size, datasets), _network(size, networks)]
+    text = [_data(size, datasets, networks), _network(size, networks)]
     if not size.stand_ins and factor is not None:
         assert page.declared.document is not None
         text.append(
@@ -49,7 +49,7 @@ def standing(
     page.say(" ".join(part for part in text if part))
 
 
-def _data(size: Profile, datasets: Sequence[str]) -> str:
+def _data(size: Profile, datasets: Sequence[str], networks: Sequence[str]) -> str:
     """What stands in for the sets, and which other sets it stands for too."""
     if not size.stand_ins:
         small = [f"{prose(name)} at {pixels} pixels" for name, pixels in size.pixels if name in datasets]
@@ -65,12 +65,21 @@ def _data(size: Profile, datasets: Sequence[str]) -> str:
     )
     used = {there[name] for name in datasets}
     twins = [label(name) for name, stand_in in size.stand_ins if stand_in in used and name not in datasets]
-    return f"{text} The page of {listed(twins)} rests on the same runs." if twins and len(datasets) == 1 else text
+    same = twins and len(datasets) == 1 and networks[0] not in dict(size.networks)
+    return f"{text} The page of {listed(twins)} rests on the same runs." if same else text
 
 
 def _network(size: Profile, networks: Sequence[str]) -> str:
     """What stands in for the networks."""
     first, *others = (label(name) for name in networks)
+    if size.small is not None and networks[0] in dict(size.networks):
+        small = size.small
+        return (
+            f"A small network of its kind stands in for {first}: at most {small.epochs} epochs, {small.images} images "
+            f"enlarged to {small.pixels} pixels."
+        )
+    if networks[0] in profiles.PRETRAINED:
+        return f"{first} is not trained in this profile: fine-tuning at 224 pixels is work for a GPU."
     text = f"{label(str(size.network))} with at most {size.epochs} epochs stands in for {first}"
     return f"{text}; the columns of {listed(others)} show the published numbers alone." if others else f"{text}."
 

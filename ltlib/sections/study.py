@@ -116,7 +116,7 @@ def setting(experiment: Experiment) -> str:
 
 def named(profile: str, dataset: str, network: str) -> tuple[str, str]:
     """How the data and the network are called that a profile trains for a column."""
-    return label(profiles.dataset(dataset, profile)), label(profiles.get(profile).network or network)
+    return label(profiles.dataset(dataset, profile)), label(profiles.network(network, profile))
 
 
 def prose(dataset: str) -> str:

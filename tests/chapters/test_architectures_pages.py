@@ -36,7 +36,7 @@ def test_only_balanced_softmax_gains_with_all_four_networks() -> None:
 def test_equal_rows_in_print() -> None:
     rows = published.table("architectures", "5.1").rename(columns={"value": "published"})
     rows["reproduced"] = float("nan")
-    said = results.equal_rows(rows, "paper")
+    said = results.equal_rows(rows)
     assert "differ from softmax by at most 0.00 points, balanced softmax by +0.56" in said
     assert "Ours" not in said
 
@@ -44,7 +44,7 @@ def test_equal_rows_in_print() -> None:
 def test_a_row_of_ours_that_differs_is_said() -> None:
     rows = published.table("architectures", "5.1").rename(columns={"value": "published"})
     rows["reproduced"] = rows["published"].where(rows["method"] != "weighted_ce", rows["published"] + 0.02)
-    assert "Ours: the first two rows differ from softmax by at most 2.00 points" in results.equal_rows(rows, "paper")
+    assert "Ours: the first two rows differ from softmax by at most 2.00 points" in results.equal_rows(rows)
 
 
 def test_weighted_losses_are_no_mean_of_the_groups() -> None:

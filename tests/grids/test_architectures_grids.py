@@ -39,7 +39,8 @@ def test_what_a_cell_trains_in_paper() -> None:
     assert made.method == "ldam[classifier=linear]"  # the printed losses exclude cosines
     assert made.model == "resnet50v2[weights=imagenet1k]"
     recipe = made.resolve().recipe
-    assert (recipe.epochs, recipe.optimizer, recipe.lr, recipe.resize) == (90, "adam", 0.001, 224)
+    assert (recipe.epochs, recipe.optimizer_spec.name, recipe.lr, recipe.resize) == (90, "adam", 0.001, 224)
+    assert recipe.normalise == "half"  # what its weights were trained with
     assert [recipe.learning_rate(epoch, 90) for epoch in (30, 31, 60, 61)] == pytest.approx([1e-3, 1e-4, 1e-4, 1e-5])
     balanced = grids.trained(grids.cells("architectures", "5.4")[0], "paper")
     assert isinstance(balanced, Experiment)
