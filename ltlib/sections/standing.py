@@ -72,6 +72,8 @@ def _data(size: Profile, datasets: Sequence[str], networks: Sequence[str]) -> st
 def _network(size: Profile, networks: Sequence[str]) -> str:
     """What stands in for the networks."""
     first, *others = (label(name) for name in networks)
+    if networks[0] in dict(size.networks) and size.small is None:
+        return f"The network is {first} itself."
     if size.small is not None and networks[0] in dict(size.networks):
         small = size.small
         return (

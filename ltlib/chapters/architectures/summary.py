@@ -37,12 +37,12 @@ def catalogue() -> pd.DataFrame:
     for method in METHODS:
         entry = losses.LOSSES.get(method)
         balanced = "softmax itself" if method in ("weighted_ce", "class_balanced", "balanced_softmax") else ""
-        settings = ", ".join(f"{k} {v}" for k, v in entry.defaults.items())
+        settings = ", ".join(f"{k} {v}" for k, v in entry.defaults.items() if v is not None)
         rows.append(
             {
                 "loss": ARCHITECTURES.name(method),
                 "id": entry.name,
-                "what it does": entry.summary,
+                "what it does": entry.summary.replace("``", ""),
                 "settings": settings,
                 "on equal counts": balanced,
                 "source": entry.source,
@@ -66,17 +66,16 @@ def printed() -> dict[tuple[str, str, str, str], float]:
 
 
 def gains() -> pd.DataFrame:
-    """Printed accuracy on the balanced test set minus that of softmax, in points, by network and training set."""
+    """Printed accuracy on the balanced test set: of softmax in percent, of the other losses minus softmax's in points."""
     import pandas as pd
 
     value, rows = printed(), []
     for trained in TRAINED:
-        for name in NETWORKS:
-            row: dict[str, Any] = {"trained on": label(trained), "network": label(name)}
-            base = value[trained, name, "ce", "balanced"]
-            row["Softmax (%)"] = percent(base)
-            for method in METHODS[1:]:
-                row[ARCHITECTURES.name(method)] = round(100 * (value[trained, name, method, "balanced"] - base), 2)
+        for method in METHODS:
+            row: dict[str, Any] = {"trained on": label(trained), "loss": ARCHITECTURES.name(method)}
+            for name in NETWORKS:
+                own, base = (value[trained, name, m, "balanced"] for m in (method, "ce"))
+                row[label(name)] = f"{100 * own:.2f}%" if method == "ce" else f"{100 * (own - base):+.2f}"
             rows.append(row)
     return pd.DataFrame(rows)
 
