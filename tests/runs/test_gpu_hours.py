@@ -50,6 +50,18 @@ def test_runs_of_a_network_and_a_method_are_one_row_and_shared_stages_count_once
     assert [row.flops for row in gpu_hours.rows([decoupled], ids)] == pytest.approx([2 * two.macs]), "what is finished"
 
 
+def test_features_of_a_frozen_backbone_are_computed_once(no_data: Path) -> None:
+    """One pass over 10,847 + 10,000 images for two losses; a classifier's step is three products of features."""
+    probe = ENLARGED.replace(recipe="ldam[resize=224;optimizer=adam;frozen=backbone;augmentation=none]")
+    probes = [probe, probe.replace(method="balanced_softmax")]
+    todo = {name for experiment in probes for name in cost.pieces(experiment)}
+    one, two = gpu_hours.rows(probes, todo)
+    forward, width = models.macs(ENLARGED.model, 100, 224), models.shapes(ENLARGED.model, 100).feature_dim
+    assert two.flops == pytest.approx(2 * 100 * width * (200 * 3 * 10_847 + 20 * 10_000))
+    assert one.flops - two.flops == pytest.approx(2 * forward * 20_847)
+    assert one.disk == two.disk
+
+
 def test_small_images_are_not_told_of_and_enlarged_ones_are(no_data: Path) -> None:
     assert rows(ENLARGED.replace(recipe="ldam", model="resnet32")) == []
     assert gpu_hours.lines([]) == []

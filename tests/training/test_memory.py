@@ -161,15 +161,15 @@ def test_a_network_within_a_limit() -> None:
     assert memory.fewest_parts(network, recipe, 32, whole.weights) is None
 
 
-@pytest.mark.parametrize(("name", "parameters"), [("convnext_base", 88_591_464), ("vit_b_16", 86_567_656)])
-def test_networks_for_photographs(name: str, parameters: int) -> None:
-    """At 128 images of 224 pixels in bf16 both fit in 40 GiB."""
-    torchvision = pytest.importorskip("torchvision")
-    with torch.device("meta"):
-        network = getattr(torchvision.models, name)()
+@pytest.mark.parametrize("name", ["convnext_base", "vit_b_16"])
+def test_networks_for_photographs(name: str) -> None:
+    """At 128 images of 224 pixels in bf16 both fit in 40 GiB; their activations are gigabytes, four parts take less."""
+    network = models.shapes(name, 100)
     recipe = recipes.create("ldam[optimizer=adam;precision=bf16]")
     found = memory.step_memory(network, recipe, 224)
-    assert found.weights == 4 * parameters
-    assert found.optimizer == 8 * parameters
+    assert found.weights == 4 * models.parameter_count(network)
+    assert found.optimizer == 2 * found.gradients == 2 * found.weights
     assert found.images == 128 * 3 * 224 * 224 * 4
-    assert found.gib < 40
+    assert 8 < found.gib < 20
+    parts = memory.step_memory(network, replace(recipe, batch_parts=4), 224)
+    assert parts.saved < 0.3 * found.saved

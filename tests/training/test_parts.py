@@ -90,6 +90,20 @@ def test_a_normaliser_of_the_batch_is_not_one_of_its_parts() -> None:
     assert abs(float((torch.stack(each).mean() - whole).detach())) > 1e-3
 
 
+@pytest.mark.parametrize("name", ["vit_b_16", "convnext_base"])
+def test_networks_without_batch_normalisation_take_parts_as_they_are(name: str) -> None:
+    results = []
+    for number in (1, 3):
+        stage, _, step, draws = made("ce")
+        network = models.create(f"{name}[size=tiny]", 4).to(memory_format=torch.channels_last)
+        recipe = recipes.create("ldam[batch_size=16;resize=16]")
+        data = step.data
+        data.resize = 16
+        learning = learner.create(network, step.learner.objective, recipe, stage.lr)
+        results.append(trained(steps.EagerStep(learning, data, parts=number), draws, epochs=1, lr=0.01))
+    alike(*results)
+
+
 @pytest.mark.parametrize(("text", "index"), TRAINED)
 def test_every_method_takes_its_batch_in_parts(text: str, index: int) -> None:
     """With batch statistics that stand still, the losses and weights of an epoch are the whole batch's."""
