@@ -14,7 +14,7 @@ from ltlib.grids.architectures import METHODS, NETWORKS, TABLES
 from ltlib.labels import label
 from ltlib.sections.words import listed
 from ltlib.statistics import FEWEST_RUNS, t_interval
-from ltlib.tables.scores import percent, side_by_side
+from ltlib.tables.scores import side_by_side
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +66,7 @@ def printed() -> dict[tuple[str, str, str, str], float]:
 
 
 def gains() -> pd.DataFrame:
-    """Printed accuracy on the balanced test set: of softmax in percent, of the other losses minus softmax's in points."""
+    """Printed accuracy on the balanced test set: of softmax in percent, of the other losses what they add in points."""
     import pandas as pd
 
     value, rows = printed(), []
