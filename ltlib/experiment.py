@@ -35,13 +35,21 @@ _LEFT_OUT = {"order": "descending", "validation": "none", "limit": None, "test_p
 """Settings of the data that an identity leaves out where they have this value."""
 
 
+class _Unsaid(float):
+    """The imbalance factor where nobody gives one; `Experiment` takes 1 instead of it for a set as it was found."""
+
+
+_FACTOR = _Unsaid(100)
+
+
 @dataclass(frozen=True)
 class Experiment:
     """One training: data, network, method, recipe and seeds.
 
     Attributes:
         dataset: Name, or ``folder:PATH`` for a folder of class folders.
-        imbalance_factor: Largest class over smallest class, at least 1.
+        imbalance_factor: Largest class over smallest class, at least 1; a set of one's own, ``folder:PATH``, is taken
+            as it is, with 1, where none is given.
         imbalance_type: ``exponential``, ``step``, ``pareto``, or ``explicit`` with `class_counts`.
         order: ``descending`` (class 0 is the largest) or ``ascending``.
         class_counts: Images per class, for ``explicit``.
@@ -56,7 +64,7 @@ class Experiment:
     """
 
     dataset: str = "cifar10"
-    imbalance_factor: float = 100.0
+    imbalance_factor: float = _FACTOR
     model: str = "resnet32"
     method: str = "ce"
     recipe: str = "ldam"
@@ -72,7 +80,8 @@ class Experiment:
     test_per_class: int | None = None
 
     def __post_init__(self) -> None:
-        factor = real_number(self.imbalance_factor)
+        unsaid = isinstance(self.imbalance_factor, _Unsaid) and datasets.as_found(self.dataset)
+        factor = 1.0 if unsaid else real_number(self.imbalance_factor)
         if factor is None or factor < 1:
             raise SettingError(
                 "imbalance_factor is largest class / smallest class and must be at least 1, "
@@ -96,7 +105,14 @@ class Experiment:
             raise SettingError(f"precision must be one of {', '.join(recipes.PRECISIONS)}, not {self.precision!r}")
 
     def replace(self, **changes: Any) -> Experiment:
-        """A copy with some settings changed."""
+        """A copy with some settings changed.
+
+        A set of one's own in place of a named one is taken as it is, unless the factor is another than the usual or
+        given here.
+        """
+        found = datasets.as_found(changes.get("dataset", self.dataset)) and not datasets.as_found(self.dataset)
+        if found and self.imbalance_factor == _FACTOR:
+            changes = {"imbalance_factor": _FACTOR} | changes
         return replace(self, **changes)
 
     def resolve(self) -> Resolved:
@@ -287,6 +303,8 @@ def _resolve(exp: Experiment, info: datasets.DatasetInfo, registrations: int) ->
     if exp.class_counts is not None:  # the counts say how large the imbalance is
         data["imbalance_factor"] = None
         data["class_counts"] = list(exp.class_counts)
+    elif exp.imbalance_factor > 1 and datasets.as_found(exp.dataset):
+        data["by"] = "size"
     for name, default in _LEFT_OUT.items():
         if getattr(exp, name) != default:
             data[name] = getattr(exp, name)

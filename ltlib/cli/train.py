@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import tyro
@@ -30,7 +30,7 @@ class Train:
         weights: Train a run anew where only its record is there, which has no weights.
     """
 
-    experiment: Annotated[Experiment, tyro.conf.arg(name="")] = field(default_factory=Experiment)
+    experiment: Annotated[Experiment, tyro.conf.arg(name="")]
     epochs: int | None = None
     profile: str | None = None
     weights: bool = False

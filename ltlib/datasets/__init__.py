@@ -11,7 +11,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ltlib.datasets.base import DATASETS, DatasetBuilder, DatasetInfo
+from ltlib.datasets.base import DATASETS, DatasetBuilder, DatasetInfo, as_found
 from ltlib.datasets.registry import available, fetch, info, load, names, own, own_mark, read, remarks, repair, verify
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ __all__ = [
     "ImageSet",
     "LongTailed",
     "Source",
+    "as_found",
     "available",
     "choose_subset",
     "fetch",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ltlib.errors import DataError, SettingError, UnknownName
+from ltlib.errors import DataError, LtlibError, SettingError, UnknownName
 from ltlib.registry import Entry, Registry
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ class DatasetBuilder:
     Attributes:
         name: As it was asked for, the argument of a family or the size included.
         sized: Whether ``NAME@SIZE`` reads its images at another size than its own.
+        as_found: Whether its images are whatever somebody has: their counts stay as they are where no imbalance factor
+            is given, and one that is given cuts the largest class least, however the classes are called.
 
     Example:
         >>> @DATASETS.register("blank")
@@ -91,6 +93,7 @@ class DatasetBuilder:
     """
 
     sized = False
+    as_found = False
 
     def __init__(self, name: str):
         self.name = name
@@ -182,6 +185,14 @@ def entry(name: str) -> Entry[DatasetBuilder]:
     if not getattr(found.factory, "sized", False):
         raise SettingError(f"{plain} has images of one size only and cannot be read as @{size}; ask for {plain}")
     return found
+
+
+def as_found(name: str) -> bool:
+    """Whether a set is one of the user's own, see `DatasetBuilder`; an unknown name is none."""
+    try:
+        return getattr(entry(name).factory, "as_found", False)
+    except LtlibError:
+        return False
 
 
 def size_asked(name: str, own: int) -> int:

@@ -38,6 +38,8 @@ class Folder(DatasetBuilder):
     photos at 32 pixels.
     """
 
+    as_found = True
+
     def __init__(self, name: str):
         super().__init__(name)
         self.path, self.size = _path_and_size(name, self.argument)

@@ -71,11 +71,15 @@ def subset_counts(
     imbalance_type: str = "exponential",
     order: str = "descending",
     class_counts: Sequence[int] | None = None,
+    by_size: bool = False,
 ) -> list[int]:
     """Images to take of each class of a set.
 
     The curve of `long_tailed_counts` starts from the largest class the set has; a class with fewer images than its
     place on the curve gives all it has. So IF 1 takes a set as it is.
+
+    A named set is cut class by class, as the literature does it; classes of a set as it was found come in any order,
+    so they are cut `by_size`: without that, 6, 14, 32, 72, 160 images at IF 100 become 6, 14, 16, 5, 1.
 
     Args:
         available: Training images the set has of each class.
@@ -84,13 +88,15 @@ def subset_counts(
         order: ``descending`` makes class 0 the largest, ``ascending`` (`cefl`) the smallest.
         class_counts: Explicit counts, class by class; then imbalance factor, type and order play no part. Only here may
             a count be 0.
+        by_size: The largest class has the first place on the curve, the smallest the last; of classes of one size the
+            earlier one comes first. There is no order of the classes then.
 
     Returns:
         One count per class.
 
     Raises:
         DataError: A class of the set has no image.
-        SettingError: A value outside its range, or an explicit count above what the class has.
+        SettingError: A value outside its range, an explicit count above what the class has, ``ascending`` by size.
         UnknownName: Another order or imbalance type.
     """
     if order not in ORDERS:
@@ -103,7 +109,12 @@ def subset_counts(
         if count < 1:
             raise DataError(f"class {index} has no training image; remove the class or add images to it")
     curve = long_tailed_counts(max(available, default=0), len(available), imbalance_factor, imbalance_type)
-    if order == "ascending":
+    if by_size:
+        if order == "ascending" and imbalance_factor != 1:
+            raise SettingError("classes as they are found are cut by their size, not in an order; leave order out")
+        ranks = sorted(range(len(available)), key=lambda index: -available[index])
+        curve = [wanted for _, wanted in sorted(zip(ranks, curve, strict=True))]
+    elif order == "ascending":
         curve.reverse()
     return [min(wanted, int(has)) for wanted, has in zip(curve, available, strict=True)]
 

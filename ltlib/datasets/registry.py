@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ltlib.datasets.base import DATASETS, DatasetBuilder, DatasetInfo, builder, entry
+from ltlib.datasets.base import DATASETS, DatasetBuilder, DatasetInfo, as_found, builder, entry
 from ltlib.errors import UnknownName
 from ltlib.places import data_folder
 from ltlib.registry import Entry
@@ -104,7 +104,8 @@ def load(
 
     Args:
         name: One of `names`, or ``folder:PATH``.
-        imbalance_factor: Largest over smallest class; 1 takes the set as it is.
+        imbalance_factor: Largest over smallest class; 1 takes the set as it is. A set of one's own, `as_found`, is cut
+            by the size of its classes, others by their order.
         imbalance_type: ``exponential``, ``step``, ``pareto`` or ``explicit``; see `longtail.long_tailed_counts`.
         order: ``descending`` (class 0 the largest) or ``ascending``.
         class_counts: Explicit counts; see `longtail.subset_counts`.
@@ -133,7 +134,9 @@ def load(
         raise UnknownName("validation", validation, longtail.VALIDATIONS)
     longtail.check(imbalance_factor, imbalance_type, order, subset, subset_seed)  # before a set is read for seconds
     source = read(name, root, download)
-    counts = longtail.subset_counts(source.train.class_counts, imbalance_factor, imbalance_type, order, class_counts)
+    counts = longtail.subset_counts(
+        source.train.class_counts, imbalance_factor, imbalance_type, order, class_counts, by_size=as_found(name)
+    )
     chosen = subsets.choose_subset(source.train.targets, counts, subset, subset_seed)
     tested = np.arange(len(source.test))
     if test_per_class is not None:

