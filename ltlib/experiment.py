@@ -47,15 +47,15 @@ class Experiment:
     """One training: data, network, method, recipe and seeds.
 
     Attributes:
-        dataset: Name, or ``folder:PATH`` for a folder of class folders.
-        imbalance_factor: Largest class over smallest class, at least 1; a set of one's own, ``folder:PATH``, is taken
-            as it is, with 1, where none is given.
+        dataset: Name, ``folder:PATH`` for a folder of class folders, ``csv:FILE`` for a list of paths and labels.
+        imbalance_factor: Largest class over smallest class, at least 1; a set of one's own, ``folder:PATH`` or
+            ``csv:FILE``, is taken as it is, with 1, where none is given.
         imbalance_type: ``exponential``, ``step``, ``pareto``, or ``explicit`` with `class_counts`.
         order: ``descending`` (class 0 is the largest) or ``ascending``.
         class_counts: Images per class, for ``explicit``.
         model, method, recipe: Names with settings in brackets, as ``focal[gamma=1.0]``.
         subset: Rule that picks the images: ``random`` (seeded, nested), ``ldam`` or ``first``.
-        subset_seed: Picks the images.
+        subset_seed: Picks the images; the test images too, where a set has no test part of its own.
         validation: ``none``, or ``subset``: a stratified tenth of the long-tailed training images.
         limit: Cut the training set to this many images (for trying things out).
         test_per_class: Test images taken of each class, picked by `subset_seed`; None takes the whole test set.
@@ -305,6 +305,8 @@ def _resolve(exp: Experiment, info: datasets.DatasetInfo, registrations: int) ->
         data["class_counts"] = list(exp.class_counts)
     elif exp.imbalance_factor > 1 and datasets.as_found(exp.dataset):
         data["by"] = "size"
+    if info.drawn_test and exp.subset_seed:
+        data["test"] = "drawn"  # seed 0 draws what all seeds once did
     for name, default in _LEFT_OUT.items():
         if getattr(exp, name) != default:
             data[name] = getattr(exp, name)

@@ -16,10 +16,11 @@ from ltlib.datasets.registry import available, fetch, info, load, names, own, ow
 
 if TYPE_CHECKING:
     from ltlib.datasets.class_groups import groups
+    from ltlib.datasets.holdout import split_validation
     from ltlib.datasets.images import ImageSet, LongTailed, Source
     from ltlib.datasets.longtail import long_tailed_counts, subset_counts
     from ltlib.datasets.look import random_batch, samples_per_class
-    from ltlib.datasets.subsets import choose_subset, fingerprint, split_validation
+    from ltlib.datasets.subsets import choose_subset, fingerprint
 
 _SETS = (  # one module each, in the order of `names`
     "digits",
@@ -48,7 +49,7 @@ _LATER = {
     "choose_subset": "subsets",
     "fingerprint": "subsets",
     "long_tailed_counts": "longtail",
-    "split_validation": "subsets",
+    "split_validation": "holdout",
     "subset_counts": "longtail",
     "random_batch": "look",
     "samples_per_class": "look",

@@ -43,6 +43,8 @@ class DatasetInfo:
         balanced: Whether all classes have the same number of training images.
         class_names: Name of each class, where they are known without the images.
         class_counts: Training images of each class, where they are known without the images and not all alike.
+        drawn_test: Whether the test images are drawn from its images by the subset seed, because it has no test part;
+            the counts here are those of seed 0.
         citation: Who made it.
         where: How to get it.
     """
@@ -60,6 +62,7 @@ class DatasetInfo:
     balanced: bool = False
     class_names: tuple[str, ...] | None = None
     class_counts: tuple[int, ...] | None = None
+    drawn_test: bool = False
     citation: str = ""
     where: str = ""
 

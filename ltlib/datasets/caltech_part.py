@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ltlib.datasets.base import DATASETS
-from ltlib.datasets.folders import Item
+from ltlib.datasets.own_files import Item
 from ltlib.datasets.photographs import Found, Photographs, images_in, places_of, seeded
 from ltlib.errors import DataError
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ltlib.datasets.base import DATASETS
-from ltlib.datasets.folders import Item
+from ltlib.datasets.own_files import Item
 from ltlib.datasets.photographs import Found, Photographs, images_in
 from ltlib.errors import DataError
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ltlib.datasets import listing
 from ltlib.datasets.base import DATASETS, DatasetInfo
-from ltlib.datasets.folders import Item
+from ltlib.datasets.own_files import Item
 from ltlib.datasets.photographs import Found, Photographs, images_in, places_of, seeded
 from ltlib.errors import DataError, printable
 from ltlib.files import digest

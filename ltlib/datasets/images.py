@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,8 @@ class ImageSet(Dataset[tuple[Any, int]]):
         targets: int64 [N].
         class_names: Name of each class.
         transform: Called on the PIL image; None gives the raw pixels as a tensor.
-        indices: int64 [N], where in its source each image stands.
+        indices: int64 [N], where in its source each image stands: in the part, training or test, that it was taken
+            from, or in the pool of a set whose test part is drawn (`drawn.Drawn`).
 
     Example:
         >>> data = load("digits", imbalance_factor=20)
@@ -108,16 +109,31 @@ class Source:
         train, test: Its images.
         contents: SHA-256 of the files that were read, for a set whose digest stands before they are: one that is known
             by name but that nobody publishes a checksum of. Else empty.
+        groups: int64 [N], the group of each training image; those of one group are never parted when some are set
+            aside for validation. None where there are no groups.
     """
 
     train: ImageSet
     test: ImageSet
     contents: str = ""
+    groups: Targets | None = None
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """Name of each class."""
         return self.train.class_names
+
+    def split(self, seed: int = 0, groups: Sequence[Hashable | None] | None = None) -> Source:
+        """The set with the test images that a seed draws; this one where it has a test part of its own."""
+        return self
+
+    def train_numbers(self, indices: NDArray[np.integer]) -> Targets:
+        """The numbers that training images have in a fingerprint, by their `ImageSet.indices`."""
+        return np.asarray(indices, np.int64)
+
+    def test_numbers(self, indices: NDArray[np.integer]) -> Targets:
+        """The same of test images."""
+        return np.asarray(indices, np.int64)
 
 
 @dataclass(frozen=True)
@@ -133,9 +149,9 @@ class LongTailed:
         subset_counts: The same before the validation images were taken.
         class_names: Name of each class.
         groups: Head, middle and tail classes, from `subset_counts`: they do not depend on the validation set.
-        fingerprint: `subsets.fingerprint` of the images trained on, those of `train`.
+        fingerprint: `subsets.fingerprint` of the images trained on, those of `train`, by their `Source.train_numbers`.
         subset_fingerprint: The same of the subset, training and validation images together.
-        test_fingerprint: The same of the test images.
+        test_fingerprint: The same of the test images, by their `Source.test_numbers`.
         mean, std: Per channel, of pixels in 0..1.
         contents: As of `Source`.
     """

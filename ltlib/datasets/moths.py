@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ltlib.datasets.base import DATASETS, DatasetBuilder, DatasetInfo, size_asked
-from ltlib.datasets.folders import IMAGE_SIZE, Folder
+from ltlib.datasets.folders import Folder
+from ltlib.datasets.own_files import IMAGE_SIZE
 from ltlib.errors import DataError
 from ltlib.places import data_folder
 

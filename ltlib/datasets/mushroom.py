@@ -11,8 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ltlib.datasets.base import DATASETS
-from ltlib.datasets.folders import Item
 from ltlib.datasets.listing import LeftOut, class_files
+from ltlib.datasets.own_files import Item
 from ltlib.datasets.photographs import Found, Photographs, places_of, seeded
 
 

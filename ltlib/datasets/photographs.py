@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ltlib.datasets import contents, folders, listing
+from ltlib.datasets import contents, listing, own_files
 from ltlib.datasets.base import PHOTO_MEAN, PHOTO_STD, Channels, DatasetBuilder, DatasetInfo, size_asked
 from ltlib.datasets.faults import Unusable
-from ltlib.datasets.folders import Item
+from ltlib.datasets.own_files import Item
 from ltlib.errors import DataError
 from ltlib.files import digest
 
@@ -146,7 +146,7 @@ class Photographs(DatasetBuilder):
         folder = self.require(root)
         contents.forget(folder)
         found = self.scan(folder)
-        return [*found.faults, *folders.problems(folder, found.items)]
+        return [*found.faults, *own_files.problems(folder, found.items)]
 
     def remarks(self, root: Path) -> list[str]:
         return list(self.scan(self.require(root)).remarks)

@@ -103,15 +103,16 @@ def load(
     """Load a set and cut its long tail.
 
     Args:
-        name: One of `names`, or ``folder:PATH``.
+        name: One of `names`, ``folder:PATH`` or ``csv:FILE``.
         imbalance_factor: Largest over smallest class; 1 takes the set as it is. A set of one's own, `as_found`, is cut
             by the size of its classes, others by their order.
         imbalance_type: ``exponential``, ``step``, ``pareto`` or ``explicit``; see `longtail.long_tailed_counts`.
         order: ``descending`` (class 0 the largest) or ``ascending``.
         class_counts: Explicit counts; see `longtail.subset_counts`.
         subset: Which images: ``random``, ``ldam`` or ``first``; see `subsets.choose_subset`.
-        subset_seed: Seed of that choice and of the validation split.
-        validation: ``none``, or ``subset``: a stratified tenth of the subset; see `subsets.split_validation`.
+        subset_seed: Seed of that choice, of the validation split, and of the test images where the set has no test
+            part of its own (`DatasetInfo.drawn_test`).
+        validation: ``none``, or ``subset``: a stratified tenth of the subset; see `holdout.split_validation`.
         limit: Cut the subset and the test set to this many images each, classes in proportion; for trying things out.
         test_per_class: Take this many test images of each class, or as many as the smallest has, picked at random by
             `subset_seed`; None takes the whole test set.
@@ -126,14 +127,14 @@ def load(
     """
     import numpy as np
 
-    from ltlib.datasets import class_groups, longtail, subsets
+    from ltlib.datasets import class_groups, holdout, longtail, subsets
     from ltlib.datasets.images import LongTailed
 
     known = info(name)
     if validation not in longtail.VALIDATIONS:
         raise UnknownName("validation", validation, longtail.VALIDATIONS)
     longtail.check(imbalance_factor, imbalance_type, order, subset, subset_seed)  # before a set is read for seconds
-    source = read(name, root, download)
+    source = read(name, root, download).split(subset_seed)
     counts = longtail.subset_counts(
         source.train.class_counts, imbalance_factor, imbalance_type, order, class_counts, by_size=as_found(name)
     )
@@ -152,7 +153,7 @@ def load(
         )
     training, held_out = chosen, None
     if validation == "subset":
-        training, held_out = subsets.split_validation(source.train.targets, chosen, subset_seed)
+        training, held_out = holdout.split_validation(source.train.targets, chosen, subset_seed, source.groups)
     train = source.train.select(training)
     return LongTailed(
         name=name,
@@ -163,9 +164,11 @@ def load(
         subset_counts=tuple(counts),
         class_names=source.class_names,
         groups=class_groups.groups(counts, known.group_rule if groups is None else groups),
-        fingerprint=subsets.fingerprint(training, source.train.targets[training]),
-        subset_fingerprint=subsets.fingerprint(chosen, source.train.targets[chosen]),
-        test_fingerprint=subsets.fingerprint(test.indices, test.targets),
+        fingerprint=subsets.fingerprint(source.train_numbers(train.indices), train.targets),
+        subset_fingerprint=subsets.fingerprint(
+            source.train_numbers(source.train.indices[chosen]), source.train.targets[chosen]
+        ),
+        test_fingerprint=subsets.fingerprint(source.test_numbers(test.indices), test.targets),
         mean=known.mean,
         std=known.std,
         contents=source.contents,

@@ -1,4 +1,4 @@
-"""Which images make a subset, which of them are set aside, and the subset's fingerprint. NumPy only."""
+"""Which images make a subset, and the subset's fingerprint; `holdout` says which of them are set aside. NumPy only."""
 
 from __future__ import annotations
 
@@ -63,35 +63,6 @@ def choose_subset(
             of_class = of_class[random_order(len(of_class), subset_seed, index)]
         chosen.append(of_class[:count])
     return np.concatenate(chosen) if chosen else np.empty(0, np.int64)
-
-
-def split_validation(
-    targets: NDArray[np.integer], indices: NDArray[np.integer], subset_seed: int = 0
-) -> tuple[Indices, Indices]:
-    """Set a stratified tenth of a chosen subset aside for validation.
-
-    A class of n images gives ``n/10`` rounded to the nearest (halves up), at least one where it has two or more; a
-    class of one image keeps it for training. Which ones is drawn per class from (`subset_seed`, class), separately from
-    the choice of the subset.
-
-    Args:
-        targets: Class of every image of the set, int [N].
-        indices: The chosen subset, int [M], indices into `targets`, or a mask bool [N].
-        subset_seed: Seed of the split, at least 0.
-
-    Returns:
-        Training and validation indices, both in the order of `indices`.
-    """
-    subset_seed = whole_number("subset_seed", subset_seed, 0)
-    chosen = positions(indices, len(targets))
-    of_subset = np.asarray(targets)[chosen]
-    held_out = np.zeros(len(chosen), bool)
-    for index in np.unique(of_subset):
-        places = np.flatnonzero(of_subset == index)
-        places = places[np.argsort(chosen[places])]  # the same images split the same way in any order
-        size = min(max(1, (len(places) + 5) // 10), len(places) - 1)
-        held_out[places[random_order(len(places), subset_seed, int(index), 1)][:size]] = True
-    return chosen[~held_out], chosen[held_out]
 
 
 def first_of_each(targets: NDArray[np.integer], indices: NDArray[np.integer], counts: Sequence[int]) -> Indices:

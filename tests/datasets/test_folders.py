@@ -14,7 +14,7 @@ from PIL import Image
 
 import ltlib
 from ltlib import cli, datasets, runs
-from ltlib.datasets import contents, folders
+from ltlib.datasets import contents, drawn, folders, own_files
 from ltlib.errors import DataError, SettingError
 
 
@@ -24,11 +24,11 @@ def reports(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
 
 
 def fill(folder: Path, **classes: int) -> Path:
-    """Class folders with images; red is the number of an image, green the length of the class's name."""
+    """Class folders with images; red is an image's number, green how long its class's name is, blue the first letter."""
     for name, count in classes.items():
         (folder / name).mkdir(parents=True)
         for i in range(count):
-            Image.new("RGB", (8, 8), (i, len(name), 0)).save(folder / name / f"{i:03}.png")
+            Image.new("RGB", (8, 8), (i, len(name), ord(name[0]))).save(folder / name / f"{i:03}.png")
     return folder
 
 
@@ -78,7 +78,7 @@ def test_default_size_and_formats(tmp_path: Path) -> None:
     source = datasets.read(f"folder:{tmp_path}")
     assert source.train.images.shape[1:] == (64, 64, 3)
     assert len(source.train) + len(source.test) == 28
-    assert np.abs(source.train.images.astype(int) - (200, 10, 10)).max() < 6
+    assert np.abs(np.asarray(source.train.images).astype(int) - (200, 10, 10)).max() < 6
 
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
@@ -127,27 +127,29 @@ def test_other_pixels_under_the_same_names_and_sizes(tmp_path: Path, monkeypatch
     for name in ("a", "b"):
         (tmp_path / "set" / name).mkdir(parents=True)
         for i in range(4):
-            Image.new("RGB", (8, 8), (i, 0, 0)).save(tmp_path / "set" / name / f"{i}.bmp")
+            Image.new("RGB", (8, 8), (i, ord(name), 0)).save(tmp_path / "set" / name / f"{i}.bmp")
     shutil.copytree(tmp_path / "set", tmp_path / "twin")
     name, twin = f"folder:{tmp_path / 'set'}@8", f"folder:{tmp_path / 'twin'}@8"
     assert datasets.info(name).digest == datasets.info(twin).digest
-    repaint(tmp_path / "twin" / "b" / "2.bmp", (2, 0, 1))
+    repaint(tmp_path / "twin" / "b" / "2.bmp", (2, ord("b"), 1))
     assert datasets.info(name).digest != datasets.info(twin).digest
     before = datasets.read(name)
     assert set(np.concatenate([before.train.images, before.test.images])[:, 0, 0, 2]) == {0}
     for file in (tmp_path / "set").rglob("*.bmp"):
-        repaint(file, (9, 9, 9))
+        repaint(file, (9, 9, int(file.stem) + 10 * (file.parent.name == "a")))
     after = datasets.read(name)
-    assert (after.train.images == 9).all()
-    assert (after.test.images == 9).all()
+    for part in (after.train, after.test):
+        assert (part.images[..., :2] == 9).all()
 
 
 def test_an_image_that_changes_while_the_set_is_read(tmp_path: Path) -> None:
     listing = folders.scan(fill(tmp_path, a=3, b=3))
-    Image.new("RGB", (8, 8), (200, 0, 0)).save(tmp_path / listing.train[1].path)
+    Image.new("RGB", (8, 8), (200, 0, 0)).save(tmp_path / listing.items[1].path)
     with pytest.raises(DataError, match=r"image 1, .*png, changed while the set was read; read it again"):
-        folders._read(tmp_path, 8, listing)
-    assert (datasets.read(f"folder:{tmp_path}@8").train.images[1, 0, 0] == (200, 0, 0)).all()
+        own_files.read(tmp_path, 8, listing)
+    source = datasets.read(f"folder:{tmp_path}@8")
+    assert isinstance(source, drawn.Drawn)
+    assert (source.pool.images[1, 0, 0] == (200, 0, 0)).all()
 
 
 @pytest.mark.parametrize(("train", "test"), [("Train", "Test"), ("training", "testing"), ("train", "valid")])
@@ -213,7 +215,7 @@ def test_a_folder_of_the_whole_name_comes_first(tmp_path: Path) -> None:
     assert datasets.info(f"folder:{tmp_path}/photos@20").image_size == 20
     fill(tmp_path / "photos@20", a=4, b=4)
     known = datasets.info(f"folder:{tmp_path}/photos@20")
-    assert (known.class_names, known.image_size) == (("a", "b"), folders.IMAGE_SIZE)
+    assert (known.class_names, known.image_size) == (("a", "b"), own_files.IMAGE_SIZE)
     assert known.where == f"the folder {tmp_path}/photos@20"
     assert datasets.info(f"folder:{tmp_path}/photos/@20").class_names == ("x", "y", "z")
     known = datasets.info(f"folder:{tmp_path}/photos@20@32")
@@ -246,7 +248,7 @@ def test_each_refusal_says_what_helps(tmp_path: Path, monkeypatch: pytest.Monkey
         ("photos.zip", "photos.zip is a file; unpack it and give the folder"),
         ("link", "link is a link to gone, which is not there; restore that"),
         ("no test", r"no test/test holds no image to test with; put images .*, or remove it: a fifth"),
-        ("ones", "each class in ones has one image, .* add images, or a test folder"),
+        ("ones", "each class in ones has one image, .* add images, or a test part"),
         ("wrapped", "or give wrapped/photos if that holds the class folders"),
         ("heic", r"class 'b' in heic has no image that is read \(1 in other formats, such as b/1.heic; convert"),
     ):
@@ -314,7 +316,7 @@ def test_one_damaged_image(tmp_path: Path) -> None:
     (tmp_path / "b" / "004.png").write_bytes((tmp_path / "b" / "004.png").read_bytes()[:50])
     (tmp_path / "a" / "002.png").write_text("<html>")
     listing = folders.scan(tmp_path)
-    place = [item.path for item in (*listing.train, *listing.test)].index("a/002.png")
+    place = [item.path for item in listing.items].index("a/002.png")
     with pytest.raises(DataError, match=r"image \d+, .*(a/002|b/004).png, cannot be read"):
         datasets.load(f"folder:{tmp_path}@8")
     found = datasets.verify(f"folder:{tmp_path}")

@@ -8,8 +8,9 @@ import struct
 import numpy as np
 import pytest
 
+from ltlib.datasets.holdout import split_validation
 from ltlib.datasets.longtail import long_tailed_counts
-from ltlib.datasets.subsets import choose_subset, fingerprint, first_of_each, split_validation
+from ltlib.datasets.subsets import choose_subset, fingerprint, first_of_each
 from ltlib.errors import SettingError, UnknownName
 
 TARGETS = np.random.default_rng(7).permutation(np.repeat(np.arange(10), 300))
