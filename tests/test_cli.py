@@ -298,7 +298,7 @@ def test_advice_on_damaged_files_is_that_of_the_set(
     for name in "ab":
         (tmp_path / "photos" / name).mkdir(parents=True)
         for number in range(3):
-            Image.new("RGB", (8, 8)).save(tmp_path / "photos" / name / f"{number}.png")
+            Image.new("RGB", (8, 8), (number, ord(name), 0)).save(tmp_path / "photos" / name / f"{number}.png")
     name = f"folder:{tmp_path / 'photos'}@8"
     assert cli.main(["data", "verify", name]) == 0
     (tmp_path / "photos" / "a" / "1.png").write_bytes(b"")

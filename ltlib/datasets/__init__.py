@@ -37,6 +37,7 @@ _SETS = (  # one module each, in the order of `names`
     "digits_caltech_part",
     "digits_ilsvrc_parts",
     "folders",
+    "csv_list",
 )
 for _module in _SETS:
     import_module(f"ltlib.datasets.{_module}")

@@ -39,7 +39,7 @@ def digests(folder: Path, names: Sequence[str], *, others: bool = False) -> list
 
     Args:
         folder: The folder the names are relative to.
-        names: Paths of the files.
+        names: Paths of the files; absolute ones are taken as they are.
         others: Whether what is known of the folder's other files is kept: where these are not all of a set.
 
     Raises:
@@ -51,8 +51,9 @@ def digests(folder: Path, names: Sequence[str], *, others: bool = False) -> list
     known = _memory[place]
     started = time.time_ns()
     top = os.path.join(folder, "")  # noqa: PTH118 - thousands of paths, each time a run is named
+    paths = [name if name.startswith(os.sep) else top + name for name in names]
     wrong = dict[int, str]()
-    stamps = [_stamp(top, name, index, wrong) for index, name in enumerate(names)]
+    stamps = [_stamp(path, index, wrong) for index, path in enumerate(paths)]
     found, todo = [""] * len(names), []
     for index, (name, stamp) in enumerate(zip(names, stamps, strict=True)):
         had = known.get(name)
@@ -62,7 +63,7 @@ def digests(folder: Path, names: Sequence[str], *, others: bool = False) -> list
             todo.append(index)
     if not todo and not wrong:
         return found
-    read = _read([(index, Path(top + names[index]), stamps[index][0]) for index in todo], wrong)
+    read = _read([(index, Path(paths[index]), stamps[index][0]) for index in todo], wrong)
     faults.refuse(folder, wrong)
     for index, value in zip(todo, read, strict=True):
         found[index] = value
@@ -110,15 +111,15 @@ def unreadable(index: int, path: Path, error: OSError) -> DataError:
     return DataError(f"image {index}, {path}, cannot be read ({why}); {helps} or remove it")
 
 
-def _stamp(top: str, name: str, index: int, wrong: dict[int, str]) -> Stamp:
+def _stamp(path: str, index: int, wrong: dict[int, str]) -> Stamp:
     """What tells whether a file has changed; the sentence for one that is none goes to `wrong`."""
     try:
-        found = os.stat(top + name)  # noqa: PTH116
+        found = os.stat(path)  # noqa: PTH116
     except OSError as error:
-        wrong[index] = str(unreadable(index, Path(top + name), error))
+        wrong[index] = str(unreadable(index, Path(path), error))
         return 0, 0, 0, 0
     if not stat.S_ISREG(found.st_mode):
-        wrong[index] = f"image {index}, {top}{name}, is no plain file; replace or remove it"
+        wrong[index] = f"image {index}, {path}, is no plain file; replace or remove it"
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 

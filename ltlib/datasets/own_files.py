@@ -148,7 +148,8 @@ class OwnFiles(DatasetBuilder):
         return read(listing.top.resolve(), self.size, listing)
 
     def problems(self, root: Path) -> list[str]:
-        contents.forget(self.path if self.path.is_dir() else self.path.parent)
+        for folder in (self.path, self.path.parent, self.path.resolve().parent):  # a list's images lie beside it
+            contents.forget(folder)
         try:
             listing = self.scan()
         except Unusable as error:

@@ -24,7 +24,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
 
 
 def fill(folder: Path, **classes: int) -> Path:
-    """Class folders with images; red is an image's number, green how long its class's name is, blue the first letter."""
+    """Class folders with images; red is the number of an image, green the length of its class's name, blue a letter."""
     for name, count in classes.items():
         (folder / name).mkdir(parents=True)
         for i in range(count):
