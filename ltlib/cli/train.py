@@ -6,13 +6,14 @@ import contextlib
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import tyro
 
-from ltlib.cli.saying import say
+from ltlib.cli.saying import note, say
 from ltlib.errors import SettingError
 from ltlib.experiment import Experiment
 from ltlib.progress import duration
@@ -36,7 +37,7 @@ class Train:
     weights: bool = False
 
     def run(self) -> int:
-        from ltlib import profiles, runs
+        from ltlib import datasets, profiles, runs
         from ltlib.runs import cost
         from ltlib.training.loop import Stopped
 
@@ -49,10 +50,14 @@ class Train:
             if isinstance(mapped, profiles.Impossible):
                 raise SettingError(mapped.reason)
             experiment = mapped
-        run_id = experiment.run_id
+        own, run_id = datasets.as_found(experiment.dataset), experiment.run_id
         if runs.load(run_id, records=not self.weights) is None:
+            for line in runs.describe_data(experiment).lines() if own else ():
+                note(line)
             say(f"run {run_id}: about {duration(cost.estimate([experiment]))} of training (estimate, one thread)")
-        with _graceful() as stop:
+        with warnings.catch_warnings(), _graceful() as stop:
+            if own:
+                warnings.filterwarnings("ignore", "left out of")  # which is said already
             try:
                 run = runs.run(experiment, report=_say_epoch, stop=stop.is_set, weights=self.weights)
             except Stopped:

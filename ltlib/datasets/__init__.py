@@ -16,6 +16,7 @@ from ltlib.datasets.registry import available, fetch, info, load, names, own, ow
 
 if TYPE_CHECKING:
     from ltlib.datasets.class_groups import groups
+    from ltlib.datasets.described import Described, describe
     from ltlib.datasets.holdout import split_validation
     from ltlib.datasets.images import ImageSet, LongTailed, Source
     from ltlib.datasets.longtail import long_tailed_counts, subset_counts
@@ -43,6 +44,8 @@ for _module in _SETS:
     import_module(f"ltlib.datasets.{_module}")
 
 _LATER = {
+    "Described": "described",
+    "describe": "described",
     "groups": "class_groups",
     "ImageSet": "images",
     "Source": "images",
@@ -60,12 +63,14 @@ __all__ = [
     "DATASETS",
     "DatasetBuilder",
     "DatasetInfo",
+    "Described",
     "ImageSet",
     "LongTailed",
     "Source",
     "as_found",
     "available",
     "choose_subset",
+    "describe",
     "fetch",
     "fingerprint",
     "groups",

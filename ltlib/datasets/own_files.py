@@ -53,7 +53,8 @@ class Listing:
         drawn: Whether the set has no test part of its own.
         groups: Group of each image; None where each is alone.
         together: Why images are of one group, in words; empty without groups.
-        left_out: A sentence on what is not read; None where nothing is left out.
+        not_read: A sentence on files that are not read; None where there are none.
+        left_out: The same with the classes that are not tested.
     """
 
     digest: str
@@ -65,6 +66,7 @@ class Listing:
     drawn: bool = field(compare=False)
     groups: tuple[int, ...] | None = field(compare=False)
     together: str = field(compare=False)
+    not_read: str | None = field(compare=False)
     left_out: str | None = field(compare=False)
 
     def warn(self) -> None:
@@ -222,6 +224,7 @@ def listed(
         single = len(set(targets)) == len(targets)
         why = "one image, which is needed for training" if single else "images that must all stay together"
         raise DataError(f"each class in {about} has {why}; add images, or a test part")
+    not_read = left_out.text(about)
     untested = sorted(set(range(len(class_names))) - {targets[place] for place in tested})
     if untested:
         left_out.sentences.append(
@@ -242,6 +245,7 @@ def listed(
         drawn=test is None,
         groups=groups,
         together=" or ".join(same) if groups else "",
+        not_read=not_read,
         left_out=left_out.text(about),
     )
 

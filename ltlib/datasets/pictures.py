@@ -119,6 +119,17 @@ def _pixels(data: bytes, size: int) -> NDArray[np.uint8]:
             return np.frombuffer(middle.tobytes(), np.uint8).reshape(size, size, 3)
 
 
+def size_of(path: Path) -> tuple[int, int]:
+    """Width and height of an image file, turned upright, from its header; 0 and 0 where it is none that we read."""
+    from PIL import Image
+
+    with contextlib.suppress(Exception), Image.open(path, formats=_formats()) as image:
+        width, height = image.size
+        turned = image.getexif().get(_ORIENTATION) in (5, 6, 7, 8)
+        return (height, width) if turned else (width, height)
+    return 0, 0
+
+
 class _Room:
     """Pixels that threads may hold decoded at one time, all together."""
 

@@ -5,6 +5,17 @@ ltlib.runs.load(run_id), ltlib.runs.finished(), ltlib.runs.verify(), ltlib.runs.
 """
 
 from ltlib.runs.result import Predictions, Run, measure
-from ltlib.runs.store import elsewhere, finished, load, load_data, run, verify
+from ltlib.runs.store import describe_data, elsewhere, finished, load, load_data, run, verify
 
-__all__ = ["Predictions", "Run", "elsewhere", "finished", "load", "load_data", "measure", "run", "verify"]
+__all__ = [
+    "Predictions",
+    "Run",
+    "describe_data",
+    "elsewhere",
+    "finished",
+    "load",
+    "load_data",
+    "measure",
+    "run",
+    "verify",
+]

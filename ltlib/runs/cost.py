@@ -97,10 +97,11 @@ def _class_counts(experiment: Experiment) -> Sequence[int]:
     """Training images of each class, as far as they are known without the images."""
     info = datasets.info(experiment.dataset)
     largest = max(info.class_counts) if info.class_counts else max(1, round(info.train_images / info.num_classes))
-    known = experiment.class_counts or (info.class_counts if experiment.imbalance_factor == 1 else None)
-    counts: Sequence[int] = known or datasets.long_tailed_counts(
-        largest, info.num_classes, experiment.imbalance_factor, experiment.imbalance_type
-    )
+    factor, form = experiment.imbalance_factor, experiment.imbalance_type
+    known = experiment.class_counts or (info.class_counts if factor == 1 else None)
+    if known is None and info.class_counts and datasets.as_found(experiment.dataset):
+        known = tuple(longtail.subset_counts(info.class_counts, factor, form, by_size=True))
+    counts: Sequence[int] = known or datasets.long_tailed_counts(largest, info.num_classes, factor, form)
     if experiment.limit is not None and experiment.limit < sum(counts):
         counts = longtail.limit_counts(counts, experiment.limit)
     return counts

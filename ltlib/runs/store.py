@@ -258,18 +258,18 @@ def _train_on(
 
 def load_data(exp: Experiment) -> LongTailed:
     """The experiment's images."""
-    return datasets.load(
-        exp.dataset,
-        imbalance_factor=exp.imbalance_factor,
-        imbalance_type=exp.imbalance_type,
-        order=exp.order,
-        class_counts=exp.class_counts,
-        subset=exp.subset,
-        subset_seed=exp.subset_seed,
-        validation=exp.validation,
-        limit=exp.limit,
-        test_per_class=exp.test_per_class,
-    )
+    return datasets.load(exp.dataset, **_of_data(exp))
+
+
+def describe_data(exp: Experiment) -> datasets.Described:
+    """What is done to the experiment's images before they are trained on."""
+    return datasets.describe(exp.dataset, **_of_data(exp))
+
+
+def _of_data(exp: Experiment) -> dict[str, Any]:
+    """The settings that `datasets.load` takes."""
+    names = ("imbalance_factor", "imbalance_type", "order", "class_counts", "subset", "subset_seed", "validation")
+    return {name: getattr(exp, name) for name in (*names, "limit", "test_per_class")}
 
 
 def _history(folders: list[Path]) -> str:
