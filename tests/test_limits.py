@@ -35,7 +35,7 @@ def numbers() -> Iterator[tuple[str, str, str]]:
     for kind, (registry, _) in MAKE.items():
         for entry in registry:
             for setting, default in entry.defaults.items():
-                first = default[0] if isinstance(default, tuple) else default
+                first = default[0] if isinstance(default, tuple) and default else default
                 if isinstance(first, (int, float)) and not isinstance(first, bool):
                     yield kind, entry.name, setting
 

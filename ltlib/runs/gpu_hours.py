@@ -111,8 +111,8 @@ def lines(found: Iterable[Row]) -> list[str]:
             row.model,
             row.method,
             f"{row.runs} run{'' if row.runs == 1 else 's'}",
-            f"{row.flops / 1e15:,.1f} PFLOP",
-            *(f"{row.hours[card.name]:,.2f} h {card.name}" for card in CARDS),
+            f"{_number(row.flops / 1e15)} PFLOP",
+            *(f"{_number(row.hours[card.name])} h {card.name}" for card in CARDS),
             f"{row.memory / 2**30:.1f} GiB"
             + (f" (batch_parts={row.parts[0]}: {row.parts[1] / 2**30:.1f})" if row.parts else ""),
             f"{row.disk / 1e9:.2f} GB of disk",
@@ -132,6 +132,11 @@ def lines(found: Iterable[Row]) -> list[str]:
             for row in table
         ),
     ]
+
+
+def _number(value: float) -> str:
+    """Two places after the point; of less than a hundredth one digit, as ``0.0003``."""
+    return f"{value:,.2f}" if value >= 0.01 else f"{value:.1g}"
 
 
 def _step(resolved: Resolved, i: int) -> tuple[Spec, int, Recipe, int, int, frozenset[str]]:

@@ -105,6 +105,10 @@ def test_a_dry_run_tells_of_them_and_says_what_it_assumes(no_data: Path, reports
         [PHOTOS.model, "crt", "1", "run"],
         [ENLARGED.model, "ce", "1", "run"],
     ]
+    small = gpu_hours.Row("m", "ce", 1, 3e11, {"A100": 0.00123, "H200": 1234.567}, 2**29, None, 10**7)
+    assert gpu_hours.lines([small])[1].split("  ") == [
+        *("", "", "m", "ce", "1 run", "0.0003 PFLOP", "0.001 h A100", "1,234.57 h H200", "0.5 GiB", "0.01 GB of disk")
+    ]
     assert all({"PFLOP", "A100", "H200", "GiB", "disk"} <= set(row) for row in table)
     assert not reports.exists()
 
