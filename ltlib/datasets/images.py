@@ -154,6 +154,7 @@ class LongTailed:
         test_fingerprint: The same of the test images, by their `Source.test_numbers`.
         mean, std: Per channel, of pixels in 0..1.
         contents: As of `Source`.
+        pooled: Whether the indices of all its images are places in one pool, from which the test images were drawn too.
     """
 
     name: str
@@ -170,6 +171,7 @@ class LongTailed:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     contents: str = ""
+    pooled: bool = False
 
     @property
     def num_classes(self) -> int:

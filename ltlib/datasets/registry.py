@@ -128,6 +128,7 @@ def load(
     import numpy as np
 
     from ltlib.datasets import class_groups, holdout, longtail, subsets
+    from ltlib.datasets.drawn import Drawn
     from ltlib.datasets.images import LongTailed
 
     known = info(name)
@@ -172,6 +173,7 @@ def load(
         mean=known.mean,
         std=known.std,
         contents=source.contents,
+        pooled=isinstance(source, Drawn),
     )
 
 

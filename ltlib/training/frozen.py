@@ -43,7 +43,7 @@ PIECE = 250
 SOON = 5.0
 """Seconds that need no progress line."""
 SOURCE = {"train": "train", "validation": "train", "test": "test"}
-"""Of which part of the source set the images of a run are."""
+"""Of which part of the source set the images of a run are, where it has two."""
 
 
 def constant(resolved: Resolved, i: int) -> bool:
@@ -112,12 +112,14 @@ def features(
         parts["validation"] = data.validation
     about = identity(network.backbone, resolved, data)
     folder = cache(about)
-    rows = {name: Rows(folder, name, network.feature_dim) for name in set(SOURCE.values())}
-    if any(len(rows[SOURCE[name]].missing(images.indices)) for name, images in parts.items()):
+    source = dict.fromkeys(SOURCE, "pool") if data.pooled else SOURCE
+    kept_rows = {name: Rows(folder, name, network.feature_dim) for name in sorted(set(source.values()))}
+    rows = {name: kept_rows[source[name]] for name in parts}
+    if any(len(rows[name].missing(images.indices)) for name, images in parts.items()):
         with _turn(folder):
             write_json(folder / "about.json", about)
             _fill(network, resolved, data, target, rows, list(parts.items()), stop)
-    found = {name: rows[SOURCE[name]].read(images.indices) for name, images in parts.items()}
+    found = {name: rows[name].read(images.indices) for name, images in parts.items()}
     needed = {name: ResidentFeatures.required_bytes(values.shape) for name, values in found.items()}
     kept, note = accelerator.plan_memory(needed, target)
     if note:
@@ -178,9 +180,9 @@ def _fill(
     """Compute and keep what is missing; the turn is ours."""
     todo = []
     for name, images in parts:
-        missing = np.sort(rows[SOURCE[name]].missing(images.indices))
+        missing = np.sort(rows[name].missing(images.indices))
         order = np.argsort(images.indices, kind="stable")  # in the order of the source: read from a disk in one go
-        todo.append((rows[SOURCE[name]], images, order[np.searchsorted(images.indices[order], missing)]))
+        todo.append((rows[name], images, order[np.searchsorted(images.indices[order], missing)]))
     total = sum(len(positions) for *_, positions in todo)
     size = max(PIECE, evaluation.batch_size(target, resolved.recipe.resize))
     line = Progress(total, f"features of {resolved.model.name}, images of {data.name}", enabled=False)

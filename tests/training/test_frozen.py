@@ -127,6 +127,22 @@ def test_another_loss_subset_or_seed_computes_nothing_twice(probe: Experiment, l
     assert sum(looked_at) == len(two - one) > 0, "only the images that are new, and none of the test"
 
 
+def test_splits_of_one_pool_compute_every_image_once(probe: Experiment, looked_at: list[int], tmp_path: Path) -> None:
+    """An image that one split trains on and another tests with has one row."""
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for name, count in (("a", 12), ("b", 8)):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for i in range(count):
+            pixels = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "set" / name / f"{i}.png")
+    own = probe.replace(dataset=f"folder:{tmp_path / 'set'}/@8", imbalance_factor=1, limit=None)
+    found = [runs.run(own.replace(subset_seed=seed)) for seed in range(3)]
+    assert len({run.test_fingerprint for run in found}) == 3
+    assert sum(looked_at) == 20
+
+
 def test_what_the_features_depend_on(probe: Experiment, weights: Path, tmp_path: Path) -> None:
     def key(exp: Experiment) -> str:
         found = exp.resolve()
