@@ -43,7 +43,9 @@ class ResidentFeatures(Resident):
         self._count = len(features)
         self.streaming = max_bytes is not None and self.required_bytes(features.shape) > max_bytes
         self._host = features if self.streaming else None
-        self._windows = None if self.streaming else torch.from_numpy(np.array(features)).to(self.device)
+        self._windows = None
+        if not self.streaming:
+            self._windows = torch.from_numpy(np.require(features, requirements="W")).to(self.device)
 
     @staticmethod
     def required_bytes(shape: Sequence[int], padding: int = 0) -> int:

@@ -49,6 +49,16 @@ def test_cosine() -> None:
     assert 0 < recipe.learning_rate(200, 200) < 1e-4
 
 
+def test_a_probe_trains_the_classifier_alone_on_large_unchanged_images() -> None:
+    recipe = recipes.create("probe")
+    rates = [recipe.learning_rate(epoch, 30) for epoch in (1, 11, 16, 30)]
+    assert rates == pytest.approx([0.1, 0.075, 0.05, 0.05 * (1 + math.cos(math.pi * 29 / 30))])  # cos 60, 90 degrees
+    assert (recipe.epochs, recipe.batch_size, recipe.selection, recipe.optimizer) == (30, 128, "last", "sgd")
+    assert (recipe.frozen, recipe.augmentation) == (("backbone",), ())
+    assert (recipe.side(32), recipe.normalise) == (224, "signed")
+    assert recipes.create("ldam").side(32) == 32
+
+
 def test_a_stage_shorter_than_its_warm_up_ends_within_it() -> None:
     recipe = recipes.create("ldam")
     assert [recipe.learning_rate(epoch, 2) for epoch in (1, 2)] == pytest.approx([0.02, 0.04])

@@ -87,7 +87,7 @@ def test_evaluation_batches_shrink_with_the_area() -> None:
     """125 images of 32x32 are 128,000 pixels, of 64x64 those of 31; 2,000 of 224x224 are 40 (2000 / 49, rounded)."""
     assert [evaluation.at_once(125, side) for side in (0, 16, 32, 64, 224)] == [125, 125, 125, 31, 4]
     assert evaluation.at_once(2000, 224) == 40
-    assert evaluation.at_once(5, 224) == 5
+    assert evaluation.at_once(3, 224) == 3
     many = Resident(np.zeros((100, 8, 8, 3), np.uint8), [0] * 100, normalise="unit", resize=64)
     assert [len(index) for index in evaluation._batches(many)] == [31, 31, 31, 7]
 
