@@ -132,7 +132,7 @@ def text(found: Recommendation, names: Mapping[str, str], metric: str, scores: M
         )
     if found.verdict == "no difference":
         if found.best == base:
-            return f"Use {said(base)}: it has the highest {metric}, {level[base]:.1%} {over}; nothing that was tried is better."
+            return f"Use {said(base)}: it has the highest {metric}, {level[base]:.1%} {over}; nothing tried is better."
         gap = found.gains[found.best]
         return (
             f"No difference can be told, so use {said(base)}, the simplest: {level[base]:.1%} {metric} {over}. The "
