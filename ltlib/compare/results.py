@@ -1,0 +1,193 @@
+"""What the runs of a comparison come to: scores of each candidate by split, class by class, and out of fold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ltlib import calibration, metrics
+from ltlib.calibration.chance import errors_by_chance
+from ltlib.compare import candidates as methods
+from ltlib.compare.candidates import Candidate
+from ltlib.compare.recommend import Recommendation, recommend
+from ltlib.compare.target import Target
+from ltlib.errors import RunError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ltlib.runs import Run
+
+
+@dataclass(frozen=True)
+class Results:
+    """A finished comparison.
+
+    Attributes:
+        target: What counts.
+        tried: The candidates that were run on every split, simplest first.
+        runs: By what was trained, one run a split.
+    """
+
+    target: Target
+    tried: tuple[Candidate, ...]
+    runs: Mapping[str, Sequence[Run]]
+
+    def logits(self, one: Candidate, split: int) -> np.ndarray:
+        """Of a split's test images, moved for the target where the candidate is, float64 [N, K]."""
+        run = self.runs[one.method][split]
+        found = run.predictions["last"].logits
+        if found is None:
+            raise RunError(f"of run {run.id} only the record is here, without logits; ltlib train --weights makes them")
+        if not one.moved:
+            return np.asarray(found, dtype=np.float64)
+        return self.target.adjust(found, prior(one, run.class_counts))
+
+    def targets(self, split: int) -> np.ndarray:
+        """Classes of a split's test images."""
+        return next(iter(self.runs.values()))[split].predictions["last"].targets
+
+    @property
+    def splits(self) -> int:
+        return len(next(iter(self.runs.values())))
+
+    @property
+    def class_names(self) -> list[str]:
+        return next(iter(self.runs.values()))[0].class_names
+
+    def scores(self) -> dict[str, list[float]]:
+        """The target's score by candidate and split."""
+        return {
+            one.name: [
+                self.target.score(self.targets(split), self.logits(one, split).argmax(1))
+                for split in range(self.splits)
+            ]
+            for one in self.tried
+        }
+
+    def recommendation(self) -> Recommendation:
+        """What the scores allow to say."""
+        first = self.runs[methods.BASE][0]
+        share = len(self.targets(0)) / sum(first.class_counts)
+        return recommend(self.scores(), methods.BASE, self.target.chance(), share)
+
+    def candidate(self, name: str) -> Candidate:
+        return next(one for one in self.tried if one.name == name)
+
+
+def prior(one: Candidate, class_counts: Sequence[int]) -> list[float]:
+    """The classes' frequencies for which a candidate's softmax holds, up to a factor."""
+    return [1.0] * len(class_counts) if one.learns == "equal" else [float(max(n, 1)) for n in class_counts]
+
+
+def gathered(target: Target, tried: Sequence[Candidate], runs: Sequence[Run]) -> Results:
+    """The results of runs of one set; a candidate that lacks a split which plain training has is left out.
+
+    Raises:
+        RunError: Plain training has fewer than two splits.
+    """
+    by_method: dict[str, dict[tuple[int, int], Run]] = {}
+    for run in runs:
+        key = run.experiment.subset_seed, run.experiment.seed
+        by_method.setdefault(run.experiment.method, {})[key] = run
+    base = sorted(by_method.get(methods.BASE, {}))
+    if len(base) < 2:
+        raise RunError(f"{len(base)} splits of plain training are there; a comparison needs at least two")
+    whole = {method: [own[key] for key in base] for method, own in by_method.items() if set(base) <= set(own)}
+    kept = tuple(one for one in tried if one.method in whole)
+    return Results(target, kept, whole)
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+
+def table(found: Results) -> pd.DataFrame:
+    """A row a candidate: the target's score with its interval over splits, other scores, worst class, ECE, seconds."""
+    import pandas as pd
+
+    scores, said, rows = found.scores(), found.recommendation(), []
+    for one in found.tried:
+        counted = [_counted(found, one, split) for split in range(found.splits)]
+        gap = said.gains.get(one.name)
+        rows.append(
+            {
+                "method": one.label,
+                f"{found.target.metric} (%)": round(100 * float(np.mean(scores[one.name])), 2),
+                "on plain training (points)": "" if gap is None else f"{100 * gap.mean:+.1f}",
+                "interval": "" if gap is None else f"[{100 * gap.low:+.1f}, {100 * gap.high:+.1f}]",
+                "accuracy (%)": round(100 * _mean(counted, "accuracy"), 2),
+                "balanced accuracy (%)": round(100 * _mean(counted, "balanced"), 2),
+                "macro F1": round(_mean(counted, "f1"), 3),
+                "worst class (%)": round(100 * _mean(counted, "worst"), 1),
+                "ECE (%)": round(100 * _mean(counted, "ece"), 1),
+                "ECE of a calibrated one (%)": round(100 * _mean(counted, "floor"), 1),
+                "seconds": round(float(np.mean([run.seconds for run in found.runs[one.method]])), 1),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _counted(found: Results, one: Candidate, split: int) -> dict[str, float]:
+    logits, targets = found.logits(one, split), found.targets(split)
+    probabilities = calibration.probabilities(logits)
+    said = probabilities.argmax(1)
+    values = metrics.evaluate(targets, said, logits.shape[1])
+    confidence = probabilities.max(1)
+    seen = np.bincount(targets, minlength=logits.shape[1]) > 0
+    recall = np.asarray(values["per_class"]["recall"], dtype=float)[seen]
+    return {
+        "accuracy": float(values["accuracy"]),
+        "balanced": float(recall.mean()),
+        "f1": float(values["f1"]),
+        "worst": float(recall.min()),
+        "ece": float(calibration.from_confidence(confidence, said == targets)),
+        "floor": float(errors_by_chance(confidence, draws=50).mean()),
+    }
+
+
+def _mean(rows: Sequence[Mapping[str, float]], name: str) -> float:
+    return float(np.mean([row[name] for row in rows]))
+
+
+def by_class(found: Results, one: Candidate) -> pd.DataFrame:
+    """A row a class: images, recall over all splits' test images with its Wilson interval, rarest class first.
+
+    An image that several splits test counts once a split, so intervals of classes with few images are rough.
+    """
+    import pandas as pd
+    from scipy.stats import binomtest
+
+    classes = len(found.class_names)
+    right, seen, images = np.zeros(classes, int), np.zeros(classes, int), np.zeros(classes)
+    for split in range(found.splits):
+        targets = found.targets(split)
+        hit = found.logits(one, split).argmax(1) == targets
+        seen += np.bincount(targets, minlength=classes)
+        right += np.bincount(targets[hit], minlength=classes)
+        images += np.asarray(found.runs[one.method][split].class_counts)
+    rows = []
+    for c in np.argsort(images, kind="stable"):
+        tested = int(seen[c]) / found.splits
+        row = {"class": found.class_names[c], "training images": round(images[c] / found.splits)}
+        row |= {"test images a split": round(tested, 1)}
+        if seen[c]:
+            own = max(1, round(tested))  # the interval of one split's images: the others are not new ones
+            share = right[c] / seen[c]
+            wide = binomtest(round(share * own), own).proportion_ci(method="wilson")
+            row |= {"recall (%)": round(100 * share, 1), "low": round(100 * wide.low, 1)}
+            row |= {"high": round(100 * wide.high, 1), "judged": "too few images" if tested < 10 else ""}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def confusion(found: Results, one: Candidate) -> np.ndarray:
+    """Test images of all splits by actual and predicted class, int [K, K]."""
+    classes = len(found.class_names)
+    total = np.zeros((classes, classes), int)
+    for split in range(found.splits):
+        said = found.logits(one, split).argmax(1)
+        total += np.asarray(metrics.confusion_matrix(found.targets(split), said, classes))
+    return total
