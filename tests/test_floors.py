@@ -18,7 +18,7 @@ FLOORS = (
     ("batches", "calibration", "embedding", "methods", "recipes", "experiment", "profiles"),
     ("training",),
     ("grids", "runs"),
-    ("tables", "plots"),
+    ("tables", "plots", "compare"),
     ("pages",),
     ("sections",),
     ("notebook", "chapters", "bench"),

@@ -1,4 +1,4 @@
-"""The command line: ``ltlib reproduce | train | list | status | verify | data | notebooks | bench``.
+"""The command line: ``ltlib reproduce | train | compare | predict | list | status | verify | data | ...``.
 
 Each command is a frozen dataclass; its fields are the flags. A mistake of the user's ends in one sentence and an exit
 code that is not 0; ``--debug`` shows the traceback.
@@ -15,6 +15,7 @@ import tyro
 
 from ltlib import plugins
 from ltlib.cli.checks import Data, Notebooks, Status, Verify
+from ltlib.cli.compare import Compare, Predict
 from ltlib.cli.lists import List
 from ltlib.cli.measure import Bench
 from ltlib.cli.reproduce import Reproduce
@@ -24,6 +25,8 @@ from ltlib.errors import LtlibError
 _COMMANDS: dict[str, Callable[..., Any]] = {
     "reproduce": Reproduce,
     "train": Train,
+    "compare": Compare,
+    "predict": Predict,
     "list": List,
     "status": Status,
     "verify": Verify,

@@ -34,7 +34,9 @@ SPLIT = 0
 """Of whose test images the report shows the predictions; the model is the one that was not trained on them."""
 
 
-def write(found: Results, one: Candidate, folder: Path, *, mean: Sequence[float], std: Sequence[float], size: int) -> Path:
+def write(
+    found: Results, one: Candidate, folder: Path, *, mean: Sequence[float], std: Sequence[float], size: int
+) -> Path:
     """Write the model of a candidate's first split.
 
     The temperature is fitted on the test images of the other splits, by the models that were not trained on them.
@@ -149,7 +151,9 @@ def folded(network: Network) -> dict[str, torch.Tensor]:
 def _simple(run: Run, network: Network) -> None:
     plain = run.experiment.resolve().stages[0].network == "plain" and network.projector is None
     if not plain or not isinstance(network.classifier, nn.Linear | Cosine | ScaledLinear):
-        raise SettingError(f"the network of {run.experiment.method} has parts that are not exported; choose another method")
+        raise SettingError(
+            f"the network of {run.experiment.method} has parts that are not exported; choose another method"
+        )
 
 
 def _bare(model: str) -> str:

@@ -1,0 +1,126 @@
+"""A comparison on a set of one's own as a page shows it: what is there, what is best, class by class, single images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ltlib import calibration, datasets
+from ltlib.compare import candidates, experiments, recommend, results
+from ltlib.compare import target as targets
+
+if TYPE_CHECKING:
+    from ltlib.compare.candidates import Candidate
+    from ltlib.compare.experiments import Front
+    from ltlib.compare.recommend import Recommendation
+    from ltlib.compare.results import Results
+    from ltlib.experiment import Experiment
+    from ltlib.pages.page import Page
+
+IMAGES = 16
+
+
+def show_set(page: Page, planned: Sequence[Experiment], front: Front) -> None:
+    """What the set is and what is done to its images."""
+    from ltlib import runs
+    from ltlib.plots import distribution
+
+    first = planned[0]
+    said = runs.describe_data(first)
+    page.say(f"{' '.join(f'{line[0].upper()}{line[1:]}.' for line in said.lines())} {front.said}")
+    page.say(experiments.test_part(first.dataset))
+    chart = distribution.class_distribution(list(said.found), list(said.class_names))
+    page.figure("Classes", chart, caption="Images of each class, all of them.", runs=[])
+
+
+def compared(
+    page: Page, planned: Sequence[Experiment], tried: Sequence[Candidate], target: str
+) -> tuple[Results, Recommendation]:
+    """Train what is missing, and what the runs allow to say: the recommendation and the table of all candidates."""
+    from ltlib.runs import sweep
+
+    info = datasets.info(planned[0].dataset)
+    counts = datasets.read(planned[0].dataset).train.class_counts
+    wanted = targets.of(target, info.class_names or (), counts)
+    found = results.gathered(wanted, tried, sweep.run_all(planned, label="compare"))
+    said = found.recommendation()
+    page.say(recommend.text(said, labels(found), wanted.metric, found.scores()))
+    left = [one.label for one in tried if one not in found.tried]
+    if left:
+        page.note(f"Not run on every split, and so left out: {', '.join(left)}.")
+    return found, said
+
+
+def labels(found: Results) -> dict[str, str]:
+    """How the candidates are printed, by name."""
+    return {one.name: one.label for one in found.tried}
+
+
+def show_table(page: Page, found: Results) -> None:
+    """All candidates, simplest first, and their scores as points with intervals over splits."""
+    runs = [run for own in found.runs.values() for run in own]
+    caption = f"mean over {found.splits} splits; intervals of the differences hold together 95% of the time"
+    page.frame("Methods", results.table(found), caption, runs)
+
+
+def show_classes(page: Page, found: Results, said: Recommendation) -> None:
+    """The recommended method class by class, rarest first, and where the images of each class end up."""
+    from ltlib.plots import matrices
+
+    one = found.candidate(said.method)
+    frame = results.by_class(found, one)
+    page.frame("Classes, one by one", frame, f"{one.label}; recall with its 95% interval", list(found.runs[one.method]))
+    if few := [str(name) for name, why in zip(frame["class"], frame["judged"], strict=True) if why]:
+        page.say(f"Fewer than ten test images a split, so hardly judged: {', '.join(few)}.")
+    chart = matrices.confusion_matrix(results.confusion(found, one), found.class_names, title=one.label)
+    page.figure("Confusion", chart, caption="Test images of all splits.", runs=list(found.runs[one.method]))
+
+
+def show_mistakes(page: Page, found: Results, said: Recommendation, images: int = IMAGES) -> None:
+    """Test images of the rarest classes that the recommended method has wrong, the most confident first."""
+    from ltlib import runs
+    from ltlib.plots import images as draw
+
+    one = found.candidate(said.method)
+    run = found.runs[one.method][0]
+    probabilities = calibration.probabilities(found.logits(one, 0))
+    taken, actual = probabilities.argmax(1), found.targets(0)
+    wrong = np.flatnonzero(taken != actual)
+    if not len(wrong):
+        page.say("No test image of the first split is wrong.")
+        return
+    counts = np.asarray(run.class_counts)
+    order = sorted(wrong.tolist(), key=lambda i: (counts[actual[i]], -probabilities[i, taken[i]]))[:images]
+    data = runs.load_data(run.experiment)
+    titles = [f"{found.class_names[actual[i]]}\nas {found.class_names[taken[i]]}" for i in order]
+    chart = draw.show_images(data.test.images[np.asarray(order)], titles)
+    caption = f"{one.label}, first split: wrong test images, rarest class first, the most confident before others."
+    page.figure("Mistakes", chart, caption=caption, runs=[run])
+
+
+def planned_of(
+    path: str, backbone: str, methods: str, own: str, splits: int, full: bool
+) -> tuple[list[Experiment], list[Candidate], Front]:
+    """The experiments of a page's choices; `methods` and `own` are names with blanks between them."""
+    front = experiments.front(backbone, full)
+    tried = candidates.chosen(tuple(methods.split()), tuple(own.split()))
+    return experiments.plan(experiments.dataset(path, front.size), front, tried, splits), tried, front
+
+
+def example(page: Page, path: str, backbone: str, methods: str, splits: int) -> tuple[str, str, str, int]:
+    """The choices as they are where a path is given; else a small example, which the page says it is.
+
+    Returns:
+        Path, backbone, methods and splits.
+    """
+    if path:
+        return path, backbone, methods, splits
+    from ltlib.datasets import digits_natural
+
+    page.say(
+        "No path was given: a folder of digits with a natural tail, written for this page, stands in. It shows how the "
+        "page is read and nothing about images."
+    )
+    return str(digits_natural.folder()), "resnet8", "ce + prior balanced_softmax", 3
