@@ -86,7 +86,9 @@ def write(
 
 
 def probabilities(logits: np.ndarray, facts: dict[str, Any]) -> np.ndarray:
-    """What a model says: ``softmax(z / T + b)`` of the logits z of its loss, b from the training to the target's prior.
+    """What a model says: ``softmax((z + b) / T)`` of the logits z of its loss, b from the training to the target's prior.
+
+    In this order the temperature moves no decision, and the model decides as the comparison did.
 
     Args:
         logits: float [N, K].
@@ -95,17 +97,17 @@ def probabilities(logits: np.ndarray, facts: dict[str, Any]) -> np.ndarray:
     Returns:
         float64 [N, K].
     """
-    z = np.asarray(logits, dtype=np.float64) / facts["temperature"] + np.asarray(facts["moved"], dtype=np.float64)
+    z = (np.asarray(logits, dtype=np.float64) + np.asarray(facts["moved"], dtype=np.float64)) / facts["temperature"]
     z = np.exp(z - z.max(axis=1, keepdims=True))
     return z / z.sum(axis=1, keepdims=True)
 
 
 def temperature(found: Results, one: Candidate) -> float:
-    """Fitted on the test images of all splits but the exported one."""
+    """Fitted on the test images of all splits but the exported one; for a balanced target each class counts alike."""
     others = [split for split in range(found.splits) if split != SPLIT]
-    runs = found.runs[one.method]
-    logits = np.concatenate([runs[split].predictions["last"].logits for split in others])
-    return posthoc.fit_temperature(logits, np.concatenate([found.targets(split) for split in others]))
+    logits = np.concatenate([np.maximum(found.logits(one, split), -1e9) for split in others])
+    actual = np.concatenate([found.targets(split) for split in others])
+    return posthoc.fit_temperature(logits, actual, balanced=found.target.name == "balanced")
 
 
 def moves(found: Results, one: Candidate, class_counts: Sequence[int]) -> list[float]:
