@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ltlib.bench.common import Arm, compare, counted, describe, interleave, machine, table
-from ltlib.datasets import contents, pictures
+from ltlib.datasets import contents, pictures, threads
 from ltlib.errors import SettingError
 
 SIZES = ((300, 200), (500, 375))
@@ -62,7 +62,7 @@ def decode(
         "count": count,
         "size": size,
         "rounds": rounds,
-        "workers": pictures.workers(),
+        "workers": threads.workers(),
         "arms": {name: describe(arm) for name, arm in arms.items()},
         "ratios": {name: compare(arms[f"PIL, {name}"], arms[f"ltlib, {name}"]) for name in names},
         "machine": machine(),
@@ -118,7 +118,7 @@ def _ours(folder: Path, names: Sequence[str], size: int, values: Sequence[str], 
 
 def _peer(folder: Path, names: Sequence[str], size: int) -> Callable[[], None]:
     def run() -> None:
-        with ThreadPoolExecutor(pictures.workers()) as pool:
+        with ThreadPoolExecutor(threads.workers()) as pool:
             for image in pool.map(by_pil, [folder / name for name in names], [size] * len(names)):
                 if image.size != (size, size):
                     raise AssertionError(f"not an image of the bench: {image.size}")

@@ -14,13 +14,11 @@ import hashlib
 import importlib
 import io
 import math
-import operator
 import os
 import threading
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import filelock
 import numpy as np
@@ -28,14 +26,14 @@ from numpy.typing import NDArray
 
 from ltlib.datasets import contents, faults, jpeg
 from ltlib.datasets.metadata import without_metadata
+from ltlib.datasets.threads import in_threads
 from ltlib.errors import DataError, printable
 from ltlib.files import digest, new_file, sweep
 from ltlib.places import reports_folder
 from ltlib.progress import Progress
 
+Found = TypeVar("Found")
 MAX_PIXELS = 80_000_000  # below the size at which PIL itself warns of a decompression bomb
-MOST_THREADS = 16  # what Python does between two pictures is done one after another
-QUICK = 3_000  # so few images need no progress line
 _DECODER = 2  # bumped when `decode` gives other pixels or the cache another key: an older cache is not used
 _ORIENTATION = 0x0112  # EXIF's number of it
 # PIL looks at what is in a file, not at its name, and a reader it has may start a program (EPS: Ghostscript). So only
@@ -76,6 +74,18 @@ def decode(path: Path, size: int, index: int = 0, content: str | None = None) ->
             file and its index.
     """
 
+    return look(path, lambda image: _square(image, size), index, content)
+
+
+def look(path: Path, use: Callable[[Any], Found], index: int = 0, content: str | None = None) -> Found:
+    """What `use` makes of the picture in a file, a PIL image: upright, RGB, of its own size, as `decode` reads it.
+
+    `use` keeps no part of it: the picture's memory counts until it returns.
+
+    Raises:
+        DataError: As `decode`.
+    """
+
     def refuse(why: object) -> DataError:
         return DataError(f"image {index}, {path}, cannot be read ({why}); replace or remove it")
 
@@ -87,16 +97,16 @@ def decode(path: Path, size: int, index: int = 0, content: str | None = None) ->
     if content is not None and hashlib.sha256(data).hexdigest() != content:
         raise DataError(f"image {index}, {path}, changed while the set was read; read it again")
     try:
-        return _pixels(data, size)
+        return _opened(data, use)
     except Exception as error:  # PIL's readers raise nearly every kind of exception on damaged files
         with contextlib.suppress(Exception):
             for bare in without_metadata(data):
                 with contextlib.suppress(Exception):
-                    return _pixels(bare, size)
+                    return _opened(bare, use)
         raise refuse(_why(data, error)) from error
 
 
-def _pixels(data: bytes, size: int) -> NDArray[np.uint8]:
+def _opened(data: bytes, use: Callable[[Any], Found]) -> Found:
     from PIL import Image
 
     stream = io.BytesIO(data)
@@ -106,17 +116,22 @@ def _pixels(data: bytes, size: int) -> NDArray[np.uint8]:
             raise ValueError(f"{width} x {height} pixels, more than {MAX_PIXELS:,}")
         with _ROOM.of(width * height):
             jpeg.load(image, stream)
-            upright: Image.Image = _eight_bit_rgb(_upright(image))
-            width, height = upright.size
-            short = min(width, height)
-            # the sizes and offsets torchvision's Resize and CenterCrop come to
-            wide, high = size * width // short, size * height // short
-            if wide * high > MAX_PIXELS // 32:
-                raise ValueError(f"{width} x {height} pixels would be {wide} x {high} once the shorter side is {size}")
-            left, top = round((wide - size) / 2), round((high - size) / 2)
-            small = upright.resize((wide, high), Image.Resampling.BILINEAR) if short != size else upright
-            middle = small.crop((left, top, left + size, top + size))
-            return np.frombuffer(middle.tobytes(), np.uint8).reshape(size, size, 3)
+            return use(_eight_bit_rgb(_upright(image)))
+
+
+def _square(upright: Any, size: int) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    width, height = upright.size
+    short = min(width, height)
+    # the sizes and offsets torchvision's Resize and CenterCrop come to
+    wide, high = size * width // short, size * height // short
+    if wide * high > MAX_PIXELS // 32:
+        raise ValueError(f"{width} x {height} pixels would be {wide} x {high} once the shorter side is {size}")
+    left, top = round((wide - size) / 2), round((high - size) / 2)
+    small = upright.resize((wide, high), Image.Resampling.BILINEAR) if short != size else upright
+    middle = small.crop((left, top, left + size, top + size))
+    return np.frombuffer(middle.tobytes(), np.uint8).reshape(size, size, 3)
 
 
 def size_of(path: Path) -> tuple[int, int]:
@@ -279,45 +294,13 @@ def _decode_each(
     skip: Container[int] = (),
     meanwhile: Callable[[], None] = lambda: None,
 ) -> dict[int, str]:
-    """Hand the pixels of each image to `keep`, in threads; sentences for those that have none, by place.
+    """Hand the pixels of each image to `keep`, in threads; sentences for those that have none, by place."""
 
-    `meanwhile` is called now and then, in the thread that called this.
-    """
+    def one(index: int) -> None:
+        keep(index, decode(folder / names[index], size, index, None if values is None else values[index]))
+
     places = [index for index in range(len(names)) if index not in skip]
-    todo = iter(places)  # of which each thread takes the next
-    wrong = dict[int, str]()
-    stopped = threading.Event()
-
-    def work() -> None:
-        for index in todo:
-            if stopped.is_set():
-                return
-            try:
-                pixels = decode(folder / names[index], size, index, None if values is None else values[index])
-            except DataError as error:
-                wrong[index] = str(error)
-            else:
-                keep(index, pixels)
-
-    progress = Progress(len(places), f"reading {printable(folder.name)}", enabled=len(places) > QUICK)
-    with ThreadPoolExecutor(workers()) as pool:
-        try:
-            running = {pool.submit(work) for _ in range(workers())}
-            while running:
-                over, running = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
-                for thread in over:
-                    thread.result()
-                progress.step(count=len(places) - operator.length_hint(todo) - progress.done)
-                meanwhile()
-        finally:
-            stopped.set()
-    return {place: wrong[place] for place in sorted(wrong)}
-
-
-def workers() -> int:
-    """Threads that decode, one for each core: PIL lets others run while it decodes."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(MOST_THREADS, cores)
+    return in_threads(places, one, f"reading {printable(folder.name)}", meanwhile)
 
 
 def _refuse(folder: Path, wrong: Mapping[int, str]) -> None:
