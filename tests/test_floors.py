@@ -14,7 +14,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "ltlib"
 FLOORS = (
     ("version", "errors", "places", "progress", "files", "plugins", "limits", "registry", "labels", "sealed"),
-    ("losses", "datasets", "models", "metrics", "statistics", "mixing", "published"),
+    ("losses", "datasets", "audit", "models", "metrics", "statistics", "mixing", "published"),
     ("batches", "calibration", "embedding", "methods", "recipes", "experiment", "profiles"),
     ("training",),
     ("grids", "runs"),

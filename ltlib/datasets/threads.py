@@ -47,7 +47,9 @@ def in_threads(
                 over, running = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
                 for ended in over:
                     ended.result()
-                progress.step(count=len(places) - operator.length_hint(todo) - progress.done)
+                more = len(places) - operator.length_hint(todo) - progress.done
+                if more:
+                    progress.step(count=more)
                 meanwhile()
         finally:
             stopped.set()
