@@ -86,7 +86,7 @@ def write(
 
 
 def probabilities(logits: np.ndarray, facts: dict[str, Any]) -> np.ndarray:
-    """What a model says: ``softmax((z + b) / T)`` of the logits z of its loss, b from the training to the target's prior.
+    """What a model says: ``softmax((z + b) / T)`` of its loss's logits z, b from the training to the target's prior.
 
     In this order the temperature moves no decision, and the model decides as the comparison did.
 

@@ -127,8 +127,8 @@ _register(
 )
 # Of 1,095 held-out images of CIFAR-100 at imbalance factor 100 (a tenth; ce, EfficientNet-Lite0 of ImageNet, one seed),
 # right in all / mean of the classes, in percent: sgd 0.1 74.1 / 47.8, sgd 1.0 72.7 / 46.1, adam 0.001 73.2 / 45.8 (not
-# all training images learnt by then), adam 0.01 74.3 / 47.6. Nor does sgd 0.1 fall behind adam 0.01 for balanced_softmax,
-# focal[gamma=2.0] and ldam[classifier=linear].
+# all training images learnt by then), adam 0.01 74.3 / 47.6. Nor does sgd 0.1 fall behind adam 0.01 for
+# balanced_softmax, focal[gamma=2.0] and ldam[classifier=linear].
 _register(
     "probe",
     "Ours: a linear classifier on a frozen network, images enlarged to 224 pixels, features computed once.",
