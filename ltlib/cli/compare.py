@@ -46,15 +46,18 @@ class Compare:
 
     def run(self) -> int:
         from ltlib import datasets, places, runs
-        from ltlib.compare import candidates, experiments, recommend, results
+        from ltlib.compare import candidates, experiments, recommend, results, usable
         from ltlib.compare import target as targets
         from ltlib.pages import own_report
         from ltlib.progress import duration
         from ltlib.runs import cost, sweep
 
         plugins.load(*self.plugin)
+        audit, listed = usable.of(self.path)
+        for finding in audit.findings:
+            note(f"{finding.severity}: {finding.sentence}")
         front = experiments.front(self.backbone, self.full)
-        name = experiments.dataset(self.path, front.size)
+        name = experiments.dataset(str(listed), front.size)
         tried = candidates.chosen(self.methods, self.own)
         planned = experiments.plan(name, front, tried, self.splits)
         info = datasets.info(name)

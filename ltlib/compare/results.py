@@ -12,6 +12,7 @@ from ltlib import calibration, metrics
 from ltlib.calibration.chance import errors_by_chance
 from ltlib.compare import candidates as methods
 from ltlib.compare.candidates import Candidate
+from ltlib.compare.labels import LabelError, likely_errors
 from ltlib.compare.recommend import Recommendation, recommend
 from ltlib.compare.target import Target
 from ltlib.errors import RunError
@@ -191,3 +192,54 @@ def confusion(found: Results, one: Candidate) -> np.ndarray:
         said = found.logits(one, split).argmax(1)
         total += np.asarray(metrics.confusion_matrix(found.targets(split), said, classes))
     return total
+
+
+# --- single images ---------------------------------------------------------------------------------------------------
+
+
+def out_of_fold(found: Results, one: Candidate) -> dict[int, np.ndarray]:
+    """Probabilities of each image by the models that were not trained on it: mean over the splits that tested it.
+
+    Keys are places in the set (`LongTailed.test.indices`); images that no split tested are missing.
+    """
+    from ltlib import runs
+
+    summed: dict[int, list[np.ndarray]] = {}
+    for split, run in enumerate(found.runs[one.method]):
+        places = runs.load_data(run.experiment).test.indices
+        for place, row in zip(places.tolist(), calibration.probabilities(found.logits(one, split)), strict=True):
+            summed.setdefault(int(place), []).append(row)
+    return {place: np.mean(rows, axis=0) for place, rows in sorted(summed.items())}
+
+
+def tested_share(found: Results) -> float:
+    """Share of the images that at least one split tested."""
+    from ltlib import runs
+
+    data = [runs.load_data(run.experiment) for run in found.runs[methods.BASE]]
+    tested = {int(i) for one in data for i in one.test.indices}
+    every = tested | {int(i) for one in data for i in one.train.indices}
+    return len(tested) / len(every) if data[0].pooled else 1.0
+
+
+def label_errors(found: Results, one: Candidate) -> list[LabelError]:
+    """Likely label errors among the images that some split tested; see `labels.likely_errors`."""
+    from ltlib import runs
+    from ltlib.datasets import base
+
+    said = out_of_fold(found, one)
+    run = found.runs[one.method][0]
+    data = runs.load_data(run.experiment)
+    given: dict[int, int] = {}
+    for part in (data.train, data.test) if data.pooled else (data.test,):
+        given |= dict(zip(part.indices.tolist(), part.targets.tolist(), strict=True))
+    places = list(said)
+    listing = base.builder(run.experiment.dataset).scan()  # type: ignore[attr-defined]
+    items = listing.items if data.pooled else [listing.items[place] for place in listing.tested]
+    files = [item.path for item in items]
+    return likely_errors(
+        np.stack([said[place] for place in places]),
+        np.array([given[place] for place in places]),
+        found.class_names,
+        [files[place] for place in places],
+    )

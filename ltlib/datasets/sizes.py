@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ltlib.datasets import pictures
+from ltlib.datasets import pictures, threads
 from ltlib.errors import RunError
 from ltlib.files import digest, write_bytes
 from ltlib.places import reports_folder
@@ -35,7 +35,7 @@ def sizes(folder: Path, names: Sequence[str], values: Sequence[str]) -> NDArray[
         found = np.load(kept, allow_pickle=False)
         if found.shape == (len(names), 2) and found.dtype == np.int32:
             return found
-    with ThreadPoolExecutor(pictures.workers()) as pool:
+    with ThreadPoolExecutor(threads.workers()) as pool:
         found = np.array(list(pool.map(lambda name: pictures.size_of(folder / name), names)), np.int32).reshape(-1, 2)
     packed = io.BytesIO()
     np.save(packed, found)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ltlib import calibration, datasets
-from ltlib.compare import candidates, experiments, recommend, results
+from ltlib.compare import candidates, experiments, recommend, results, usable
 from ltlib.compare import target as targets
+from ltlib.errors import SettingError
 
 if TYPE_CHECKING:
+    from ltlib.audit import Audit
     from ltlib.compare.candidates import Candidate
     from ltlib.compare.experiments import Front
     from ltlib.compare.recommend import Recommendation
@@ -102,11 +104,40 @@ def show_mistakes(page: Page, found: Results, said: Recommendation, images: int 
 
 def planned_of(
     path: str, backbone: str, methods: str, own: str, splits: int, full: bool
-) -> tuple[list[Experiment], list[Candidate], Front]:
-    """The experiments of a page's choices; `methods` and `own` are names with blanks between them."""
+) -> tuple[Audit, list[Experiment], list[Candidate], Front]:
+    """What is in a set, and the experiments of a page's choices; `methods` and `own` are names with blanks between."""
+    audit, listed = usable.of(path)
     front = experiments.front(backbone, full)
     tried = candidates.chosen(tuple(methods.split()), tuple(own.split()))
-    return experiments.plan(experiments.dataset(path, front.size), front, tried, splits), tried, front
+    return audit, experiments.plan(experiments.dataset(str(listed), front.size), front, tried, splits), tried, front
+
+
+def show_audit(page: Page, audit: Audit) -> None:
+    """What was found in the set, the most severe first."""
+    if not audit.findings:
+        page.say(f"Nothing is wrong with these {len(audit.files):,} images, as far as was looked.")
+        return
+    errors = sum(finding.severity == "error" for finding in audit.findings)
+    page.say(f"{len(audit.files):,} images can be read; {errors} finding(s) must be mended before numbers are right.")
+    page.sentences("Findings", audit.frame(), "what, where, and what to do")
+
+
+def show_labels(page: Page, audit: Audit, found: Results, said: Recommendation) -> None:
+    """Images whose labels are likely to be wrong, from models that were not trained on them."""
+    from ltlib.compare import labels as label_errors
+
+    one = found.candidate(said.method)
+    try:
+        frame = label_errors.frame(results.label_errors(found, one))
+    except SettingError as error:
+        page.note(f"Label errors: {error}")
+        return
+    tested = results.tested_share(found)
+    if frame.empty:
+        page.say(f"No label looks wrong among the {tested:.0%} of the images that some split tested.")
+        return
+    page.say(f"{len(frame)} label(s) look wrong among the {tested:.0%} of the images that some split tested.")
+    page.frame("Likely label errors", frame, "the most suspicious first", list(found.runs[one.method]))
 
 
 def example(page: Page, path: str, backbone: str, methods: str, splits: int) -> tuple[str, str, str, int]:
