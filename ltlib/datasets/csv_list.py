@@ -16,9 +16,11 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ltlib.datasets import splits
 from ltlib.datasets.base import DATASETS
+from ltlib.datasets.faults import Unusable
 from ltlib.datasets.listing import LeftOut
 from ltlib.datasets.own_files import Item, Listing, OwnFiles, listed
 from ltlib.errors import DataError
@@ -62,46 +64,96 @@ def scan(file: Path) -> Listing:
         Unusable: Lines that cannot be used, files that are missing or no images; names them all.
         DataError: No such list: other columns, no line, fewer than two classes, no training image.
     """
-    wrong = list[str]()
-    rows = _rows(file, wrong)
-    top = _find(file, rows)
-    left_out = LeftOut()
+    text = _text(file)
+    said = _kept.get(file)
+    if said is None or said.text != text:  # what a list says is the same until it is another list
+        said = _said(file, text)
+        _kept.clear()
+        if said.sound:
+            _kept[file] = said
+    try:
+        return listed(
+            file,
+            said.top,
+            said.names,
+            said.train,
+            said.test,
+            LeftOut(sentences=list(said.left_out)),
+            said.wrong,
+            identity=lambda values: digest(canonical_json([said.names, said.test is None, [*values], said.told])),
+            labels=said.groups if any(said.groups) else None,
+            where=[f"line {line}" for line in said.lines],
+            others=True,
+        )
+    except Unusable:
+        _kept.clear()  # images may lie elsewhere now
+        raise
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What a list says.
+
+    Attributes:
+        text: All of it.
+        top: The folder that paths are relative to.
+        names: Labels, sorted.
+        train, test: Images by label, then by line; `test` is None where it is to be drawn.
+        groups, lines: Of each image of both parts, its group and its line.
+        told: Of each image what the list says of it, its path left out.
+        left_out, wrong: Sentences on lines that are left out, and on faults.
+        sound: Whether there are no faults, and every image is there.
+    """
+
+    text: str
+    top: Path
+    names: list[str]
+    train: list[Item]
+    test: list[Item] | None
+    groups: list[str | None]
+    lines: list[int]
+    told: list[list[Any]]
+    left_out: list[str]
+    wrong: list[str]
+    sound: bool
+
+
+_kept: dict[Path, _Said] = {}
+
+
+def _said(file: Path, text: str) -> _Said:
+    wrong, left_out = list[str](), list[str]()
+    rows = _rows(file, text, wrong)
+    top, all_there = _find(file, rows)
     train, test = _parts(file, _once(top, rows, left_out, wrong), left_out, wrong)
     every = [*train, *(test or ())]
     names = sorted({row.label for row in every})
     if len(names) < 2 and not wrong:
         raise DataError(f"{file} has {names[0]!r} as its only label; at least two classes are needed")
     number = {name: target for target, name in enumerate(names)}
-
-    def items(rows: Sequence[_Row]) -> list[Item]:
-        return [Item(row.path, number[row.label]) for row in rows]
-
-    groups = [row.group for row in every]
-    told = [[number[row.label], place >= len(train), row.group] for place, row in enumerate(every)]
-    return listed(
-        file,
-        top,
-        names,
-        items(train),
-        None if test is None else items(test),
-        left_out,
-        wrong,
-        identity=lambda values: digest(canonical_json([names, test is None, [*values], told])),
-        labels=groups if any(groups) else None,
-        where=[f"line {row.line}" for row in every],
-        others=True,
+    items = [Item(row.path, number[row.label]) for row in every]
+    return _Said(
+        text=text,
+        top=top,
+        names=names,
+        train=items[: len(train)],
+        test=None if test is None else items[len(train) :],
+        groups=[row.group for row in every],
+        lines=[row.line for row in every],
+        told=[[number[row.label], place >= len(train), row.group] for place, row in enumerate(every)],
+        left_out=left_out,
+        wrong=wrong,
+        sound=all_there and not wrong,
     )
 
 
-def _rows(file: Path, wrong: list[str]) -> list[_Row]:
+def _rows(file: Path, text: str, wrong: list[str]) -> list[_Row]:
     """The lines that name an image and its class; a sentence on each that does not goes to `wrong`.
 
     Raises:
-        DataError: The file cannot be read, or has no such columns or no line.
+        DataError: It is no CSV, or has no such columns or no line.
     """
-    text = _text(file)
-    delimiter = _delimiter(text)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     rows, columns, width, last = list[_Row](), dict[str, int](), 0, 0
     try:
         for fields in reader:
@@ -181,8 +233,8 @@ def _columns(file: Path, fields: Sequence[str]) -> dict[str, int]:
     return {name: names.index(name) for name in COLUMNS if name in names}
 
 
-def _find(file: Path, rows: Sequence[_Row]) -> Path:
-    """The folder that paths are relative to; gives each row its path as it is written there.
+def _find(file: Path, rows: Sequence[_Row]) -> tuple[Path, bool]:
+    """The folder that paths are relative to, and whether all are there; gives each row its path as it is written there.
 
     The list may be a link: its images lie beside the link, or else beside the file that it leads to. Lists made on
     Windows part folders by a backslash, and a space before a separator is no part of a name.
@@ -190,13 +242,15 @@ def _find(file: Path, rows: Sequence[_Row]) -> Path:
     top = file.parent
     if file.is_symlink() and rows and not any(os.path.lexists(top / row.path) for row in rows[:100]):
         top = file.resolve().parent
+    all_there = True
     for row in rows:
         forms = (row.path, row.path.strip(), row.path.strip().replace("\\", "/"))
-        row.path = next((form for form in forms if os.path.lexists(os.path.join(top, form))), row.path)  # noqa: PTH118
-    return top
+        found = next((form for form in forms if os.path.lexists(os.path.join(top, form))), None)  # noqa: PTH118
+        row.path, all_there = found or row.path, all_there and found is not None
+    return top, all_there
 
 
-def _once(top: Path, rows: Sequence[_Row], left_out: LeftOut, wrong: list[str]) -> list[_Row]:
+def _once(top: Path, rows: Sequence[_Row], left_out: list[str], wrong: list[str]) -> list[_Row]:
     """Each image once: a line that says what another says is left out, one that says otherwise is a fault."""
     first, again = dict[str, _Row](), list[_Row]()
     for row in rows:
@@ -216,12 +270,12 @@ def _once(top: Path, rows: Sequence[_Row], left_out: LeftOut, wrong: list[str]) 
             again.append(row)
     if again:
         lines = f"{len(again)} lines that repeat others" if len(again) > 1 else "1 line that repeats another"
-        left_out.sentences.append(f"{lines} (such as line {again[0].line}, {again[0].path})")
+        left_out.append(f"{lines} (such as line {again[0].line}, {again[0].path})")
     return list(first.values())
 
 
 def _parts(
-    file: Path, rows: Sequence[_Row], left_out: LeftOut, wrong: list[str]
+    file: Path, rows: Sequence[_Row], left_out: list[str], wrong: list[str]
 ) -> tuple[list[_Row], list[_Row] | None]:
     """Training and test images, each by label and then by line; no test images where they are to be drawn."""
     parts: dict[str, list[_Row]] = {"train": [], "test": [], "val": []}
@@ -236,7 +290,7 @@ def _parts(
     if rows and not train:
         raise DataError(f"{file} has no image to train on: no line has the split train; give some lines that split")
     if parts["test"] and parts["val"]:
-        left_out.sentences.append(
+        left_out.append(
             f"{len(parts['val'])} images of the split val: those of train are trained on and those of test tested"
         )
     if not test:

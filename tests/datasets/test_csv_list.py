@@ -144,6 +144,18 @@ def test_where_images_lie_is_no_part_of_the_identity(tmp_path: Path) -> None:
     assert datasets.info(write(tmp_path / "list.csv", *changed)).digest != datasets.info(absolute).digest
 
 
+def test_images_that_go_and_come_back_elsewhere(tmp_path: Path) -> None:
+    digest = datasets.info(simple(tmp_path)).digest
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "list.csv").symlink_to(tmp_path / "list.csv")
+    name = f"csv:{tmp_path / 'here' / 'list.csv'}@8"
+    assert datasets.info(name).digest == digest
+    (tmp_path / "images").rename(tmp_path / "here" / "images")  # beside the link, where they are looked for first
+    with pytest.raises(Unusable, match=r"16 faults in .*line 2: image 0, .*0.png, is missing; restore it"):
+        datasets.info(name)
+    assert datasets.info(name).digest == digest
+
+
 def test_lines_that_repeat_others(tmp_path: Path) -> None:
     simple(tmp_path)
     file = tmp_path / "list.csv"
