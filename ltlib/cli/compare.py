@@ -87,8 +87,8 @@ class Compare:
             "path": str(Path(self.path).resolve()),
             "target": self.target if not self.target.endswith(".csv") else str(Path(self.target).resolve()),
             "backbone": self.backbone,
-            "methods": " ".join(self.methods),
-            "own": " ".join(self.own),
+            "methods": ", ".join(self.methods),
+            "own": ", ".join(self.own),
             "splits": self.splits,
             "full": self.full,
         }

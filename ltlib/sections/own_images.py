@@ -10,12 +10,12 @@ import numpy as np
 from ltlib import calibration, datasets
 from ltlib.compare import candidates, experiments, recommend, results, usable
 from ltlib.compare import target as targets
+from ltlib.compare.experiments import Front
 from ltlib.errors import SettingError
 
 if TYPE_CHECKING:
     from ltlib.audit import Audit
     from ltlib.compare.candidates import Candidate
-    from ltlib.compare.experiments import Front
     from ltlib.compare.recommend import Recommendation
     from ltlib.compare.results import Results
     from ltlib.experiment import Experiment
@@ -31,7 +31,9 @@ def show_set(page: Page, planned: Sequence[Experiment], front: Front) -> None:
 
     first = planned[0]
     said = runs.describe_data(first)
-    page.say(f"{' '.join(f'{line[0].upper()}{line[1:]}.' for line in said.lines())} {front.said}")
+    lines = said.lines()
+    lines[0] = lines[0].removeprefix(f"{first.dataset}: ")
+    page.say(f"{' '.join(f'{line[0].upper()}{line[1:]}.' for line in lines)} {front.said}")
     page.say(experiments.test_part(first.dataset))
     chart = distribution.class_distribution(list(said.found), list(said.class_names))
     page.figure("Classes", chart, caption="Images of each class, all of them.", runs=[])
@@ -63,7 +65,9 @@ def labels(found: Results) -> dict[str, str]:
 def show_table(page: Page, found: Results) -> None:
     """All candidates, simplest first, and their scores as points with intervals over splits."""
     runs = [run for own in found.runs.values() for run in own]
-    caption = f"mean over {found.splits} splits; intervals of the differences hold together 95% of the time"
+    caption = (
+        f"mean over {found.splits} splits; the score is {found.target.metric}; intervals hold together 95% of the time"
+    )
     page.frame("Methods", results.table(found), caption, runs)
 
 
@@ -103,12 +107,22 @@ def show_mistakes(page: Page, found: Results, said: Recommendation, images: int 
 
 
 def planned_of(
-    path: str, backbone: str, methods: str, own: str, splits: int, full: bool
+    path: str, backbone: str, methods: str, own: str, splits: int, full: bool, front: Front | None = None
 ) -> tuple[Audit, list[Experiment], list[Candidate], Front]:
-    """What is in a set, and the experiments of a page's choices; `methods` and `own` are names with blanks between."""
+    """What is in a set, and the experiments of a page's choices.
+
+    Args:
+        path: A folder or a CSV file.
+        backbone: As of `experiments.front`.
+        methods: As of `candidates.chosen`, with commas between.
+        own: The same.
+        splits: As of `experiments.plan`.
+        full: As of `experiments.front`.
+        front: Instead of what `backbone` and `full` say.
+    """
     audit, listed = usable.of(path)
-    front = experiments.front(backbone, full)
-    tried = candidates.chosen(tuple(methods.split()), tuple(own.split()))
+    front = front or experiments.front(backbone, full)
+    tried = candidates.chosen(_names(methods), _names(own))
     return audit, experiments.plan(experiments.dataset(str(listed), front.size), front, tried, splits), tried, front
 
 
@@ -118,7 +132,10 @@ def show_audit(page: Page, audit: Audit) -> None:
         page.say(f"Nothing is wrong with these {len(audit.files):,} images, as far as was looked.")
         return
     errors = sum(finding.severity == "error" for finding in audit.findings)
-    page.say(f"{len(audit.files):,} images can be read; {errors} finding(s) must be mended before numbers are right.")
+    page.say(
+        f"{len(audit.files):,} images can be read; {errors} finding(s) must be mended before numbers are right. The "
+        "comparison leaves out what cannot be read, and keeps copies and near duplicates on one side of every split."
+    )
     page.sentences("Findings", audit.frame(), "what, where, and what to do")
 
 
@@ -140,18 +157,19 @@ def show_labels(page: Page, audit: Audit, found: Results, said: Recommendation) 
     page.frame("Likely label errors", frame, "the most suspicious first", list(found.runs[one.method]))
 
 
-def example(page: Page, path: str, backbone: str, methods: str, splits: int) -> tuple[str, str, str, int]:
-    """The choices as they are where a path is given; else a small example, which the page says it is.
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
-    Returns:
-        Path, backbone, methods and splits.
-    """
+
+def example(page: Page, path: str) -> tuple[str, Front | None]:
+    """The path as it is given; else a small example with its network, which the page says it is."""
     if path:
-        return path, backbone, methods, splits
+        return path, None
     from ltlib.datasets import digits_natural
 
     page.say(
-        "No path was given: a folder of digits with a natural tail, written for this page, stands in. It shows how the "
-        "page is read and nothing about images."
+        "No path was given: a folder of digits with a natural tail and planted faults, made for this page, stands in. "
+        "It shows how the page is read and says nothing about photographs."
     )
-    return str(digits_natural.folder()), "resnet8", "ce + prior balanced_softmax", 3
+    recipe = "ldam[epochs=15;warmup_epochs=1;batch_size=64;augmentation=shift1]"
+    return str(digits_natural.folder()), Front("resnet8", recipe, 8, "ResNet-8 trained from random weights.")

@@ -78,7 +78,7 @@ def test_the_adjusted_one_is_plain_training_with_its_prior_taken_out(found: resu
 def test_tables(found: results.Results) -> None:
     frame = results.table(found)
     scores = found.scores()
-    assert list(frame["balanced accuracy (%)"]) == pytest.approx([100 * np.mean(scores[n]) for n in scores], abs=0.006)
+    assert list(frame["score (%)"]) == pytest.approx([100 * np.mean(scores[n]) for n in scores], abs=0.006)
     classes = results.by_class(found, found.candidate("ce"))
     assert list(classes["class"]) == ["eight", "three", "one"]  # rarest first
     assert list(classes["test images a split"]) == [2, 6, 12]
