@@ -3,6 +3,11 @@
 First every image, at 4x4 colours, is held against 225 windows of every other one, at least half as wide and half as
 high; the few that fit best are then fitted finely, edge by edge. Two pictures are one where the fitted window agrees in
 its colours and, more telling, in its details: what is left when the neighbourhood's mean is taken away.
+
+Measured on caltech64 (8,677 photographs of 64x64 pixels, squeezed), whose class Faces_easy holds the faces cut out of the
+photographs of Faces: FOUND. What it misses are parts of less than half the width or height, turned ones and those of
+pictures without details; what it joins wrongly are several photographs of one person or thing in one place, and drawings
+or scans that are blown up from a few pixels (of scikit-learn's digits enlarged to 32 pixels one in WRONG).
 """
 
 from __future__ import annotations
@@ -218,7 +223,7 @@ def _fitted(
 
 
 def _pooled(image: Images, rows: Images, columns: Images) -> Images:
-    return np.einsum("ai,ijc,bj->abc", rows, image, columns, optimize=True)
+    return np.tensordot(np.tensordot(rows, image, (1, 0)), columns, (1, 1)).swapaxes(1, 2)
 
 
 def _details(cells: Images) -> Images:

@@ -1,10 +1,17 @@
 """Images that are nearly the same, by the Hamming distance of their perceptual hashes (imagehash's ``phash``).
 
-The hash has 256 bits, the signs of the low frequencies of the grey picture about their median. How far two may be apart
-was chosen on caltech64 (8,677 photographs of 64x64 pixels; a tenth of 300 of them changed on purpose is found where the
-table says so) and on scikit-learn's digits (1,797 scans of 8x8 pixels, no two of them the same):
+The hash has 256 bits: which of the lowest frequencies of the grey picture are above their median. A picture and its
+mirror image are compared too. Measured on caltech64 (8,677 photographs of 64x64 pixels) and on scikit-learn's digits
+(1,797 scans of 8x8 pixels, no two of them the same), each time with 300 images changed on purpose:
 
-    found, of 300 changed images       24 bits   26 bits   32 bits
+- Of caltech64 at least 99% are found that were compressed (JPEG, quality 30), halved, squeezed, darkened, made grey,
+  blurred, mirrored or strewn with noise (deviation 10 of 255), 96% of those brightened until they clip; 56% where 2% of
+  each edge are cut off, 11% after a turn by 2 degrees, none where 5% are cut off or after a turn by 5 degrees. Parts of
+  images are found otherwise (`crops`).
+- Among its images 118 pairs are near and 100 mirrored; looked at by eye, the mirrored are all so, and about one near
+  pair in ten shows two things of one design: motorcycles of a catalogue in two colours. At 40 bits half do.
+- Of the digits no two are joined, at 32 bits neither. But an image much smaller than 32 pixels has little in those
+  frequencies: of compressed digits (quality 75) 36% are found, of darkened ones 28%, of noisy ones 92%.
 """
 
 from __future__ import annotations

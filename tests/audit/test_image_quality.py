@@ -29,8 +29,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             noise(58 + place % 5).save(top / name / f"{place:02}.png")
     noise().point(lambda value: value // 12).save(top / "one" / "dark.png")
     noise().point(lambda value: 243 + value // 22).save(top / "one" / "bright.png")
-    away = np.abs(np.arange(60) - 29.5)
-    hill = 255 * (1 - np.maximum.outer(away, away) / 29.5)  # every grey value, and no edge
+    wave = np.sin(np.linspace(0, np.pi, 60))
+    hill = 180 * np.sqrt(np.outer(wave, wave))  # as often of every grey value, and no edge
     Image.fromarray(hill.astype(np.uint8)).save(top / "two" / "blurred.png")
     Image.new("RGB", (60, 60), (120, 90, 60)).save(top / "two" / "low_information.png")
     noise(200, 20).save(top / "two" / "odd_shape.png")
