@@ -100,7 +100,8 @@ class Progress:
 
         def beat() -> None:
             while not over.wait(every):
-                self.show(detail)
+                if self.done < self.total:  # the last line is shown once, however long what is left takes
+                    self.show(detail)
 
         self.show(detail)
         thread = threading.Thread(target=beat, daemon=True)

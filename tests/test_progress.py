@@ -64,3 +64,11 @@ def test_a_long_call_is_seen_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(seen) == {"about 3 s"}
     time.sleep(0.05)
     assert len(seen) == count, "it ends with the block"
+
+
+def test_the_last_line_is_shown_once_while_something_still_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    line = Progress(2, "runs")
+    with line.waiting(every=0.01):
+        line.step("a", count=2)
+        time.sleep(0.1)
+    assert capsys.readouterr().err.count("runs: 2/2") == 1

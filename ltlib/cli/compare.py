@@ -83,14 +83,17 @@ class Compare:
 
     def parameters(self) -> dict[str, object]:
         """What the notebook of the report is given; its cells make the same choices."""
-        return {
-            "path": str(Path(self.path).resolve()),
-            "target": self.target if not self.target.endswith(".csv") else str(Path(self.target).resolve()),
-            "backbone": self.backbone,
+        choices = {
             "methods": ", ".join(self.methods),
             "own": ", ".join(self.own),
             "splits": self.splits,
-            "full": self.full,
+            "backbone": self.backbone,
+            "full": str(self.full).lower(),
+        }
+        return {
+            "path": str(Path(self.path).resolve()),
+            "target": self.target if not self.target.endswith(".csv") else str(Path(self.target).resolve()),
+            "choices": "; ".join(f"{name}={value}" for name, value in choices.items()),
         }
 
 

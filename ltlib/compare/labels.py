@@ -1,7 +1,7 @@
 """Likely label errors, from what models say of images that they were not trained on (cleanlab's confident learning).
 
 An image is suspected where the class a model is confident of is not the given one; confident is what reaches that
-class's own mean probability (Northcutt, Jiang and Chuang 2021, JAIR 70), so a rare class, of which a model is never
+class's own mean probability (Northcutt et al. 2021, JAIR 70), so a rare class, of which a model is never
 sure, is not suspected as a whole. How many there are is estimated that way, and which: those whose given label has the
 least probability below the best other one's.
 """

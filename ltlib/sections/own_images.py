@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -107,23 +108,45 @@ def show_mistakes(page: Page, found: Results, said: Recommendation, images: int 
 
 
 def planned_of(
-    path: str, backbone: str, methods: str, own: str, splits: int, full: bool, front: Front | None = None
+    path: str, choices: str, front: Front | None = None
 ) -> tuple[Audit, list[Experiment], list[Candidate], Front]:
     """What is in a set, and the experiments of a page's choices.
 
     Args:
         path: A folder or a CSV file.
-        backbone: As of `experiments.front`.
-        methods: As of `candidates.chosen`, with commas between.
-        own: The same.
-        splits: As of `experiments.plan`.
-        full: As of `experiments.front`.
-        front: Instead of what `backbone` and `full` say.
+        choices: As ``methods=ce + prior, crt; splits=10``; see `chosen`.
+        front: Instead of the network that the choices say.
+
+    Raises:
+        SettingError: A choice that is none.
     """
+    said = chosen(choices)
     audit, listed = usable.of(path)
-    front = front or experiments.front(backbone, full)
-    tried = candidates.chosen(_names(methods), _names(own))
-    return audit, experiments.plan(experiments.dataset(str(listed), front.size), front, tried, splits), tried, front
+    front = front or experiments.front(said["backbone"], said["full"] == "true")
+    tried = candidates.chosen(_names(said["methods"]), _names(said["own"]))
+    name = experiments.dataset(str(listed), front.size)
+    return audit, experiments.plan(name, front, tried, int(said["splits"])), tried, front
+
+
+def chosen(text: str) -> dict[str, str]:
+    """The choices of a comparison from a text, those that are not said as usual.
+
+    Args:
+        text: ``methods=``, ``own=`` with commas between names, ``splits=``, ``backbone=``, ``full=true``, with ``;``
+            between them.
+
+    Raises:
+        SettingError: Another word, or splits that are no number.
+    """
+    found = {"methods": "", "own": "", "splits": str(experiments.SPLITS), "backbone": "auto", "full": "false"}
+    for part in filter(str.strip, re.split(r";(?![^\[]*\])", text)):
+        name, _, value = part.partition("=")
+        if name.strip() not in found:
+            raise SettingError(f"{name.strip()!r} is no choice of a comparison; there are {', '.join(found)}")
+        found[name.strip()] = value.strip()
+    if not found["splits"].isdecimal():
+        raise SettingError(f"splits must be a number, not {found['splits']!r}")
+    return found
 
 
 def show_audit(page: Page, audit: Audit) -> None:

@@ -77,8 +77,8 @@ def test_steps_are_those_of_torchs_optimizer_in_a_plain_loop(name: str, fused: b
     _, network, step, draws = stage_with(name, fused)
     network.double()
     other = copy.deepcopy(network)
-    batch = step.data.batch
-    step.data.batch = lambda *args: batch(*args).double()
+    stored = step.data.stored
+    step.data.stored = lambda *args: stored(*args).double()
     before = {key: value.clone() for key, value in network.named_parameters()}
     expected = plain_loop(name, other, step, draws)
     trained = CapturedStep(step, Repeats()) if recorded else step
