@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from ltlib.audit import classes, copies, crops, extra, files, measures, quality
-from ltlib.audit.findings import SEVERITIES, Audit, Finding, counted, named
+from ltlib.audit.findings import NAMED, SEVERITIES, Audit, Finding, counted, named
 from ltlib.errors import printable
 
 _SAID = {
@@ -80,8 +80,8 @@ def _unreadable(found: files.Files, broken: Mapping[str, str]) -> Iterator[Findi
             "error",
             len(said),
             tuple(map(printable, broken)),
-            f"{counted(len(said), 'file or folder', 'files and folders')} cannot be used, and nothing is trained until "
-            f"they are mended: {'; '.join(said[:3])}{f'; and {len(said) - 3:,} more' * (len(said) > 3)}.",
+            f"{counted(len(said), 'file or folder', 'files and folders')} cannot be used: {'; '.join(said[:NAMED])}"
+            f"{f'; and {len(said) - NAMED:,} more' * (len(said) > NAMED)}.",
             groups=tuple((sentence,) for sentence in said),
         )
     if found.left_out:

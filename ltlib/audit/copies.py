@@ -14,14 +14,20 @@ from ltlib.audit.findings import Finding, Severity, counted, named
 from ltlib.audit.links import EXACT, HOWS, Forest, groups_of, same
 from ltlib.audit.measures import Rows
 
+_VERSION = 1  # bumped where other images are joined: what an older one found is not used
+
 
 def forest(rows: Rows, parts: bool = True) -> Forest:
-    """All that joins images.
+    """All that joins images; kept by what is in them, for it takes time that grows with the square of their number.
 
     Args:
         rows: Of each image.
         parts: Whether images that are a part of another are looked for, which takes longest.
     """
+    key = f"links {_VERSION}; {extra.versions('imagehash')}; {parts}; {rows['content'].tolist()}"
+    before = kept.load(key, np.dtype(np.float64), 3)
+    if before is not None:
+        return Forest(len(rows), before)
     found = Forest(len(rows))
     found.add("file", same(rows["content"]))
     found.add("pixels", same(rows["pixels"]))
@@ -32,21 +38,11 @@ def forest(rows: Rows, parts: bool = True) -> Forest:
                 found.add(how, shaped[pairs], apart)
     large = np.flatnonzero(np.minimum(rows["width"], rows["height"]) >= crops.SMALLEST)
     if parts and 1 < len(large) <= crops.MOST:
-        joined = _parts(rows[large], found.groups()[large])
-        found.add("crop", large[joined[:, :2].astype(np.int64)], 1 - joined[:, 2])
+        joined = crops.find(rows["tiny"][large], found.groups()[large])
+        pairs = np.array([(large[part.part], large[part.whole]) for part in joined], np.int64).reshape(-1, 2)
+        found.add("crop", pairs, 1 - np.array([part.details for part in joined]))
+    kept.save(key, found.thinned())
     return found
-
-
-def _parts(rows: Rows, groups: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Places of parts and of their wholes, and how well their details agree, [M, 3]; kept, for it takes minutes."""
-    names = b"\n".join(rows["content"].tolist()).decode()
-    key = f"parts {crops.VERSION}; {groups.tolist()}; {names}"
-    joined = kept.load(key, np.dtype(np.float64), 3)
-    if joined is None:
-        parts = crops.find(rows["tiny"], groups)
-        joined = np.array([(part.part, part.whole, part.details) for part in parts], np.float64).reshape(-1, 3)
-        kept.save(key, joined)
-    return joined
 
 
 def findings(
@@ -184,4 +180,4 @@ def _flat(paths: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
 
 def _deviation(tiny: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Standard deviation of each image's grey values."""
-    return tiny.astype(np.float32).mean(-1).reshape(len(tiny), -1).std(1).astype(np.float64)
+    return tiny.mean(-1, dtype=np.float32).reshape(len(tiny), -1).std(1).astype(np.float64)

@@ -4,10 +4,11 @@ First every image, at 4x4 colours, is held against 225 windows of every other on
 high; the few that fit best are then fitted finely, edge by edge. Two pictures are one where the fitted window agrees in
 its colours and, more telling, in its details: what is left when the neighbourhood's mean is taken away.
 
-Measured on caltech64 (8,677 photographs of 64x64 pixels, squeezed), whose class Faces_easy holds the faces cut out of the
-photographs of Faces: FOUND. What it misses are parts of less than half the width or height, turned ones and those of
-pictures without details; what it joins wrongly are several photographs of one person or thing in one place, and drawings
-or scans that are blown up from a few pixels (of scikit-learn's digits enlarged to 32 pixels one in WRONG).
+Measured on caltech64 (8,677 photographs of 64x64 pixels, squeezed), whose class Faces_easy holds the faces cut out of
+the photographs of Faces: 390 of the 435 are found, and 163 other parts, nearly all of them one picture by eye. What it
+misses are parts of less than half the width or height, turned ones and pictures without details. What it joins wrongly
+are several photographs of one thing in one place, and what was blown up from a few pixels: 26 of scikit-learn's 1,797
+digits, enlarged to 32 pixels.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from numpy.typing import NDArray
 
 from ltlib.datasets.threads import in_threads
 
-VERSION = 1  # bumped where other parts are found: what an older one found is not used
 SMALLEST = 32
 """Pixels of the shorter side: smaller pictures have no details to tell one from another by."""
 MOST = 30_000

@@ -45,11 +45,12 @@ def pairs(
     bits = signs.shape[1]
     for start in range(0, len(signs), _ROWS):
         # the product of two signs is 1 where bits are equal: a product of matrices counts them
-        apart = (bits - signs[start : start + _ROWS] @ opposite[start:].T) / 2
-        first, second = np.nonzero(apart <= distance)
+        equal = signs[start : start + _ROWS] @ opposite[start:].T
+        first, second = np.nonzero(equal >= bits - 2 * distance)
         above = second > first
         first, second = first[above], second[above]
-        yield np.column_stack([first, second]).astype(np.int64) + start, apart[first, second].astype(np.int64)
+        apart = ((bits - equal[first, second]) / 2).astype(np.int64)
+        yield np.column_stack([first, second]).astype(np.int64) + start, apart
 
 
 def _signs(packed: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ltlib.errors import RunError
-from ltlib.files import digest, write_bytes
+from ltlib.files import digest, new_file
 from ltlib.places import reports_folder
 
 
@@ -26,10 +24,8 @@ def load(key: str, dtype: np.dtype[Any], columns: int | None = None) -> NDArray[
 
 def save(key: str, array: NDArray[Any]) -> None:
     """Save an array; where there is no place to write, it is computed again the next time."""
-    stream = io.BytesIO()
-    np.save(stream, array, allow_pickle=False)
-    with contextlib.suppress(RunError):
-        write_bytes(_file(key), stream.getvalue())
+    with contextlib.suppress(OSError), new_file(_file(key)) as stream:
+        np.save(stream, array, allow_pickle=False)
 
 
 def _file(key: str) -> Path:

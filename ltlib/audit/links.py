@@ -7,7 +7,6 @@ same groups.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -36,14 +35,17 @@ class Link(NamedTuple):
     distance: float
 
 
-@dataclass
 class Forest:
-    """Links between `size` images; links that join nothing new are dropped."""
+    """Links between images; links that join nothing new are dropped.
 
-    size: int
+    Args:
+        size: How many images there are.
+        links: What `thinned` gave.
+    """
 
-    def __post_init__(self) -> None:
-        self._links = np.zeros((0, 3))
+    def __init__(self, size: int, links: NDArray[np.float64] | None = None):
+        self.size = size
+        self._links = np.zeros((0, 3)) if links is None else links
 
     def add(self, how: str, pairs: NDArray[np.integer], distance: NDArray[np.number] | float = 0.0) -> None:
         """Add links of one kind.
@@ -56,13 +58,12 @@ class Forest:
         weight = np.broadcast_to(np.asarray(distance, np.float64) + 1 + _STEP * HOWS.index(how), len(pairs))
         self._links = np.vstack([self._links, np.column_stack([np.sort(pairs, axis=1), weight])])
         if len(self._links) > _MOST:
-            self._thin()
+            self.thinned()
 
     def links(self) -> list[Link]:
         """The forest, the closest links first."""
-        self._thin()
         found = []
-        for first, second, weight in sorted(self._links.tolist(), key=lambda link: (link[2], link[0], link[1])):
+        for first, second, weight in sorted(self.thinned().tolist(), key=lambda link: (link[2], link[0], link[1])):
             kind, distance = divmod(weight, _STEP)
             found.append(Link(int(first), int(second), HOWS[int(kind)], round(distance - 1, 6)))
         return found
@@ -78,7 +79,8 @@ class Forest:
         graph = coo_array((np.ones(len(links)), places), shape=(self.size, self.size))
         return np.asarray(connected_components(graph, directed=False)[1], np.int64)
 
-    def _thin(self) -> None:
+    def thinned(self) -> NDArray[np.float64]:
+        """First, second and weight of each link of the forest, [M, 3]."""
         from scipy.sparse import csr_array
         from scipy.sparse.csgraph import minimum_spanning_tree
 
@@ -88,7 +90,8 @@ class Forest:
         kept = np.unique(first * self.size + second, return_index=True)[1]  # of one pair the closest link
         first, second, weight = first[kept], second[kept], self._links[kept, 2]
         tree = minimum_spanning_tree(csr_array((weight, (first, second)), shape=(self.size, self.size))).tocoo()
-        self._links = np.column_stack([tree.row, tree.col, tree.data])
+        self._links = np.column_stack([tree.row, tree.col, tree.data]).astype(np.float64)
+        return self._links
 
 
 def same(values: NDArray[np.generic]) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from ltlib import audit
-from ltlib.audit import auditing, classes, extra, measures
+from ltlib.audit import auditing, classes, crops, extra, hashes, measures
 from ltlib.datasets import digits_natural
 from ltlib.errors import DataError, SettingError
 from ltlib.files import digest
@@ -183,8 +183,11 @@ def test_what_cannot_be_read_is_named_and_the_rest_looked_at(tmp_path: Path) -> 
 
 def test_a_second_look_reads_no_image_and_says_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     top = fill(tmp_path / "set")
+    photo(2).save(top / "oak" / "near.jpg")
     first = look(top)
     monkeypatch.setattr(measures, "_row", lambda *_: pytest.fail("an image is read again"))
+    monkeypatch.setattr(crops, "find", lambda *_: pytest.fail("parts are looked for again"))
+    monkeypatch.setattr(hashes, "pairs", lambda *_: pytest.fail("hashes are compared again"))
     assert look(top) == first
 
 
