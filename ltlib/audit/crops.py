@@ -27,6 +27,8 @@ SMALLEST = 32
 """Pixels of the shorter side: smaller pictures have no details to tell one from another by."""
 MOST = 30_000
 """Images among which parts are looked for: the time grows with the square of their number."""
+QUICK = 1_000
+"""So few images need no progress line."""
 COLOURS, DETAILS = 0.97, 0.90
 """Correlations with the fitted window that make two pictures one."""
 LARGE, ALIKE = 0.75, 0.98
@@ -87,7 +89,7 @@ def find(tiny: NDArray[np.uint8], groups: NDArray[np.int64]) -> list[Part]:
             which = fits[part, whole].argmax(1)
             best.add(part + low, wholes[whole], which, most[part, whole])
 
-    in_threads(range(0, len(images), _BLOCK), compare, "looking for parts of other images")
+    in_threads(range(0, len(images), _BLOCK), compare, "looking for parts of other images", quick=QUICK // _BLOCK)
     found = dict[int, Part]()
     waiting = best.candidates()
 
@@ -100,7 +102,7 @@ def find(tiny: NDArray[np.uint8], groups: NDArray[np.int64]) -> list[Part]:
                 found[part] = Part(part, whole, *got)
                 return
 
-    in_threads(list(waiting), fit, "fitting parts of other images")
+    in_threads(list(waiting), fit, "fitting parts of other images", quick=QUICK)
     return [found[part] for part in sorted(found)]
 
 

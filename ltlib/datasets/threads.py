@@ -16,7 +16,11 @@ QUICK = 3_000  # so few images need no progress line
 
 
 def in_threads(
-    places: Sequence[int], work: Callable[[int], None], label: str, meanwhile: Callable[[], None] = lambda: None
+    places: Sequence[int],
+    work: Callable[[int], None],
+    label: str,
+    meanwhile: Callable[[], None] = lambda: None,
+    quick: int = QUICK,
 ) -> dict[int, str]:
     """Call `work` with each place, several at a time; the sentences of the errors that it raised, by place.
 
@@ -25,6 +29,7 @@ def in_threads(
         work: Called in a thread.
         label: What is done, for the progress line.
         meanwhile: Called now and then, in the thread that called this.
+        quick: So few places need no progress line.
     """
     todo = iter(places)
     wrong = dict[int, str]()
@@ -39,7 +44,7 @@ def in_threads(
             except DataError as error:
                 wrong[index] = str(error)
 
-    progress = Progress(len(places), label, enabled=len(places) > QUICK)
+    progress = Progress(len(places), label, enabled=len(places) > quick)
     with ThreadPoolExecutor(workers()) as pool:
         try:
             running = {pool.submit(thread) for _ in range(workers())}

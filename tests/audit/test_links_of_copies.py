@@ -118,6 +118,17 @@ def test_many_candidates_leave_the_best(monkeypatch: pytest.MonkeyPatch) -> None
     assert (found.part, found.whole) == (12, 7)
 
 
+def test_many_pictures_have_a_progress_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    every = np.stack([tiny(image) for image in pictures(40)])
+    crops.find(every, np.arange(40))
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(crops, "QUICK", 39)
+    crops.find(every, np.arange(40))
+    assert "looking for parts of other images: 3/3" in capsys.readouterr().err
+
+
 def test_nothing_to_compare() -> None:
     assert crops.find(np.zeros((1, 32, 32, 3), np.uint8), np.zeros(1, np.int64)) == []
 
