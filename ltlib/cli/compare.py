@@ -45,36 +45,27 @@ class Compare:
     dry_run: bool = False
 
     def run(self) -> int:
-        from ltlib import datasets, places, runs
-        from ltlib.compare import candidates, experiments, recommend, results, usable
-        from ltlib.compare import target as targets
+        from ltlib import places, runs
+        from ltlib.compare import comparison, experiments, recommend
         from ltlib.pages import own_report
         from ltlib.progress import duration
-        from ltlib.runs import cost, sweep
+        from ltlib.runs import cost
 
         plugins.load(*self.plugin)
-        audit, listed = usable.of(self.path)
-        for finding in audit.findings:
+        made = comparison.prepare(self.path, self.methods, self.own, self.splits, self.backbone, self.full)
+        for finding in made.audit.findings:
             note(f"{finding.severity}: {finding.sentence}")
-        front = experiments.front(self.backbone, self.full)
-        name = experiments.dataset(str(listed), front.size)
-        tried = candidates.chosen(self.methods, self.own)
-        planned = experiments.plan(name, front, tried, self.splits)
-        info = datasets.info(name)
-        for line in runs.describe_data(planned[0]).lines():
+        for line in runs.describe_data(made.planned[0]).lines():
             note(line)
-        note(f"{front.said} {experiments.test_part(name)}")
-        seconds = duration(cost.estimate(planned))
-        note(f"{len(planned)} trainings, about {seconds} on one core (estimate)")
+        note(f"{made.front.said} {experiments.test_part(made.dataset)}")
+        seconds = duration(cost.estimate(made.planned))
+        note(f"{len(made.planned)} trainings, about {seconds} on one core (estimate)")
         if self.dry_run:
             return 0
-        counts = datasets.read(name).train.class_counts
-        wanted = targets.of(self.target, info.class_names or (), counts)
-        found = results.gathered(wanted, tried, sweep.run_all(planned, label="compare"))
+        found = made.run(self.target)
         said = found.recommendation()
-        names = {one.name: one.label for one in found.tried}
         place = self.out or places.reports_folder() / "own" / Path(self.path).resolve().stem
-        say(recommend.text(said, names, wanted.metric, found.scores()))
+        say(recommend.text(said, found.labels, found.target.metric, found.scores()))
         model = own_report.write_model(found, said, place / "model")
         page = own_report.write_page(self.parameters(), place / "report.html")
         say(f"report: {page}")

@@ -55,8 +55,6 @@ FAST = (
     _trained("ldam_drw", "equal"),
 )
 """The comparison that takes minutes on frozen features."""
-FULL = ("ce", "ce + prior", "balanced_softmax", "crt", "ldam_drw")
-"""The smaller choice where whole networks are trained."""
 
 
 def chosen(wanted: Sequence[str] = (), own: Sequence[str] = ()) -> list[Candidate]:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ltlib import losses, models, sealed, version
+from ltlib import calibration, losses, models, sealed, version
 from ltlib.calibration import posthoc
 from ltlib.compare.candidates import Candidate
 from ltlib.compare.results import Results, prior
@@ -97,9 +97,8 @@ def probabilities(logits: np.ndarray, facts: dict[str, Any]) -> np.ndarray:
     Returns:
         float64 [N, K].
     """
-    z = (np.asarray(logits, dtype=np.float64) + np.asarray(facts["moved"], dtype=np.float64)) / facts["temperature"]
-    z = np.exp(z - z.max(axis=1, keepdims=True))
-    return z / z.sum(axis=1, keepdims=True)
+    moved = np.asarray(logits, dtype=np.float64) + np.asarray(facts["moved"], dtype=np.float64)
+    return calibration.probabilities(moved / facts["temperature"])
 
 
 def temperature(found: Results, one: Candidate) -> float:

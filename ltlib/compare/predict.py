@@ -68,7 +68,7 @@ class Model:
         """Probabilities of the classes, float64 [N, K].
 
         Args:
-            images: uint8 [N, S, S, 3], as `decoded` gives them.
+            images: uint8 [N, S, S, 3], as `pictures.decode` gives each.
         """
         from ltlib.batches.resident import Resident
 

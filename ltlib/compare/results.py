@@ -75,6 +75,11 @@ class Results:
         share = len(self.targets(0)) / sum(first.class_counts)
         return recommend(self.scores(), methods.BASE, self.target.chance(), share)
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """How the candidates are printed, by name."""
+        return {one.name: one.label for one in self.tried}
+
     def candidate(self, name: str) -> Candidate:
         return next(one for one in self.tried if one.name == name)
 

@@ -3,64 +3,48 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ltlib import calibration, datasets
-from ltlib.compare import candidates, experiments, recommend, results, usable
-from ltlib.compare import target as targets
+from ltlib import calibration
+from ltlib.compare import comparison, experiments, recommend, results
 from ltlib.compare.experiments import Front
 from ltlib.errors import SettingError
 
 if TYPE_CHECKING:
     from ltlib.audit import Audit
-    from ltlib.compare.candidates import Candidate
+    from ltlib.compare.comparison import Comparison
     from ltlib.compare.recommend import Recommendation
     from ltlib.compare.results import Results
-    from ltlib.experiment import Experiment
     from ltlib.pages.page import Page
 
 IMAGES = 16
 
 
-def show_set(page: Page, planned: Sequence[Experiment], front: Front) -> None:
+def show_set(page: Page, made: Comparison) -> None:
     """What the set is and what is done to its images."""
     from ltlib import runs
     from ltlib.plots import distribution
 
-    first = planned[0]
-    said = runs.describe_data(first)
+    said = runs.describe_data(made.planned[0])
     lines = said.lines()
-    lines[0] = lines[0].removeprefix(f"{first.dataset}: ")
-    page.say(f"{' '.join(f'{line[0].upper()}{line[1:]}.' for line in lines)} {front.said}")
-    page.say(experiments.test_part(first.dataset))
+    lines[0] = lines[0].removeprefix(f"{made.dataset}: ")
+    page.say(f"{' '.join(f'{line[0].upper()}{line[1:]}.' for line in lines)} {made.front.said}")
+    page.say(experiments.test_part(made.dataset))
     chart = distribution.class_distribution(list(said.found), list(said.class_names))
     page.figure("Classes", chart, caption="Images of each class, all of them.", runs=[])
 
 
-def compared(
-    page: Page, planned: Sequence[Experiment], tried: Sequence[Candidate], target: str
-) -> tuple[Results, Recommendation]:
+def compared(page: Page, made: Comparison, target: str) -> tuple[Results, Recommendation]:
     """Train what is missing, and what the runs allow to say: the recommendation and the table of all candidates."""
-    from ltlib.runs import sweep
-
-    info = datasets.info(planned[0].dataset)
-    counts = datasets.read(planned[0].dataset).train.class_counts
-    wanted = targets.of(target, info.class_names or (), counts)
-    found = results.gathered(wanted, tried, sweep.run_all(planned, label="compare"))
+    found = made.run(target)
     said = found.recommendation()
-    page.say(recommend.text(said, labels(found), wanted.metric, found.scores()))
-    left = [one.label for one in tried if one not in found.tried]
+    page.say(recommend.text(said, found.labels, found.target.metric, found.scores()))
+    left = [one.label for one in made.tried if one not in found.tried]
     if left:
         page.note(f"Not run on every split, and so left out: {', '.join(left)}.")
     return found, said
-
-
-def labels(found: Results) -> dict[str, str]:
-    """How the candidates are printed, by name."""
-    return {one.name: one.label for one in found.tried}
 
 
 def show_table(page: Page, found: Results) -> None:
@@ -107,9 +91,7 @@ def show_mistakes(page: Page, found: Results, said: Recommendation, images: int 
     page.figure("Mistakes", chart, caption=caption, runs=[run])
 
 
-def planned_of(
-    path: str, choices: str, front: Front | None = None
-) -> tuple[Audit, list[Experiment], list[Candidate], Front]:
+def planned_of(path: str, choices: str, front: Front | None = None) -> Comparison:
     """What is in a set, and the experiments of a page's choices.
 
     Args:
@@ -121,11 +103,9 @@ def planned_of(
         SettingError: A choice that is none.
     """
     said = chosen(choices)
-    audit, listed = usable.of(path)
-    front = front or experiments.front(said["backbone"], said["full"] == "true")
-    tried = candidates.chosen(_names(said["methods"]), _names(said["own"]))
-    name = experiments.dataset(str(listed), front.size)
-    return audit, experiments.plan(name, front, tried, int(said["splits"])), tried, front
+    methods, own = _names(said["methods"]), _names(said["own"])
+    full = said["full"] == "true"
+    return comparison.prepare(path, methods, own, int(said["splits"]), said["backbone"], full, front)
 
 
 def chosen(text: str) -> dict[str, str]:
@@ -162,7 +142,7 @@ def show_audit(page: Page, audit: Audit) -> None:
     page.sentences("Findings", audit.frame(), "what, where, and what to do")
 
 
-def show_labels(page: Page, audit: Audit, found: Results, said: Recommendation) -> None:
+def show_labels(page: Page, found: Results, said: Recommendation) -> None:
     """Images whose labels are likely to be wrong, from models that were not trained on them."""
     from ltlib.compare import labels as label_errors
 
