@@ -45,6 +45,7 @@ class Profile:
         stand_ins: Data sets that stand for the documents'; empty keeps them.
         imbalance_factor: Instead of any above 1; None keeps it.
         pixels: Sets of photographs that are read smaller, and at how many pixels.
+        figures: The forms its figures are saved in; fonts make a PDF the dearest of them.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Profile:
     stand_ins: tuple[tuple[str, str], ...] = ()
     imbalance_factor: float | None = None
     pixels: tuple[tuple[str, int], ...] = ()
+    figures: tuple[str, ...] = ("svg", "pdf", "png")
 
 
 @dataclass(frozen=True)
@@ -87,14 +89,15 @@ PROFILES = {
             ),
             network="resnet8",
             networks=tuple((name, f"{name}[size=tiny]") for name in (*PRETRAINED, PROBED)),
-            small=Small(pixels=16, epochs=12, images=300),
-            epochs=30,
+            small=Small(pixels=16, epochs=8, images=300),
+            epochs=20,
             stand_ins=(
                 *(("cifar10", "digits"), ("cifar100", "digits"), ("butterfly", "digits_folder")),
                 ("moths@224", "digits_folder"),
                 *((name, f"digits_{name}") for name in PHOTOGRAPHS),
             ),
             imbalance_factor=20.0,
+            figures=("svg", "png"),
         ),
         Profile(
             "laptop",

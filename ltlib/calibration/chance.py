@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import numpy.typing as npt
 
-from ltlib.calibration.checks import BINS
-from ltlib.calibration.equal_width import from_confidence
+from ltlib.calibration.checks import BINS, checked_bins, checked_confidences
+from ltlib.calibration.equal_width import equal_width_bins, from_confidence
 
 DRAWS = 200
 
@@ -36,7 +36,21 @@ def errors_by_chance(
         A fraction for each simulated set, float64 [draws].
     """
     random, values = np.random.default_rng(seed), np.asarray(confidence, dtype=np.float64)
-    return np.array([error(values, random.random(len(values)) < values, bins) for _ in range(draws)])
+    drawn = (random.random(len(values)) < values for _ in range(draws))
+    if error is from_confidence:
+        return _from_confidence(values, drawn, bins)
+    return np.array([error(values, right, bins) for right in drawn])
+
+
+def _from_confidence(confidence: np.ndarray, drawn: Iterable[np.ndarray], bins: int) -> np.ndarray:
+    """`from_confidence` of many sets of answers with the same confidences, which are put into their bins once."""
+    checked, _ = checked_confidences(confidence, np.zeros(confidence.shape, dtype=bool))
+    place = equal_width_bins(checked, checked_bins(bins))
+    order = np.argsort(place, kind="stable")
+    starts = np.flatnonzero(np.diff(place[order], prepend=-1))
+    sure = np.add.reduceat(confidence[order], starts)
+    right = (np.add.reduceat(answers[order], starts, dtype=np.int64) for answers in drawn)
+    return np.array([np.abs(hits - sure).sum() / len(confidence) for hits in right])
 
 
 def evenly_spread(accuracy: float, images: int, lowest: float) -> np.ndarray:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -50,26 +49,27 @@ def loss(logits: np.ndarray, class_counts: Sequence[int], target: int, epsilon: 
     return float(module.per_sample(torch.from_numpy(logits)[None], torch.tensor([target])))
 
 
-def descended(class_counts: Sequence[int], target: int, epsilon: float, steps: int = 200) -> np.ndarray:
+def descended(class_counts: Sequence[int], target: int, epsilon: float, steps: int = 2000) -> np.ndarray:
     """The logits that gradient descent on the AWABS loss ends at, float64 [K], with mean 0.
 
     L-BFGS from all logits 0, on the loss that trains. It is convex in the logits, so any descent ends there.
     """
+    from scipy import optimize
+
     module = _loss(class_counts, epsilon)
-    z = torch.zeros(1, len(class_counts), dtype=torch.float64, requires_grad=True)
     targets = torch.tensor([target])
-    search: Any = torch.optim.LBFGS(
-        [z], max_iter=steps, tolerance_grad=1e-13, tolerance_change=0.0, history_size=50, line_search_fn="strong_wolfe"
-    )
 
-    def closure() -> torch.Tensor:
-        search.zero_grad()
+    def value_and_gradient(logits: np.ndarray) -> tuple[float, np.ndarray]:
+        z = torch.from_numpy(logits)[None].requires_grad_()
         value = module.per_sample(z, targets).sum()
-        value.backward()
-        return value
+        (gradient,) = torch.autograd.grad(value, z)
+        return value.item(), gradient.numpy()[0]
 
-    search.step(closure)
-    found = z.detach().numpy()[0]
+    # scipy's: the first optimizer of torch in a process imports its compiler, for seconds
+    limits = {"maxiter": steps, "maxcor": 50, "gtol": 1e-13, "ftol": 0.0}
+    found = optimize.minimize(
+        value_and_gradient, np.zeros(len(class_counts)), jac=True, method="L-BFGS-B", options=limits
+    ).x
     return found - found.mean()
 
 

@@ -30,6 +30,9 @@ from ltlib.pages import declared, injection
 from ltlib.pages.declared import Declared
 
 TOKEN = "LTLIB_CHAIN_TOKEN"  # every process of one execution carries it, so that none outlives its notebook
+# jsonschema builds a grammar of addresses when it is imported, where the package of one is there: for most of the time
+# that papermill takes to start, and no notebook's schema asks for it
+_PAPERMILL = "import sys; sys.modules['rfc3987_syntax'] = None; from papermill.cli import papermill; papermill()"
 _NOT_OURS = ("MPLBACKEND", "PYTHONSTARTUP", "JPY_SESSION_NAME")
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -123,7 +126,7 @@ def _attempt(page: Declared, profile: str, prepared: str, timeout: float, stop: 
         scratch = Path(name)
         source, output = scratch / "prepared.ipynb", scratch / "executed.ipynb"
         source.write_text(prepared, encoding="utf-8")
-        command = [sys.executable, "-m", "papermill", str(source), str(output)]
+        command = [sys.executable, "-c", _PAPERMILL, str(source), str(output)]
         command += ["--no-progress-bar", "--cwd", str(page.path.parent), "-k", "python3"]  # type: ignore[union-attr]
         with (scratch / "log").open("wb") as log:
             process = subprocess.Popen(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ltlib import files, places
+from ltlib import files, places, profiles
 from ltlib.errors import IncompleteError, SettingError
 from ltlib.pages import html
 from ltlib.pages.declared import Declared
@@ -237,7 +237,7 @@ class Page:
             data = figure.frame()  # type: ignore[attr-defined]
         anchor = slug("figure", number)
         stem = self.root / "figures" / self.declared.id / anchor
-        saved = export.save(figure, stem, data)
+        saved = export.save(figure, stem, data, profiles.get(self.profile).figures)
         explore.close(figure)
         self.show(html.figure(number, html.embedded(stem), alt, caption, self._stamped(runs, saved), data))
         self._figures[str(number)] = {"anchor": anchor, "alt": alt, "caption": caption}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,13 @@ DPI = 200
 """Of PNG files, and of the points of a crowded map inside an SVG or PDF."""
 
 
-def save(fig: Figure, stem: Path | str, data: pd.DataFrame | None = None) -> list[Path]:
+FORMS = ("svg", "pdf", "png")
+"""The forms a figure is saved in."""
+
+
+def save(
+    fig: Figure, stem: Path | str, data: pd.DataFrame | None = None, forms: Sequence[str] = FORMS
+) -> list[Path]:
     """Write ``stem.svg``, ``stem.pdf``, ``stem.png`` and, where there is data, ``stem.csv``.
 
     Saving settles the figure's layout: what is written later looks the same.
@@ -41,6 +48,7 @@ def save(fig: Figure, stem: Path | str, data: pd.DataFrame | None = None) -> lis
         fig: The figure.
         stem: Path without an extension; dots in its name are kept.
         data: What the figure shows; a `Chart` brings its own.
+        forms: Which of `FORMS`.
 
     Returns:
         The files, in the order above.
@@ -49,7 +57,7 @@ def save(fig: Figure, stem: Path | str, data: pd.DataFrame | None = None) -> lis
         RunError: The folder cannot be written.
     """
     stem = Path(stem)
-    contents = {".svg": _svg_file(fig), ".pdf": render(fig, "pdf"), ".png": render(fig, "png")}
+    contents = {f".{form}": _svg_file(fig) if form == "svg" else render(fig, form) for form in FORMS if form in forms}
     if data is None and getattr(fig, "data", None):
         data = fig.frame()  # type: ignore[attr-defined]
     if data is not None:
@@ -68,9 +76,10 @@ def render(fig: Figure, form: str) -> bytes:
     with context(plain=getattr(fig, "plain", False)):
         _readable(fig)
         if fig.get_layout_engine() is not None:
-            # A constrained layout moves a little each time it runs; one run, then frozen, gives equal bytes.
+            # A constrained layout moves a little each time it runs; one run, then none, gives equal bytes. None at
+            # all, because matplotlib draws a figure twice whose engine is its place holder, "none".
             fig.draw_without_rendering()
-            fig.set_layout_engine("none")
+            fig.set_layout_engine(None)
         fig.savefig(stream, format=form, dpi=DPI, metadata=_NO_DATES[form])
     return stream.getvalue()
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ltlib import calibration
+from ltlib.errors import SettingError
 
 GROUPS = {"head": [0], "tail": [1]}
 
@@ -35,3 +36,16 @@ def test_opposite_errors_cancel_in_the_error_of_all() -> None:
     right = np.concatenate([np.arange(2000) < 1600, np.arange(2000) < 800])
     assert calibration.from_confidence(confidence, right) == pytest.approx(0)
     assert calibration.hidden_error(confidence, right, predicted, GROUPS) == pytest.approx(0.2, abs=0.01)
+
+
+@pytest.mark.parametrize("bins", [1, 15, 30])
+@pytest.mark.parametrize("confidence", [np.linspace(0.01, 1, 500), np.ones(5), np.full(8, 1 / 3), [0.0, 0.2, 1.0]])
+def test_sets_drawn_together_have_the_errors_of_sets_drawn_one_by_one(confidence: list[float], bins: int) -> None:
+    random, values = np.random.default_rng(3), np.asarray(confidence)
+    single = [calibration.from_confidence(values, random.random(len(values)) < values, bins) for _ in range(20)]
+    assert calibration.errors_by_chance(confidence, bins, draws=20, seed=3) == pytest.approx(single, abs=1e-12)
+
+
+def test_confidences_that_are_none_are_refused() -> None:
+    with pytest.raises(SettingError, match="between 0 and 1"):
+        calibration.errors_by_chance([0.3, float("nan")])
