@@ -192,7 +192,7 @@ def _recipe(experiment: Experiment, dataset: str, size: Profile, small: Small | 
             if (value := getattr(full, length)) > least:
                 settings[length] = max(1, round(value * epochs / full.epochs))
     if dataset != experiment.dataset and not datasets.info(dataset).flips:  # a mirrored 3 is no 3
-        moves = set(recipes.create(experiment.recipe).augmentation) - {"flip", "vflip"}
+        moves = set(recipes.create(experiment.recipe).augmentation) - {"flip", "altflip", "vflip"}
         settings["augmentation"] = "shift1" if moves else "none"
     if small is not None:
         settings["resize"] = small.pixels

@@ -8,6 +8,7 @@ An augmentation is a text, its parts joined by ``+`` and applied in this order, 
 ``resizedcropP``  a window of P to 100 percent of the area, width over height from 3/4 to 4/3, enlarged to the old size;
                   ``resizedcrop`` is torchvision's ``resizedcrop8`` (`ltlib.batches.resized_crop`)
 ``flip``          left-right, probability 1/2
+``altflip``       left-right in every second epoch of an image, beginning with either (Jordan 2024, section 3.6)
 ``vflip``         top-bottom, probability 1/2
 ``jitterS``       brightness, contrast, saturation in random order, each by a factor uniform in [max(0, 1 - S), 1 + S]
                   (`ltlib.batches.colour`)
@@ -69,6 +70,7 @@ _PARTS = {
     "shift": _Part(0, "padding", 4),
     "resizedcrop": _Part(0, "share", round(100 * resized_crop.SHARE)),
     "flip": _Part(1, "flip"),
+    "altflip": _Part(1, "alternating"),
     "vflip": _Part(1, "vflip"),
     "jitter": _Part(2, "jitter", 0.4),
     "rotate": _Part(3, "degrees", 10),
@@ -91,6 +93,7 @@ class Augmentation:
         padding: Pixels of zero padding on each side before a window of the old size is cut; 0: no crop.
         share: Smallest area of the resized crop's window as a share of the image's; 0: no resized crop.
         flip: Whether images are mirrored left-right half of the time.
+        alternating: Whether each image is mirrored left-right in every second epoch.
         vflip: Whether images are mirrored top-bottom half of the time.
         jitter: Largest change of the factors of brightness, contrast and saturation from 1; 0: none.
         degrees: Largest angle of the rotation; 0: none.
@@ -102,6 +105,7 @@ class Augmentation:
     padding: int = 0
     share: float = 0.0
     flip: bool = False
+    alternating: bool = False
     vflip: bool = False
     jitter: float = 0.0
     degrees: float = 0.0
@@ -115,12 +119,17 @@ class Augmentation:
         return (
             *crop,
             *(resized_crop.DRAWS if self.share else ()),
-            *(name for name in ("flip", "vflip") if getattr(self, name)),
+            *self._mirrored,
             *(colour.DRAWS if self.jitter else ()),
             *(["angle"] if self.degrees else []),
             *(policies.DRAWS if self.policy else ()),
             *(("hole_y", "hole_x", "hole_side") if self.hole else ()),
         )
+
+    @property
+    def _mirrored(self) -> tuple[str, ...]:
+        flip = ("flip",) if self.flip or self.alternating else ()
+        return (*flip, "vflip") if self.vflip else flip
 
     def draw(
         self, generator: torch.Generator, shape: Sequence[int], image_size: tuple[int, int] | None = None
@@ -136,7 +145,8 @@ class Augmentation:
 
         Returns:
             CPU tensors of that shape: ``dy``, ``dx`` int64, uniform in 0..2 * padding; ``flip``, ``vflip`` bool, true
-            with probability 1/2; ``angle`` float32 degrees counter-clockwise, uniform in [-degrees, degrees);
+            with probability 1/2 (for ``altflip`` `ltlib.batches.draws` puts others in place, because it knows image
+            and epoch); ``angle`` float32 degrees counter-clockwise, uniform in [-degrees, degrees);
             ``hole_y``, ``hole_x`` float32 in [0, 1), the square's centre as a share of the image's sides, and
             ``hole_side`` int64, the same for all. For the others see ``draw`` of `ltlib.batches.resized_crop` (``top``,
             ``left``, ``height``, ``width``), `ltlib.batches.colour` (``brightness``, ``contrast``, ``saturation``,
@@ -157,9 +167,8 @@ class Augmentation:
             if image_size is None:
                 raise SettingError(f"the windows of {self.text} depend on the images' size; give draw image_size")
             draws |= resized_crop.draw(self.share, generator, shape, image_size)
-        for name in ("flip", "vflip"):
-            if getattr(self, name):
-                draws[name] = torch.rand(shape, generator=generator) < 0.5
+        for name in self._mirrored:
+            draws[name] = torch.rand(shape, generator=generator) < 0.5
         if self.jitter:
             draws |= colour.draw(self.jitter, generator, shape)
         if self.degrees:
@@ -197,7 +206,8 @@ def create(text: str) -> Augmentation:
         if (number is None) != (known.example is None):
             wanted = "takes no number" if number else f"needs a number, as in {name}{known.example}"
             raise SettingError(f"augmentation {text!r}: {name} {wanted}")
-        if known.field in settings or known.place == stage == 0:
+        same = {"flip": "alternating", "alternating": "flip"}.get(known.field)
+        if known.field in settings or same in settings or known.place == stage == 0:
             raise SettingError(f"augmentation {text!r} has two parts that do the same as {part}; keep one")
         if known.place < stage:
             raise SettingError(
@@ -273,7 +283,7 @@ def transform(
         steps.append(_OwnSizeCrop(augmentation.padding))
     if augmentation.share:
         steps.append(_OwnSizeResizedCrop(augmentation.share))
-    if augmentation.flip:
+    if augmentation.flip or augmentation.alternating:  # a transform knows neither image nor epoch
         steps.append(transforms.RandomHorizontalFlip())
     if augmentation.vflip:
         steps.append(transforms.RandomVerticalFlip())

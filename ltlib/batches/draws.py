@@ -135,6 +135,10 @@ def epoch_draws(
     if most_steps is not None:
         index = index[: most_steps * batch_size]
     draws = augmentation.draw(numbers("augment"), (views, len(index)), image_size)
+    if augmentation.alternating:
+        first = torch.rand(len(targets), generator=generator(seed, "first mirrored", stage)) < 0.5
+        turns = torch.arange(epoch, epoch + views)[:, None] % 2 == 0
+        draws["flip"] = first[index] ^ turns
     mix_numbers, noise_numbers = numbers("mix"), numbers("noise")
     other = None
     if second is not None:

@@ -37,9 +37,7 @@ FORMS = ("svg", "pdf", "png")
 """The forms a figure is saved in."""
 
 
-def save(
-    fig: Figure, stem: Path | str, data: pd.DataFrame | None = None, forms: Sequence[str] = FORMS
-) -> list[Path]:
+def save(fig: Figure, stem: Path | str, data: pd.DataFrame | None = None, forms: Sequence[str] = FORMS) -> list[Path]:
     """Write ``stem.svg``, ``stem.pdf``, ``stem.png`` and, where there is data, ``stem.csv``.
 
     Saving settles the figure's layout: what is written later looks the same.

@@ -11,6 +11,7 @@ from ltlib.batches import augment
 from ltlib.datasets.base import LARGEST
 from ltlib.errors import SettingError, UnknownName
 from ltlib.limits import BELOW_ONE, NOT_NEGATIVE, POSITIVE, Limit, check_limits
+from ltlib.recipes.averages import AVERAGES
 from ltlib.recipes.optimizers import OPTIMIZERS
 from ltlib.registry import Spec, Value, parse, plain
 
@@ -30,6 +31,7 @@ LIMITS: Mapping[str, Limit] = {
     "weight_decay": NOT_NEGATIVE,
     "momentum": BELOW_ONE,
     "resize": Limit(most=LARGEST, whole=True),
+    "sharpness": NOT_NEGATIVE,
 }
 """Of the settings of a recipe that are one number."""
 
@@ -68,6 +70,11 @@ class Recipe:
         precision: ``float32`` or ``bf16`` (autocast, float32 weights and losses).
         evaluate_every: Epochs between evaluations; the last epoch is always evaluated. A ``best_...`` selection chooses
             among the epochs that are evaluated, so it usually wants 1.
+        average: Of the weights, one of `AVERAGES` with its settings in brackets, or ``none``: what is evaluated,
+            selected and handed to the next stage in place of the last step's weights, with statistics of its own
+            (`ltlib.training.averaging`).
+        sharpness: Length rho of the climb before each step (`ltlib.training.sharpness`), which then costs two; 0 for
+            none.
         method_defaults: Settings this recipe implies where the experiment does not give them: method, setting, value.
     """
 
@@ -93,6 +100,8 @@ class Recipe:
     resize: int = 0
     frozen: tuple[str, ...] = ()
     batch_parts: int = 1
+    average: str = "none"
+    sharpness: float = 0.0
     method_defaults: tuple[tuple[str, str, Value], ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
@@ -117,6 +126,11 @@ class Recipe:
                 f"of {self.batch_size}, not {self.batch_parts}"
             )
         self._settle_optimizer()
+        if self.average is None:  # as none in brackets is read
+            object.__setattr__(self, "average", "none")
+        if self.average_spec is not None:
+            AVERAGES.create(self.average_spec)  # refuses values outside their range
+            object.__setattr__(self, "average", str(self.average_spec))
         for name, known in (
             ("schedule", ("step", "cosine", "constant")),
             ("warmup_by", ("epoch", "batch")),
@@ -150,6 +164,11 @@ class Recipe:
         own: dict[str, Value] = {"momentum": self.momentum, "nesterov": self.nesterov} if plain else {}
         return OPTIMIZERS.spec(text, **own)
 
+    @property
+    def average_spec(self) -> Spec | None:
+        """The average with all its settings, or None."""
+        return None if self.average == "none" else AVERAGES.spec(self.average)
+
     def identity(self) -> dict[str, Any]:
         """What identifies a run: the values, not the name.
 
@@ -162,6 +181,8 @@ class Recipe:
         optimizer = self.optimizer_spec
         if (optimizer.name, optimizer.version, optimizer.own) != ("sgd", 1, ""):
             values["optimizer"] = optimizer.identity()
+        if self.average_spec is not None:
+            values["average"] = self.average_spec.identity()
         return {f.name: values[f.name] for f in fields(self) if f.name in values and values[f.name] != f.default}
 
     def side(self, stored: int) -> int:

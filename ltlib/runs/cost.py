@@ -119,10 +119,12 @@ def stage_works(experiment: Experiment) -> list[Work]:
         if frozen.constant(resolved, i):
             forward, depth, passes = _feature_dim(resolved.model) * info.num_classes, 1, 3.0
         images = _epoch_images(stage, resolved.recipe.batch_size, counts)
-        macs = epochs * images * objectives.views(stage) * forward * passes
+        looks = 2 if resolved.recipe.sharpness else 1  # at each batch
+        macs = looks * epochs * images * objectives.views(stage) * forward * passes
         if stage.loss is not None:
-            macs += epochs / resolved.recipe.evaluate_every * _test_images(experiment) * forward
-        steps = epochs * draws.steps_per_epoch(images, resolved.recipe.batch_size)
+            shown = _test_images(experiment) + (0 if resolved.recipe.average == "none" else sum(counts))
+            macs += epochs / resolved.recipe.evaluate_every * shown * forward
+        steps = looks * epochs * draws.steps_per_epoch(images, resolved.recipe.batch_size)
         found.append(Work(steps, macs, depth))
     return found
 
@@ -144,7 +146,7 @@ def _epoch_images(stage: Stage, batch_size: int, class_counts: Sequence[int]) ->
 def images_seen(experiment: Experiment, class_counts: Sequence[int], epochs: Mapping[int, int]) -> int:
     """Training images that pass through the network in a run: its cost, whatever the machine.
 
-    Views of one image count each, and so do the images of a second stream.
+    Views of one image count each, and so do the images of a second stream, and each look of sharpness-aware steps.
 
     Args:
         experiment: The run's experiment.
@@ -155,7 +157,8 @@ def images_seen(experiment: Experiment, class_counts: Sequence[int], epochs: Map
     for number, stage in enumerate(resolved.stages, start=1):
         images = _epoch_images(stage, resolved.recipe.batch_size, class_counts)
         streams = 1 if stage.second_sampler is None else 2
-        total += epochs.get(number, 0) * images * objectives.views(stage) * streams
+        looks = 2 if resolved.recipe.sharpness else 1
+        total += epochs.get(number, 0) * images * objectives.views(stage) * streams * looks
     return total
 
 

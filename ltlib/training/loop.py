@@ -5,6 +5,7 @@ It knows nothing of data sets, stores or notebooks: what it needs of them is pas
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, Protocol
@@ -57,11 +58,13 @@ def fit(
     stop: Callable[[], bool] = lambda: False,
     before_epoch: Callable[[], None] = lambda: None,
     after_epoch: Callable[[], None] = lambda: None,
+    renew: Callable[[], None] = lambda: None,
 ) -> Trained:
     """Train for `epochs` epochs, or go on where a checkpoint ends.
 
     Args:
-        learner: Trained in place, and wholly in a checkpoint; its network ends with the last epoch's weights.
+        learner: Trained in place, and wholly in a checkpoint; its network ends with the last epoch's weights, or with
+            their average where it has one.
         step: Trains the learner on one draw.
         draws: The draws of an epoch (from 1).
         recipe: Learning rates, patience, how often to evaluate.
@@ -73,6 +76,7 @@ def fit(
         stop: Asked between chunks of steps; True saves the state and raises `Stopped`.
         before_epoch: Puts the network in its training mode.
         after_epoch: Changes weights between an epoch's last step and its evaluation.
+        renew: Takes the statistics of the network anew, for averaged weights.
 
     Returns:
         History, test logits, selected weights.
@@ -114,18 +118,21 @@ def fit(
                     raise Stopped
         guard.check_training(losses)
         after_epoch()
+        if learner.average is not None:
+            learner.average.after_epoch(epoch, epochs)
         row: dict[str, float] = {"epoch": epoch, "lr": lr}
         trained = learner.meter.result()
         learner.meter.reset()
         logits = None
-        if epoch % recipe.evaluate_every == 0 or epoch == epochs or state.patience_over(recipe.patience, epoch):
-            evaluated, logits = evaluate()
-            guard.check_logits(logits)
-        else:
-            evaluated = {}
-        row |= {"seconds": state.seconds + time.monotonic() - started}
-        row |= {f"train_{key}": value for key, value in trained.items()} | evaluated
-        state.finish_epoch(row, logits, selection)
+        looks = epoch % recipe.evaluate_every == 0 or epoch == epochs or state.patience_over(recipe.patience, epoch)
+        with learner.shown(renew) if looks else contextlib.nullcontext():
+            evaluated: dict[str, float] = {}
+            if looks:
+                evaluated, logits = evaluate()
+                guard.check_logits(logits)
+            row |= {"seconds": state.seconds + time.monotonic() - started}
+            row |= {f"train_{key}": value for key, value in trained.items()} | evaluated
+            state.finish_epoch(row, logits, selection)
         report(row)
         asked = stop()
         if asked or time.monotonic() - last_save > CHECKPOINT_SECONDS or state.epoch == epochs:
@@ -133,6 +140,8 @@ def fit(
             last_save = time.monotonic()
             if asked and state.epoch < epochs:
                 raise Stopped
+    if learner.average is not None:
+        learner.average.settle(renew)
     return state.trained()
 
 

@@ -36,6 +36,7 @@ from ltlib.training import (
     norms,
     objectives,
     outcome,
+    renewal,
     steps,
 )
 from ltlib.training.objectives import Objective
@@ -168,7 +169,17 @@ def _fit(training: StageTraining, checkpoint: loop.Checkpoint) -> Trained:
         mixing=mixing,
         class_counts=torch.as_tensor(data.class_counts),
         parts=recipe.batch_parts,
+        sharpness=recipe.sharpness,
     )
+
+    def train() -> None:
+        train_mode(training.network, stage, recipe.frozen)
+
+    def renew() -> None:
+        train()
+        images = training.images.train
+        renewal.renew_statistics(training.network, images, recipe.batch_size, training.resolved.precision)
+
     return loop.fit(
         learning,
         capture.captured(step, step.device),
@@ -180,8 +191,9 @@ def _fit(training: StageTraining, checkpoint: loop.Checkpoint) -> Trained:
         selection=training.resolved.selection(training.number) if stage.loss and stage.finish is None else "last",
         report=lambda row: training.report({"stage": training.number + 1, "epochs": training.epochs, **row}),
         stop=training.stop,
-        before_epoch=lambda: train_mode(training.network, stage, recipe.frozen),
+        before_epoch=train,
         after_epoch=_cap(training),
+        renew=renew,
     )
 
 

@@ -52,6 +52,8 @@ class State:
         found = {f"network.{k}": v for k, v in learner.network.state_dict().items()}
         found |= {f"meter.{k}": v for k, v in learner.meter.state_dict().items()}
         found |= {f"objective.{k}": v for k, v in learner.objective.state_dict().items()}
+        if learner.average is not None:
+            found |= {f"average.{k}": v for k, v in learner.average.state_dict().items()}
         found |= {f"optimizer.{k}": v for k, v in optimizers.named_state(learner.optimizer).items()}
         found |= {f"logits.{k}": v for k, v in self.logits.items()}
         found |= {f"best.{k}": v for k, v in (self.best_weights or {}).items()}
@@ -75,6 +77,8 @@ class State:
             groups.setdefault(kind, {})[name] = tensor
         self.learner.network.load_state_dict(groups["network"])
         self.learner.meter.load_state_dict(groups["meter"])
+        if self.learner.average is not None:
+            self.learner.average.load_state_dict(groups["average"])
         self._objective = groups.get("objective", {})
         self.restore_objective()
         optimizers.restore_state(self.learner.optimizer, groups.get("optimizer", {}))

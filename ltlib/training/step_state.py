@@ -26,6 +26,8 @@ class Kept:
         self.copies: list[tuple[Tensor, Tensor]] = []
         self._copy(step.learner.network)
         self._copy(step.learner.meter)
+        if step.learner.average is not None:
+            self._copy(step.learner.average)
         self.state = [(tensor, tensor.clone()) for _, _, tensor in optimizers.state(step.learner.optimizer)]
 
     @torch.no_grad()
@@ -95,7 +97,7 @@ def leaves(draw: Draw, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
 def frozen(step: EagerStep) -> Any:
     """All that a recording holds on to, to compare: places of tensors, modes, and plain numbers that Python reads."""
     learner = step.learner
-    modules = (learner.network, learner.objective, learner.meter)
+    modules = [m for m in (learner.network, learner.objective, learner.meter, learner.average) if m is not None]
     tensors = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
     tensors += [tensor for _, _, tensor in optimizers.state(learner.optimizer)] + [step.data.targets]
     settings = [
@@ -109,7 +111,7 @@ def frozen(step: EagerStep) -> Any:
         [module.training for module in learner.network.modules()],
         [_plain(module) for module in learner.objective.modules()],
         settings,
-        (step.precision, step.mixing, step.parts),
+        (step.precision, step.mixing, step.parts, step.sharpness),
     )
 
 

@@ -18,6 +18,7 @@ from ltlib.training.learner import Learner
 from ltlib.training.objectives import Batch
 from ltlib.training.optimizers import set_rates
 from ltlib.training.parts import check_parts, in_parts
+from ltlib.training.sharpness import climbed
 
 
 class Step(Protocol):
@@ -51,6 +52,7 @@ class EagerStep:
         mixing: Mixes images and labels.
         class_counts: [K], for mixings that look at them.
         parts: In how many a batch goes through the network, see `ltlib.training.parts`.
+        sharpness: Of the recipe, see `ltlib.training.sharpness`.
 
     Raises:
         SettingError: Parts of a network that draws random numbers.
@@ -65,9 +67,10 @@ class EagerStep:
         mixing: Mixing | None = None,
         class_counts: Tensor | None = None,
         parts: int = 1,
+        sharpness: float = 0.0,
     ):
         check_parts(learner.network, parts)
-        self.parts = parts
+        self.parts, self.sharpness = parts, sharpness
         self.learner, self.data, self.precision = learner, data, precision
         self.device = data.targets.device
         self.mixing = mixing
@@ -93,7 +96,14 @@ class EagerStep:
         loss, logits = self.objective(batch)
         learner.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        if self.sharpness:
+            with climbed(learner.network, self.sharpness):
+                worst, _ = self.objective(batch)
+                learner.optimizer.zero_grad(set_to_none=True)
+                worst.backward()
         learner.optimizer.step()
+        if learner.average is not None:
+            learner.average.after_step()
         learner.meter.update(loss.detach(), None if logits is None else logits.detach(), batch.targets)
         return loss.detach()
 

@@ -301,7 +301,12 @@ def test_the_environment_and_the_device_decide(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize(
     ("method", "augmentation"),
-    [("ldam_drw", "shift1"), ("tsc", "shift1"), ("ce", "resizedcrop30+flip+jitter0.4+rotate15")],
+    [
+        ("ldam_drw", "shift1"),
+        ("tsc", "shift1"),
+        ("ce", "resizedcrop30+flip+jitter0.4+rotate15"),
+        ("ce", "shift1;average=ema[decay=0.9];sharpness=0.05"),
+    ],
 )
 def test_a_recorded_run_is_the_eager_run_also_where_it_was_stopped(
     method: str, augmentation: str, tiny: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -18,7 +18,7 @@ from ltlib.batches import augment
 from ltlib.batches.draws import SAMPLERS, Draw, epoch_draws
 from ltlib.batches.resident import Resident
 from ltlib.errors import DivergedError
-from ltlib.training import assembly, evaluation, learner, loop, objectives, optimizers, stages, steps
+from ltlib.training import assembly, evaluation, learner, loop, objectives, optimizers, renewal, stages, steps
 from ltlib.training.loop import Stopped
 from ltlib.training.outcome import Trained
 
@@ -59,7 +59,13 @@ class Training:
         self.objective = objectives.create(self.stage, COUNTS)
         self.mixing = None if self.stage.mix is None else mixing.create(self.stage.mix)
         self.learner = learner.create(self.network, self.objective, self.recipe, self.stage.lr)
-        self.step: Any = steps.EagerStep(self.learner, self.data, mixing=self.mixing, class_counts=torch.tensor(COUNTS))
+        self.step: Any = steps.EagerStep(
+            self.learner,
+            self.data,
+            mixing=self.mixing,
+            class_counts=torch.tensor(COUNTS),
+            sharpness=self.recipe.sharpness,
+        )
         self.evaluations = 0
 
     def draws(self, epoch: int) -> list[Draw]:
@@ -102,7 +108,12 @@ class Training:
             report=report,
             stop=stop,
             before_epoch=lambda: stages.train_mode(self.network, self.stage),
+            renew=self.renew,
         )
+
+    def renew(self) -> None:
+        stages.train_mode(self.network, self.stage)
+        renewal.renew_statistics(self.network, self.data, self.recipe.batch_size, "float32")
 
 
 def whole(made: Training, outcome: Trained, memory: Memory) -> dict[str, Any]:
@@ -158,7 +169,12 @@ def stopped_at(recipe: str, method: str, places: set[int]) -> tuple[dict[str, An
             continue
 
 
-SETTINGS = ["epochs=3;selection=best_test_loss", "epochs=3;nesterov=true;evaluate_every=2;selection=best_test_accuracy"]
+SETTINGS = [
+    "epochs=3;selection=best_test_loss",
+    "epochs=3;nesterov=true;evaluate_every=2;selection=best_test_accuracy",
+    "epochs=3;average=ema[decay=0.9];selection=best_test_loss",
+    "epochs=3;average=swa[start=0.3];sharpness=0.05",
+]
 
 
 @pytest.mark.parametrize("method", ["ce", "supcon_ce"])

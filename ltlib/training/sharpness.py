@@ -1,0 +1,45 @@
+"""Sharpness-aware minimisation: the gradient is taken where the loss is worst nearby (Foret et al. 2021, Eq. 2 and 3).
+
+``e = rho g / |g|`` with the gradient g of all trained weights together; the step is made from the weights w with the
+gradient at w + e. Weight decay is no part of g. As in the code that most long-tail work uses (davda54/sam), the second
+look at a batch does not move the statistics of batch normalisation.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+_SMALLEST = 1e-12
+"""A gradient shorter than this is no direction; the reference code's."""
+
+
+@contextlib.contextmanager
+def climbed(network: nn.Module, rho: float) -> Iterator[None]:
+    """While the block runs, the weights are `rho` further up along their gradient; afterwards exactly where they were.
+
+    Args:
+        network: Its parameters have their gradient; those without one stay.
+        rho: Length of the way, above 0.
+    """
+    weights: list[Tensor] = [weight for weight in network.parameters() if weight.grad is not None]
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    momenta = [module.momentum for module in norms]
+    own = [weight.detach().clone() for weight in weights]
+    gradients = [weight.grad for weight in weights if weight.grad is not None]
+    length = torch.stack(torch._foreach_norm(gradients)).norm().add(_SMALLEST)
+    with torch.no_grad():
+        torch._foreach_add_(weights, list(torch._foreach_mul(gradients, rho / length)))
+    for module in norms:
+        module.momentum = 0.0
+    try:
+        yield
+    finally:
+        for module, momentum in zip(norms, momenta, strict=True):
+            module.momentum = momentum
+        with torch.no_grad():
+            torch._foreach_copy_(weights, own)
