@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from ltlib import plugins
 from ltlib.cli.saying import note, say
 from ltlib.errors import SettingError
+
+if TYPE_CHECKING:
+    from ltlib.compare.choices import Choices
+    from ltlib.compare.comparison import Comparison
 
 
 @dataclass(frozen=True)
@@ -23,12 +28,17 @@ class Compare:
     Attributes:
         path: A folder of class folders, one with train and test folders, or a CSV file of paths and labels.
         target: What counts: balanced, as-is, or a CSV file with a weight for each label.
-        backbone: The network in front, with its weights; auto takes a pretrained one where its file is there.
+        backbone: The network in front, with its weights, or timm:NAME; auto takes a pretrained one where its file is
+            there.
+        weights: A file of weights for the backbone.
         methods: Methods instead of the usual ones.
         splits: How often training and test images are drawn.
-        full: Train the whole network and not a classifier on frozen features alone.
+        full: Besides, train the whole network with a few methods on three of the splits; one without weights is
+            trained whole in any case.
         plugin: Files with methods, losses or samplers of your own.
         own: Methods of your own to try besides.
+        skip: Steps to leave out: audit; parts, the audit's search for images cut out of others; comparison; report;
+            model.
         out: Where the report and the model go; by default a folder named after the images, in reports/own.
         dry_run: Say what would be done.
     """
@@ -36,56 +46,83 @@ class Compare:
     path: Annotated[str, tyro.conf.Positional]
     target: str = "balanced"
     backbone: str = "auto"
+    weights: str = ""
     methods: tuple[str, ...] = ()
     splits: int = 10
     full: bool = False
     plugin: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
     out: Path | None = None
     dry_run: bool = False
 
     def run(self) -> int:
         from ltlib import places, runs
-        from ltlib.compare import comparison, experiments, recommend
+        from ltlib.compare import comparison, experiments, recommend, whole
+        from ltlib.compare.choices import command
         from ltlib.pages import own_report
-        from ltlib.progress import duration
-        from ltlib.runs import cost
 
         plugins.load(*self.plugin)
-        made = comparison.prepare(self.path, self.methods, self.own, self.splits, self.backbone, self.full)
-        for finding in made.audit.findings:
+        chosen = self.choices()
+        made = comparison.prepare(chosen)
+        for finding in made.audit.findings if made.audit else ():
             note(f"{finding.severity}: {finding.sentence}")
         for line in runs.describe_data(made.planned[0]).lines():
             note(line)
         note(f"{made.front.said} {experiments.test_part(made.dataset)}")
-        seconds = duration(cost.estimate(made.planned))
-        note(f"{len(made.planned)} trainings, about {seconds} on one core (estimate)")
+        if "comparison" in self.skip:
+            return 0
+        self._cost(made)
         if self.dry_run:
             return 0
-        found = made.run(self.target)
-        said = found.recommendation()
         place = self.out or places.reports_folder() / "own" / Path(self.path).resolve().stem
+        found = made.run()
+        said = found.recommendation()
         say(recommend.text(said, found.labels, found.target.metric, found.scores()))
-        model = own_report.write_model(found, said, place / "model")
-        page = own_report.write_page(self.parameters(), place / "report.html")
-        say(f"report: {page}")
-        say(f"model: {model}; use it with: ltlib predict {model} IMAGES...")
+        if self.full and not made.front.whole:
+            trained = made.whole(said.method).run()
+            say(f"The whole network trained: {whole.text(found, said, trained)}")
+            found, said = whole.chosen(found, said, trained)
+        again = command(made)
+        own_report.write_command(again, place / "again.sh")
+        if "model" not in self.skip:
+            model = own_report.write_model(found, said, place / "model", again)
+            say(f"model: {model}; use it with: ltlib predict {shlex.quote(str(model))} IMAGES...")
+        if "report" not in self.skip:
+            say(f"report: {own_report.write_page(chosen, place / 'report.html')}")
+        say(f"again: {again}")
         return 0
 
-    def parameters(self) -> dict[str, object]:
-        """What the notebook of the report is given; its cells make the same choices."""
-        choices = {
-            "methods": ", ".join(self.methods),
-            "own": ", ".join(self.own),
-            "splits": self.splits,
-            "backbone": self.backbone,
-            "full": str(self.full).lower(),
-        }
-        return {
-            "path": str(Path(self.path).resolve()),
-            "target": self.target if not self.target.endswith(".csv") else str(Path(self.target).resolve()),
-            "choices": "; ".join(f"{name}={value}" for name, value in choices.items()),
-        }
+    def choices(self) -> Choices:
+        """What the notebook of the report is given too."""
+        from ltlib.compare.choices import Choices
+
+        return Choices(
+            path=self.path,
+            target=self.target,
+            methods=self.methods,
+            own=self.own,
+            splits=self.splits,
+            backbone=self.backbone,
+            weights=self.weights,
+            full=self.full,
+            skip=self.skip,
+        )
+
+    def _cost(self, made: Comparison) -> None:
+        """Say what is trained, and about how long it takes."""
+        from ltlib.progress import duration
+        from ltlib.runs import cost
+
+        seconds = duration(cost.estimate(made.planned))
+        note(f"{len(made.planned)} trainings, about {seconds} on one core (estimate)")
+        if self.full and not made.front.whole:
+            planned = made.whole("ce").planned
+            seconds = duration(cost.estimate(planned))
+            note(
+                f"{len(planned)} trainings of the whole network, about {seconds} on one core (estimate), and those of "
+                "the method that is recommended, where it is another"
+            )
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,10 @@ FAST = (
 )
 """The comparison that takes minutes on frozen features."""
 
+WHOLE = (BASE, POSTHOC, "balanced_softmax", "crt")
+"""Where the whole network is trained, which takes long: plain, adjusted, a loss, two stages. Whatever is recommended on
+frozen features comes to them."""
+
 
 def chosen(wanted: Sequence[str] = (), own: Sequence[str] = ()) -> list[Candidate]:
     """The candidates of a comparison, simplest first; plain training is always among them.

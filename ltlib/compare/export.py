@@ -35,7 +35,14 @@ SPLIT = 0
 
 
 def write(
-    found: Results, one: Candidate, folder: Path, *, mean: Sequence[float], std: Sequence[float], size: int
+    found: Results,
+    one: Candidate,
+    folder: Path,
+    *,
+    mean: Sequence[float],
+    std: Sequence[float],
+    size: int,
+    command: str = "",
 ) -> Path:
     """Write the model of a candidate's first split.
 
@@ -48,6 +55,7 @@ def write(
         mean: Per channel, of pixels in 0..1, as the set was normalised with.
         std: The same.
         size: Side in pixels at which images are read.
+        command: What repeats the comparison; kept with the model.
 
     Raises:
         SettingError: A network of several branches or with a classifier on a projection, which is not exported.
@@ -60,6 +68,7 @@ def write(
     facts: dict[str, Any] = {
         "format": FORMAT,
         "ltlib": version.__version__,
+        "command": command,
         "run": run.id,
         "method": one.name,
         "model": _bare(run.experiment.model),

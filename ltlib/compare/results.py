@@ -71,9 +71,12 @@ class Results:
 
     def recommendation(self) -> Recommendation:
         """What the scores allow to say."""
-        first = self.runs[methods.BASE][0]
-        share = len(self.targets(0)) / sum(first.class_counts)
-        return recommend(self.scores(), methods.BASE, self.target.chance(), share)
+        return recommend(self.scores(), methods.BASE, self.target.chance(), self.test_share)
+
+    @property
+    def test_share(self) -> float:
+        """Test images over training images of a split."""
+        return len(self.targets(0)) / sum(self.runs[methods.BASE][0].class_counts)
 
     @property
     def labels(self) -> dict[str, str]:
@@ -112,7 +115,8 @@ def gathered(target: Target, tried: Sequence[Candidate], runs: Sequence[Run]) ->
 
 def table(found: Results) -> pd.DataFrame:
     """A row a candidate: the target's score, what it adds to plain training with the interval, other scores, the recall
-    of the worst class, ECE beside that of a perfectly calibrated classifier on as many images, seconds.
+    of the worst class, ECE beside that of a perfectly calibrated classifier on as many images, seconds of a training,
+    and the most memory that a process which trained it held.
     """
     import pandas as pd
 
@@ -133,9 +137,22 @@ def table(found: Results) -> pd.DataFrame:
                 "worst class (%)": round(100 * _mean(counted, "worst"), 1),
                 "ECE, by chance (%)": f"{100 * _mean(counted, 'ece'):.1f}, {100 * _mean(counted, 'floor'):.1f}",
                 "time (s)": round(float(np.mean([run.seconds for run in found.runs[one.method]])), 1),
+                "memory (GiB)": _memory(found.runs[one.method]),
             }
         )
     return pd.DataFrame(rows)
+
+
+def calibration_sentence(found: Results, one: Candidate) -> str:
+    """A candidate's ECE beside what chance alone gives, in words."""
+    counted = [_counted(found, one, split) for split in range(found.splits)]
+    ece, floor = _mean(counted, "ece"), _mean(counted, "floor")
+    beyond = sum(row["ece"] > row["high"] for row in counted)
+    return (
+        f"{one.label} has an ECE of {100 * ece:.1f}% before its temperature is fitted, where a perfectly calibrated "
+        f"classifier of the same confidences measures {100 * floor:.1f}% on as many images by chance alone; in "
+        f"{beyond} of {found.splits} splits its error is larger than 95% of those."
+    )
 
 
 def _counted(found: Results, one: Candidate, split: int) -> dict[str, float]:
@@ -144,6 +161,7 @@ def _counted(found: Results, one: Candidate, split: int) -> dict[str, float]:
     said = probabilities.argmax(1)
     values = metrics.evaluate(targets, said, logits.shape[1])
     confidence = probabilities.max(1)
+    by_chance = errors_by_chance(confidence, draws=50)
     seen = np.bincount(targets, minlength=logits.shape[1]) > 0
     recall = np.asarray(values["per_class"]["recall"], dtype=float)[seen]
     return {
@@ -152,8 +170,14 @@ def _counted(found: Results, one: Candidate, split: int) -> dict[str, float]:
         "f1": float(values["f1"]),
         "worst": float(recall.min()),
         "ece": float(calibration.from_confidence(confidence, said == targets)),
-        "floor": float(errors_by_chance(confidence, draws=50).mean()),
+        "floor": float(by_chance.mean()),
+        "high": float(np.quantile(by_chance, 0.95)),
     }
+
+
+def _memory(runs: Sequence[Run]) -> str:
+    held = [run.provenance["peak_memory"] for run in runs if run.provenance.get("peak_memory")]
+    return f"{max(held) / 2**30:.2f}" if held else ""
 
 
 def _mean(rows: Sequence[Mapping[str, float]], name: str) -> float:

@@ -16,11 +16,12 @@ from ltlib.files import digest, write_text
 from ltlib.places import reports_folder
 
 
-def of(path: str) -> tuple[Audit, Path]:
+def of(path: str, *, parts: bool = True) -> tuple[Audit, Path]:
     """Look at a set, and write the list of its usable images.
 
     Args:
         path: A folder of class folders, or a CSV file of paths and labels.
+        parts: As of `audit.look`.
 
     Returns:
         What was found, and the list: a CSV file with the columns path, label, group and, for a set with a test part of
@@ -30,7 +31,7 @@ def of(path: str) -> tuple[Audit, Path]:
         DataError: There is no such set, or fewer than two of its classes can be used.
     """
     name = f"csv:{path}" if path.lower().endswith(".csv") else f"folder:{path.rstrip('/')}/"
-    audit = look(name)
+    audit = look(name, parts=parts)
     present = [label for label, count in zip(audit.class_names, audit.train_counts, strict=True) if count]
     if len(present) < 2:
         raise DataError(f"{path} has {len(present)} class(es) with images to train on; at least two are needed")

@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 from ltlib.errors import SettingError, UnknownName
-from ltlib.models import classifiers, pretrained
+from ltlib.models import classifiers, pretrained, timm_network
 from ltlib.models.backbones import BasicBlock, Bottleneck, ResNet, check_stem
 from ltlib.models.cifar_resnet import CifarResNet
 from ltlib.models.classifiers import CLASSIFIERS
@@ -34,7 +34,7 @@ from ltlib.models.mobilenet import MobileNetV2
 from ltlib.models.network import Backbone, Network, initialise
 from ltlib.models.resnet_v2 import ResNetV2
 from ltlib.models.vit import VisionTransformer
-from ltlib.registry import Registry, Spec, Value, format_value
+from ltlib.registry import Registry, Spec, Value, format_value, parse
 
 __all__ = [
     "CLASSIFIERS",
@@ -147,6 +147,8 @@ def names() -> list[str]:
 
 def spec(text: str | Spec) -> Spec:
     """Parse a network's text, such as ``resnet32``; see `Registry.spec`."""
+    if isinstance(text, str) and parse(text)[0] == timm_network.NAME:
+        timm_network.register(MODELS)
     return MODELS.spec(text)
 
 

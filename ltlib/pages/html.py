@@ -233,6 +233,12 @@ def say(text: str) -> Shown:
     return Shown(f'<p class="lt-say">{escape(text)}</p>', text)
 
 
+def command(text: str, code: str) -> Shown:
+    """A paragraph and the command it speaks of, which wraps where it is long."""
+    shown = f'<p class="lt-say">{escape(text)}</p><pre class="lt-command"><code>{escape(code)}</code></pre>'
+    return Shown(shown, f"{text}\n\n{code}")
+
+
 def note(text: str, extra: Mapping[str, Any] | None = None) -> Shown:
     """A remark."""
     return Shown(f'<p class="lt-note">{escape(text)}</p>', text, extra)

@@ -139,7 +139,8 @@ def group_dots(rows: Sequence[Mapping[str, Any]], *, xlabel: str = "Accuracy (%)
     """One line a method with a mark for each class group and a bar for all images.
 
     Args:
-        rows: ``name``, ``all``, and the fractions of ``head``, ``middle``, ``tail``; drawn from top to bottom.
+        rows: ``name``, ``all``, and the fractions of ``head``, ``middle``, ``tail``; drawn from top to bottom. Where
+            they have ``head interval`` and so on, two fractions each, those are drawn below one another.
         xlabel: What the fractions are.
         title: Printed above.
 
@@ -149,16 +150,22 @@ def group_dots(rows: Sequence[Mapping[str, Any]], *, xlabel: str = "Accuracy (%)
     groups = [name for name in GROUPS if any(name in row for row in rows)]
     if not rows or not groups:
         raise SettingError("dots by class group need at least one row with a class group")
-    fig = _roomy(0.75 + 0.185 * len(rows))
+    wide = any(f"{name} interval" in row for row in rows for name in groups)
+    fig = _roomy(0.75 + (0.34 if wide else 0.185) * len(rows))
     axes = fig.add_subplot()
+    steps = dict(zip(groups, np.linspace(-0.24, 0.24, len(groups)) if wide else [0.0] * len(groups), strict=True))
     for i, row in enumerate(rows):
         own = [100 * row[name] for name in groups if name in row]
-        axes.plot([min(own), max(own)], [i, i], color=MUTED, linewidth=0.8, zorder=1)
+        if not wide:
+            axes.plot([min(own), max(own)], [i, i], color=MUTED, linewidth=0.8, zorder=1)
         for name in groups:
+            look = group_look(name)
+            if f"{name} interval" in row:
+                ends = [100 * end for end in row[f"{name} interval"]]
+                axes.plot(ends, [i + steps[name]] * 2, color=look.color, linewidth=1.1, zorder=1)
             if name in row:
-                look = group_look(name)
-                axes.plot(100 * row[name], i, look.marker, color=look.color, markersize=5.5, markeredgecolor="white",
-                          markeredgewidth=0.5)  # fmt: skip
+                axes.plot(100 * row[name], i + steps[name], look.marker, color=look.color, markersize=5.5,
+                          markeredgecolor="white", markeredgewidth=0.5)  # fmt: skip
         axes.plot(100 * row["all"], i, "|", color=BLACK, markersize=10, markeredgewidth=1.6)
     axes.set_yticks(range(len(rows)), [str(row["name"]) for row in rows])
     axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel=xlabel, title=title)

@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterable
 from ltlib.errors import SettingError
 from ltlib.experiment import Experiment
 from ltlib.runs.store import load_data
+from ltlib.runs.sweep import default_jobs
 from ltlib.training import accelerator, assembly, frozen
 
 
 def fill(experiments: Iterable[Experiment], stop: Callable[[], bool] = lambda: False) -> None:
     """Compute the features that these runs would read and that are not kept yet, see `ltlib.training.frozen`.
 
-    A run does so itself when it begins. Ahead of a sweep it is better done once: its processes would wait for the one
-    that computes.
+    A run does so itself when it begins, in one thread. Ahead of a sweep it is better done once, on all cores: its
+    processes would wait for the one that computes.
 
     Args:
         experiments: The runs; those that share a backbone, a set and how its images are shown share the cache.
@@ -35,4 +36,4 @@ def fill(experiments: Iterable[Experiment], stop: Callable[[], bool] = lambda: F
         accelerator.prepare(target)
         with accelerator.fixed_threads(target):
             network = assembly.build(resolved, data.num_classes).to(target)
-            frozen.features(network, resolved, data, target, stop)
+            frozen.features(network, resolved, data, target, stop, default_jobs())

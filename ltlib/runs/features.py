@@ -85,9 +85,11 @@ def chosen(targets: np.ndarray) -> np.ndarray:
 def _features(run: Run, place: Path) -> tuple[np.ndarray, np.ndarray]:
     with contextlib.suppress(Exception), np.load(place, allow_pickle=False) as kept:  # a damaged cache is made again
         return kept["features"], kept["targets"]
+    import torch
+
     from ltlib import runs
     from ltlib.runs import store
-    from ltlib.training import accelerator, evaluation, residents
+    from ltlib.training import accelerator, evaluation, frozen, residents
 
     other = store.other_images(run)
     if other is not None:
@@ -95,10 +97,14 @@ def _features(run: Run, place: Path) -> tuple[np.ndarray, np.ndarray]:
     network = run.network()
     data = runs.load_data(run.experiment)
     index = chosen(data.test.targets)
-    target = accelerator.device()
-    images = residents.resident(data.test.select(index), data, run.experiment.resolve(), target)
+    target, resolved = accelerator.device(), run.experiment.resolve()
     with accelerator.fixed_threads(target):
-        features = embedding.features(network.to(target), images, batch_size=evaluation.at_once(250, images.resize))
+        if frozen.constant(resolved, len(resolved.stages) - 1):  # they were computed for the run, and are kept
+            kept = frozen.features(network.to(target), resolved, data, target).evaluated["test"]
+            features = kept.stored(torch.from_numpy(index)).cpu().numpy()
+        else:
+            images = residents.resident(data.test.select(index), data, resolved, target)
+            features = embedding.features(network.to(target), images, batch_size=evaluation.at_once(250, images.resize))
     targets = np.asarray(data.test.targets)[index]
     stream = io.BytesIO()
     np.savez(stream, features=features, targets=targets)

@@ -31,6 +31,19 @@ def describe(target: torch.device) -> dict[str, Any]:
     }
 
 
+def peak_memory(target: torch.device) -> int | None:
+    """Bytes: on a GPU the most that this process's tensors took there, else the most memory that it held; None where
+    the system does not say. A process that trains several runs keeps the largest."""
+    if target.type == "cuda":
+        return torch.cuda.max_memory_allocated(target)
+    try:
+        import resource
+    except ImportError:
+        return None
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if platform.system() == "Darwin" else 1024 * most
+
+
 def told(runs: Iterable[Any]) -> str:
     """Which hardware the numbers come from, where they were not made here as a training is made now; else empty.
 

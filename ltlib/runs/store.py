@@ -234,7 +234,8 @@ def _train_on(
         "macs": models.macs(network, image_size=resolved.recipe.side(data.image_size)),
         "history": _history(folders),
         "provenance": provenance.describe(target)
-        | {"started": started.isoformat(timespec="seconds"), "wall_seconds": time.monotonic() - clock},
+        | {"started": started.isoformat(timespec="seconds"), "wall_seconds": time.monotonic() - clock}
+        | {"peak_memory": provenance.peak_memory(target)},
     }
     if resolved.own:
         facts["own"] = [str(one) for one in resolved.own]

@@ -15,8 +15,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -104,9 +106,10 @@ def features(
     data: LongTailed,
     target: torch.device,
     stop: Callable[[], bool] = lambda: False,
+    threads: int = 1,
 ) -> RunImages:
     """A run's images as features of this network, on the device while its memory lasts; computed where they are not
-    kept. Raises as `Shown.of`."""
+    kept, by several threads on a CPU, which changes no number. Raises as `Shown.of`."""
     parts = {"train": data.train, "test": data.test}
     if data.validation is not None:
         parts["validation"] = data.validation
@@ -118,7 +121,7 @@ def features(
     if any(len(rows[name].missing(images.indices)) for name, images in parts.items()):
         with _turn(folder):
             write_json(folder / "about.json", about)
-            _fill(network, resolved, data, target, rows, list(parts.items()), stop)
+            _fill(network, resolved, data, target, rows, list(parts.items()), stop, threads)
     found = {name: rows[name].read(images.indices) for name, images in parts.items()}
     needed = {name: ResidentFeatures.required_bytes(values.shape) for name, values in found.items()}
     kept, note = accelerator.plan_memory(needed, target)
@@ -167,7 +170,6 @@ def _weights(backbone: Backbone) -> str:
     return found.hexdigest()
 
 
-@torch.no_grad()
 def _fill(
     network: Network,
     resolved: Resolved,
@@ -176,26 +178,43 @@ def _fill(
     rows: dict[str, Rows],
     parts: list[tuple[str, ImageSet]],
     stop: Callable[[], bool],
+    threads: int,
 ) -> None:
     """Compute and keep what is missing; the turn is ours."""
-    todo = []
+    todo = list[tuple[Rows, ImageSet, Any]]()
+    size = max(PIECE, evaluation.batch_size(target, resolved.recipe.resize))
     for name, images in parts:
         missing = np.sort(rows[name].missing(images.indices))
         order = np.argsort(images.indices, kind="stable")  # in the order of the source: read from a disk in one go
-        todo.append((rows[name], images, order[np.searchsorted(images.indices[order], missing)]))
+        positions = order[np.searchsorted(images.indices[order], missing)]
+        todo += [(rows[name], images, positions[start : start + size]) for start in range(0, len(positions), size)]
     total = sum(len(positions) for *_, positions in todo)
-    size = max(PIECE, evaluation.batch_size(target, resolved.recipe.resize))
     line = Progress(total, f"features of {resolved.model.name}, images of {data.name}", enabled=False)
-    for kept, images, positions in todo:
-        for start in range(0, len(positions), size):
-            piece = images.select(positions[start : start + size])
-            shown = residents.resident(piece, data, resolved, target)
-            values = evaluation.features(network, shown, resolved.precision)
+    writing, ended = threading.Lock(), threading.Event()
+
+    def compute(kept: Rows, images: ImageSet, positions: Any) -> None:
+        if ended.is_set():
+            return
+        piece = images.select(positions)
+        with accelerator.fixed_threads(target):
+            values = evaluation.features(network, residents.resident(piece, data, resolved, target), resolved.precision)
+        with writing:
             kept.write(piece.indices, values.cpu().numpy())
             line.enabled = time.monotonic() - line.started > SOON
             line.step(count=len(piece))
-            if stop():
-                raise Stopped
+        if stop():
+            raise Stopped
+
+    if threads == 1 or target.type != "cpu":
+        for one in todo:
+            compute(*one)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for running in [pool.submit(compute, *one) for one in todo]:
+                running.result()
+        finally:
+            ended.set()
 
 
 @contextlib.contextmanager
