@@ -17,12 +17,13 @@ __all__ = ["Shown", "setup"]
 _OWN_FILE = ("LTLIB_NOTEBOOK_FILE", "JPY_SESSION_NAME")
 
 
-def setup(name: str | None = None, profile: str = "quick", **parameters: Any) -> Page:
+def setup(name: str | None = None, profile: str = "quick", *, statement: str = "", **parameters: Any) -> Page:
     """Begin a page: find what its notebook declares, set the plot style, show the machine card.
 
     Args:
         name: The notebook's id, its path under ``notebooks`` without suffix; None asks Jupyter for the file's name.
         profile: ``quick``, ``laptop`` or ``paper``.
+        statement: What the page is of, where that is not what the profile says.
         **parameters: The notebook's other parameters; they choose among variants and are shown.
 
     Raises:
@@ -36,7 +37,7 @@ def setup(name: str | None = None, profile: str = "quick", **parameters: Any) ->
     profiles.get(profile)
     page = Page(_own_declaration(name, parameters), profile)
     palette.use_style()
-    page.show(machine.card(profile, page.declared.cost.get(profile, ""), parameters))
+    page.show(machine.card(profile, page.declared.cost.get(profile, ""), parameters, statement))
     return page
 
 

@@ -18,6 +18,7 @@ _SAID = {
     "odd_shape": "are much longer than wide, or wider than long",
     "odd_size": "are of another size than most",
 }
+_UNNAMED = "the name of {} is not in UTF-8, so no list can name it; rename the file or its folder"
 
 
 def look(name: str, *, parts: bool = True) -> Audit:
@@ -38,6 +39,7 @@ def look(name: str, *, parts: bool = True) -> Audit:
     found = files.of(name)
     paths = [item.path for item in found.items]
     rows, broken = measures.measure(found.top, paths, found.contents)
+    broken |= {place: _UNNAMED.format(printable(path)) for place, path in enumerate(paths) if printable(path) != path}
     good = [place for place in range(len(paths)) if place not in broken]
     names = tuple(printable(paths[place]) for place in good)
     targets = tuple(found.items[place].target for place in good)

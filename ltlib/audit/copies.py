@@ -38,7 +38,7 @@ def forest(rows: Rows, parts: bool = True) -> Forest:
                 found.add(how, shaped[pairs], apart)
     large = np.flatnonzero(np.minimum(rows["width"], rows["height"]) >= crops.SMALLEST)
     if parts and 1 < len(large) <= crops.MOST:
-        joined = crops.find(rows["tiny"][large], found.groups()[large])
+        joined = crops.find(rows["tiny"][large], found.groups()[large], key)
         pairs = np.array([(large[part.part], large[part.whole]) for part in joined], np.int64).reshape(-1, 2)
         found.add("crop", pairs, 1 - np.array([part.details for part in joined]))
     kept.save(key, found.thinned())

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ltlib.audit.resumed import Resumed
 from ltlib.datasets.threads import in_threads
 
 SMALLEST = 32
@@ -60,12 +61,14 @@ class Part(NamedTuple):
     details: float
 
 
-def find(tiny: NDArray[np.uint8], groups: NDArray[np.int64]) -> list[Part]:
+def find(tiny: NDArray[np.uint8], groups: NDArray[np.int64], key: str = "") -> list[Part]:
     """Look for images that are a part of another; of each, the first that fits.
 
     Args:
         tiny: The images, whatever their shapes, squeezed to uint8 [N, S, S, 3].
         groups: Images of one label are known to be one picture already and not held against each other, int [N].
+        key: Under which what is found is kept every `SAVED` seconds, so that a search that was ended goes on; it names
+            images and groups. Empty keeps nothing.
     """
     images: Images = tiny.astype(np.float32) / np.float32(255)
     if len(images) < 2:
@@ -76,6 +79,8 @@ def find(tiny: NDArray[np.uint8], groups: NDArray[np.int64]) -> list[Part]:
     parts = (images[low : low + _ROWS] for low in range(0, len(images), _ROWS))
     coarse = np.concatenate([_centred(_windows(part, pooling[-1:]))[:, 0] for part in parts])
     best = _Best()
+    looked = Resumed(f"parts, looked; {key}" if key else "", 4, best.rows)
+    best.add(*looked.before.T)
 
     def compare(block: int) -> None:
         made = _centred(_windows(images[block : block + _BLOCK], pooling))
@@ -88,10 +93,15 @@ def find(tiny: NDArray[np.uint8], groups: NDArray[np.int64]) -> list[Part]:
             part, whole = np.nonzero(most > _COARSE)
             which = fits[part, whole].argmax(1)
             best.add(part + low, wholes[whole], which, most[part, whole])
+        looked.done(block)
 
-    in_threads(range(0, len(images), _BLOCK), compare, "looking for parts of other images", quick=QUICK // _BLOCK)
+    todo = [block for block in range(0, len(images), _BLOCK) if block not in looked]
+    with looked:
+        in_threads(todo, compare, "looking for parts of other images", looked.meanwhile, QUICK // _BLOCK)
     found = dict[int, Part]()
     waiting = best.candidates()
+    fitted = Resumed(f"parts, fitted; {key}" if key else "", 7, lambda: _table(list(found.values())))
+    found |= {part.part: part for part in _parts(fitted.before)}
 
     def fit(part: int) -> None:
         for whole, which in waiting[part]:
@@ -100,10 +110,24 @@ def find(tiny: NDArray[np.uint8], groups: NDArray[np.int64]) -> list[Part]:
             got = _fitted(images[part], images[whole], start[0], start[1])
             if got is not None:
                 found[part] = Part(part, whole, *got)
-                return
+                break
+        fitted.done(part)
 
-    in_threads(list(waiting), fit, "fitting parts of other images", quick=QUICK)
+    with fitted:
+        left = [part for part in waiting if part not in fitted]
+        in_threads(left, fit, "fitting parts of other images", fitted.meanwhile, QUICK)
+    looked.forget()
+    fitted.forget()
     return [found[part] for part in sorted(found)]
+
+
+def _table(parts: Sequence[Part]) -> NDArray[np.float64]:
+    rows = [(one.part, one.whole, *one.window, one.details) for one in parts]
+    return np.array(rows, np.float64).reshape(-1, 7)
+
+
+def _parts(table: NDArray[np.float64]) -> list[Part]:
+    return [Part(int(row[0]), int(row[1]), (row[2], row[3], row[4], row[5]), row[6]) for row in table.tolist()]
 
 
 class _Best:
@@ -122,6 +146,11 @@ class _Best:
                 self._found = [self._sorted()]
                 self._count = len(self._found[0])
 
+    def rows(self) -> NDArray[np.float64]:
+        """Part, whole, window and correlation of the best so far, float64 [M, 4]."""
+        with self._lock:
+            return self._sorted()
+
     def candidates(self) -> dict[int, list[tuple[int, int]]]:
         """By part, up to `_CANDIDATES` wholes and which window of each, the best first."""
         found: dict[int, list[tuple[int, int]]] = {}
@@ -131,6 +160,7 @@ class _Best:
 
     def _sorted(self) -> NDArray[np.float64]:
         every = np.concatenate([np.zeros((0, 4)), *self._found])
+        every = every[np.unique(every[:, :2], axis=0, return_index=True)[1]]  # what was looked at again comes twice
         every = every[np.lexsort((every[:, 1], -every[:, 3], every[:, 0]))]
         firsts = np.flatnonzero(np.diff(every[:, 0], prepend=-1))
         rank = np.arange(len(every)) - np.repeat(firsts, np.diff(firsts, append=len(every)))

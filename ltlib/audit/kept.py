@@ -28,5 +28,11 @@ def save(key: str, array: NDArray[Any]) -> None:
         np.save(stream, array, allow_pickle=False)
 
 
+def forget(key: str) -> None:
+    """Remove what was saved under a key."""
+    with contextlib.suppress(OSError):
+        _file(key).unlink(missing_ok=True)
+
+
 def _file(key: str) -> Path:
     return reports_folder() / "cache" / "audit" / f"{digest(key)[:16]}.npy"

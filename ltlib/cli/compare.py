@@ -17,8 +17,11 @@ from ltlib.cli.saying import note, say
 from ltlib.errors import SettingError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ltlib.compare.choices import Choices
     from ltlib.compare.comparison import Comparison
+    from ltlib.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -112,17 +115,18 @@ class Compare:
     def _cost(self, made: Comparison) -> None:
         """Say what is trained, and about how long it takes."""
         from ltlib.progress import duration
-        from ltlib.runs import cost
+        from ltlib.runs import cost, sweep
 
-        seconds = duration(cost.estimate(made.planned))
-        note(f"{len(made.planned)} trainings, about {seconds} on one core (estimate)")
+        def say_it(planned: Sequence[Experiment], what: str, more: str = "") -> None:
+            todo = sweep.missing(planned)
+            done = len(planned) - len(todo)
+            text = f"{len(planned)} trainings{what}" + (f", {done} of them done already" if done else "")
+            note(f"{text}, about {duration(cost.estimate(todo)) if todo else '0 s'} on one core (estimate){more}")
+
+        say_it(made.planned, "")
         if self.full and not made.front.whole:
-            planned = made.whole("ce").planned
-            seconds = duration(cost.estimate(planned))
-            note(
-                f"{len(planned)} trainings of the whole network, about {seconds} on one core (estimate), and those of "
-                "the method that is recommended, where it is another"
-            )
+            more = ", and those of the method that is recommended, where it is another"
+            say_it(made.whole("ce").planned, " of the whole network", more)
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from ltlib.errors import RunError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ltlib.experiment import Experiment
     from ltlib.runs import Run
 
 
@@ -228,45 +230,59 @@ def confusion(found: Results, one: Candidate) -> np.ndarray:
 # --- single images ---------------------------------------------------------------------------------------------------
 
 
+class _Images(NamedTuple):
+    """Places in the set and classes of the images that a run trained on and tested, and whether both are of one set."""
+
+    trained: np.ndarray
+    tested: np.ndarray
+    trained_as: np.ndarray
+    tested_as: np.ndarray
+    pooled: bool
+
+
+@functools.lru_cache(maxsize=256)
+def _images(experiment: Experiment) -> _Images:
+    """Kept without the pixels, of which each split has a copy."""
+    from ltlib import runs
+
+    data = runs.load_data(experiment)
+    return _Images(data.train.indices, data.test.indices, data.train.targets, data.test.targets, data.pooled)
+
+
 def out_of_fold(found: Results, one: Candidate) -> dict[int, np.ndarray]:
     """Probabilities of each image by the models that were not trained on it: mean over the splits that tested it.
 
     Keys are places in the set (`LongTailed.test.indices`); images that no split tested are missing.
     """
-    from ltlib import runs
-
     summed: dict[int, list[np.ndarray]] = {}
     for split, run in enumerate(found.runs[one.method]):
-        places = runs.load_data(run.experiment).test.indices
+        places = _images(run.experiment).tested
         for place, row in zip(places.tolist(), calibration.probabilities(found.logits(one, split)), strict=True):
             summed.setdefault(int(place), []).append(row)
     return {place: np.mean(rows, axis=0) for place, rows in sorted(summed.items())}
 
 
-def tested_share(found: Results) -> float:
+def tested_share(found: Results, one: Candidate) -> float:
     """Share of the images that at least one split tested."""
-    from ltlib import runs
-
-    data = [runs.load_data(run.experiment) for run in found.runs[methods.BASE]]
-    tested = {int(i) for one in data for i in one.test.indices}
-    every = tested | {int(i) for one in data for i in one.train.indices}
-    return len(tested) / len(every) if data[0].pooled else 1.0
+    known = [_images(run.experiment) for run in found.runs[one.method]]
+    tested = {int(i) for own in known for i in own.tested}
+    every = tested | {int(i) for own in known for i in own.trained}
+    return len(tested) / len(every) if known[0].pooled else 1.0
 
 
 def label_errors(found: Results, one: Candidate) -> list[LabelError]:
     """Likely label errors among the images that some split tested; see `labels.likely_errors`."""
-    from ltlib import runs
     from ltlib.datasets import base
 
     said = out_of_fold(found, one)
     run = found.runs[one.method][0]
-    data = runs.load_data(run.experiment)
-    given: dict[int, int] = {}
-    for part in (data.train, data.test) if data.pooled else (data.test,):
-        given |= dict(zip(part.indices.tolist(), part.targets.tolist(), strict=True))
+    images = _images(run.experiment)
+    given = dict(zip(images.tested.tolist(), images.tested_as.tolist(), strict=True))
+    if images.pooled:
+        given |= dict(zip(images.trained.tolist(), images.trained_as.tolist(), strict=True))
     places = list(said)
     listing = base.builder(run.experiment.dataset).scan()  # type: ignore[attr-defined]
-    items = listing.items if data.pooled else [listing.items[place] for place in listing.tested]
+    items = listing.items if images.pooled else [listing.items[place] for place in listing.tested]
     files = [item.path for item in items]
     return likely_errors(
         np.stack([said[place] for place in places]),

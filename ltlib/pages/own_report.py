@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ltlib.compare.results import Results
 
 NOTEBOOK = "your_images"
+STATEMENT = (
+    "A comparison of methods on images of your own: which to use, by how much, and where no difference can be told."
+)
 PROFILE = "quick"
 """Its parameters say what is done; the profile only says where the page's files lie."""
 
@@ -65,5 +68,5 @@ def write_page(chosen: Choices, path: Path) -> Path:
         raise RunError(f"the report could not be made: {done.cause}; the runs and the model are kept")
     path.parent.mkdir(parents=True, exist_ok=True)
     state = report.PageState(page, "fresh", record=done.record, seconds=done.seconds)
-    report.Exporter().write_page(path, page, PROFILE, state, done.notebook, [page])
+    report.Exporter().write_page(path, page, PROFILE, state, done.notebook, [page], STATEMENT)
     return path

@@ -86,6 +86,7 @@ class Exporter:
         state: PageState,
         notebook: Mapping[str, Any] | None,
         pages: Sequence[Declared],
+        statement: str = "",
     ) -> None:
         """Write one page.
 
@@ -96,6 +97,7 @@ class Exporter:
             state: Its state; a failed one gets a banner.
             notebook: The executed notebook; None shows the notebook as it is kept.
             pages: All pages in reading order, for previous and next, and for one that has the same runs.
+            statement: What it is of, instead of what its profile is; of a page by itself.
         """
         assert page.path is not None
         shown = notebook if notebook is not None else declared.read_notebook(page.path)
@@ -110,7 +112,8 @@ class Exporter:
         context = {
             "page": page,
             "profile": profile,
-            "statement": profiles.get(profile).summary,
+            "statement": statement or profiles.get(profile).summary,
+            "alone": bool(statement),
             "state": state,
             "failed": path.name.endswith(".failed.html"),
             "absent": absent(page, shown),

@@ -114,7 +114,7 @@ def show_labels(page: Page, found: Results, said: Recommendation) -> None:
     except SettingError as error:
         page.note(f"Label errors: {error}")
         return
-    tested = results.tested_share(found)
+    tested = results.tested_share(found, one)
     if frame.empty:
         page.say(f"No label looks wrong among the {tested:.0%} of the images that some split tested.")
         return

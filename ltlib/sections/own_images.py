@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from ltlib.pages.page import Page
 
 
+def statement(path: str) -> str:
+    """What a page is of; empty for the example, which a profile makes."""
+    return f"A comparison of methods on the images in {path}." if path else ""
+
+
 def planned_of(path: str, target: str, text: str, front: Front | None = None) -> Comparison:
     """What is in a set, and the experiments of a page's choices.
 
