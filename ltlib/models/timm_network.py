@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ltlib.datasets.base import PHOTO_MEAN, PHOTO_STD
 from ltlib.errors import SettingError, UnknownName
@@ -26,7 +26,7 @@ _KINDS = {(PHOTO_MEAN, PHOTO_STD): "imagenet", ((0.5,) * 3, (0.5,) * 3): "half"}
 
 
 class TimmNetwork(Backbone):
-    """Pooled features of a network of timm.
+    """Pooled features of a network of timm. Without a file of weights they are timm's own draws, whatever the seed.
 
     Args:
         name: As `timm.create_model` takes it, such as ``resnet18`` or ``vit_tiny_patch16_224``.
@@ -40,7 +40,7 @@ class TimmNetwork(Backbone):
         super().__init__()
         check(name)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)  # what `initialise` does not know is the same each time
+            torch.manual_seed(0)
             self.network: Any = library().create_model(name, pretrained=False, num_classes=0)
         self.feature_dim = int(getattr(self.network, "head_hidden_size", None) or self.network.num_features)
         heads = self.network.pretrained_cfg.get("classifier") or ()
@@ -48,6 +48,10 @@ class TimmNetwork(Backbone):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.network(images)
+
+    def draw_module(self, module: nn.Module, generator: torch.Generator) -> bool:
+        """They were drawn by timm."""
+        return True
 
     def renamed(self, found: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Timm's names below ``network.``."""

@@ -224,6 +224,19 @@ def test_names_that_mean_something_elsewhere(tmp_path: Path) -> None:
     assert set(found.files) == {"oak/0.png", f"oak/{name}"}
 
 
+def test_names_that_are_not_utf8_are_named_and_left_out(tmp_path: Path) -> None:
+    top = fill(tmp_path / "set")
+    odd = os.fsencode(top / "oak") + b"/caf\xe9.png"
+    Path(os.fsdecode(odd)).write_bytes((top / "oak" / "1.png").read_bytes())
+    found = look(top)
+    assert len(found.files) == 12
+    broken = found.found("broken")
+    assert broken is not None
+    assert "caf\\xe9.png is not in UTF-8" in broken.sentence
+    assert broken.files == ("oak/caf\\xe9.png",)
+    assert found.found("duplicates") is None
+
+
 def test_tables(tmp_path: Path) -> None:
     top = fill(tmp_path / "set")
     (top / "oak" / "copy.png").write_bytes((top / "oak" / "1.png").read_bytes())

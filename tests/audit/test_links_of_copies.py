@@ -118,6 +118,58 @@ def test_many_candidates_leave_the_best(monkeypatch: pytest.MonkeyPatch) -> None
     assert (found.part, found.whole) == (12, 7)
 
 
+@pytest.mark.parametrize("stage", ["_centred", "_fitted"])
+def test_a_search_that_was_ended_goes_on(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ended after half of the calls, it makes the others, and finds what one that went through finds."""
+    monkeypatch.setattr("ltlib.datasets.threads.workers", lambda: 1)
+    monkeypatch.setattr(crops, "_COARSE", 0.3)
+    made = pictures(40)
+    every = np.stack([*map(tiny, made), *(tiny(made[i][8:56, 4:58]) for i in range(8))])
+    whole = crops.find(every, np.arange(48))
+    assert [(part.part, part.whole) for part in whole] == [(40 + i, i) for i in range(8)]
+    real, calls = getattr(crops, stage), list[int]()
+
+    def counted(*given: object) -> object:
+        calls.append(1)
+        if len(calls) == ends:
+            raise KeyboardInterrupt
+        return real(*given)
+
+    ends = 0
+    monkeypatch.setattr(crops, stage, counted)
+    crops.find(every, np.arange(48), "through")
+    through = len(calls)
+    calls.clear()
+    ends = through // 2
+    with pytest.raises(KeyboardInterrupt):
+        crops.find(every, np.arange(48), "ended")
+    ends = 0
+    calls.clear()
+    assert crops.find(every, np.arange(48), "ended") == whole
+    assert len(calls) < 0.8 * through
+    calls.clear()
+    assert crops.find(every, np.arange(48), "ended") == whole
+    assert len(calls) == through  # what was kept of the search is gone, the caller keeps what it found
+
+
+def test_what_is_kept_of_a_piece_that_was_not_done_counts_once(reports: Path) -> None:
+    from ltlib.audit.resumed import Resumed
+
+    best = crops._Best()
+    first = (np.array([3.0, 3.0]), np.array([1.0, 2.0]), np.array([0.0, 5.0]), np.array([0.9, 0.95]))
+    best.add(*first)
+    looked = Resumed("a key", 4, best.rows)
+    looked.done(16)
+    looked.save()
+    again = crops._Best()
+    kept = Resumed("a key", 4, again.rows)
+    assert 16 in kept
+    assert 0 not in kept
+    again.add(*kept.before.T)
+    again.add(*first)  # its piece is looked at again
+    assert again.candidates() == {3: [(2, 5), (1, 0)]}
+
+
 def test_many_pictures_have_a_progress_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

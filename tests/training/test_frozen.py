@@ -252,6 +252,46 @@ def test_filled_ahead(probe: Experiment, looked_at: list[int]) -> None:
         backbone_features.fill([probe.replace(recipe="convergent")])
 
 
+def test_several_threads_give_the_same_features(
+    probe: Experiment, looked_at: list[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(frozen, "PIECE", 40)
+    wanted, data = probe.resolve(), runs.load_data(probe)
+    used = set[int]()
+    real = frozen.evaluation.features
+
+    def seen(*given: Any) -> torch.Tensor:
+        used.add(threading.get_ident())
+        assert torch.get_num_threads() == 1
+        return real(*given)
+
+    monkeypatch.setattr(frozen.evaluation, "features", seen)
+    found = []
+    for threads, folder in ((1, "one"), (3, "three")):
+        monkeypatch.setenv("LTLIB_REPORTS", str(tmp_path / folder))
+        network = assembly.build(wanted, 10)
+        looked_at.clear()
+        used.clear()
+        shown = frozen.features(network, wanted, data, torch.device("cpu"), threads=threads)
+        assert sum(looked_at) == IMAGES
+        assert threading.get_ident() in used if threads == 1 else threading.get_ident() not in used
+        found.append(shown.train.batch(torch.arange(150)))
+    assert torch.equal(*found)
+
+
+def test_several_threads_stop(probe: Experiment, looked_at: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frozen, "PIECE", 20)
+    monkeypatch.setattr(frozen.evaluation, "batch_size", lambda *_: 10)
+    wanted, data = probe.resolve(), runs.load_data(probe)
+    network, target = assembly.build(wanted, 10), torch.device("cpu")
+    with pytest.raises(Stopped):
+        frozen.features(network, wanted, data, target, lambda: sum(looked_at) >= 60, threads=2)
+    before = sum(looked_at)
+    assert before < IMAGES
+    frozen.features(network, wanted, data, target, threads=2)
+    assert sum(looked_at) <= IMAGES + 2  # what was computed was kept
+
+
 def test_the_cost_is_one_pass_and_a_classifier(no_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """10,847 images of CIFAR-100 at IF 100 and 10,000 of the test, once; then 64 x 100 weights in 40 epochs."""
     monkeypatch.setattr(cost, "measure", lambda: cost.Pace(0.0, 1e9))
