@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ltlib.pages.page import Page
 
 IMAGES = 16
+MOST = 30
+"""Classes up to which every cell of the confusion is among a figure's numbers; of more, those with an image are."""
 
 
 def show_groups(page: Page, found: Results) -> None:
@@ -54,7 +56,11 @@ def show_classes(page: Page, found: Results, said: Recommendation) -> None:
     if few := [str(name) for name, why in zip(frame["class"], frame["judged"], strict=True) if why]:
         page.say(f"Fewer than ten test images a split, so hardly judged: {', '.join(few)}.")
     chart = matrices.confusion_matrix(results.confusion(found, one), found.class_names, title=one.label)
-    page.figure("Confusion", chart, caption="Test images of all splits.", runs=list(found.runs[one.method]))
+    data = chart.frame()
+    if len(found.class_names) > MOST:
+        data = data[data["count"] > 0]
+    runs = list(found.runs[one.method])
+    page.figure("Confusion", chart, caption="Test images of all splits.", data=data, runs=runs)
 
 
 def show_map(page: Page, found: Results, said: Recommendation) -> None:

@@ -34,6 +34,12 @@ def backbone(tmp_path: Path) -> str:
     return f"efficientnet_lite0[size=tiny;weights={tmp_path / 'w.safetensors'}]"
 
 
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trained here, without the start of other processes."""
+    monkeypatch.setattr(comparison.sweep, "run_all", lambda planned, **_: [runs.run(one) for one in planned])
+
+
 def written(top: Path, labels: np.ndarray, names: tuple[str, ...]) -> Path:
     """The first digits as PNG files, in the folders that their labels say."""
     digits = load_digits()
@@ -62,7 +68,13 @@ def test_from_a_folder_to_a_page_and_a_model(
     assert "broken.png" in said.err  # named, and the rest is used
     page = (out / "report.html").read_text(encoding="utf-8")
     parts = ("Your images", "broken.png", "caf\\xe9.png", "Balanced softmax", "c#3", "Confusion")
-    parts += ("Class groups", "Recall by class", "t-SNE of what the classifier is given", "has an ECE of", "memory (GiB)")
+    parts += (
+        "Class groups",
+        "Recall by class",
+        "t-SNE of what the classifier is given",
+        "has an ECE of",
+        "memory (GiB)",
+    )
     for part in parts:
         assert part in page
     assert "stand in for every data set" not in page  # a profile's words
@@ -90,7 +102,12 @@ def closed(top: Path) -> None:
 
 
 def test_steps_that_are_left_out(
-    backbone: str, reports: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    backbone: str,
+    in_process: None,
+    reports: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder = written(tmp_path / "two", np.arange(60) % 2, ("x", "y"))
     before = {path: path.stat().st_mtime_ns for path in [folder, *folder.rglob("*")]}
@@ -112,7 +129,9 @@ def test_steps_that_are_left_out(
 
 
 @pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no other disk here")
-def test_images_on_another_disk(backbone: str, reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_images_on_another_disk(
+    backbone: str, in_process: None, reports: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
         folder = written(Path(name) / "set", np.arange(40) % 2, ("x", "y"))
         assert folder.stat().st_dev != reports.parent.stat().st_dev
@@ -122,9 +141,7 @@ def test_images_on_another_disk(backbone: str, reports: Path, capsys: pytest.Cap
         assert "Use Plain" in (said := capsys.readouterr().out) or "Nothing works" in said or "No difference" in said
 
 
-def test_a_list_with_a_thousand_classes(
-    backbone: str, reports: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_list_with_a_thousand_classes(backbone: str, in_process: None, reports: Path, tmp_path: Path) -> None:
     """Relative paths, a label with a comma, a line that comes twice."""
     (tmp_path / "images").mkdir()
     rows = ["path,label"]
@@ -146,11 +163,18 @@ def test_a_list_with_a_thousand_classes(
         show(page, found, said)
     own_classes.show_groups(page, found)
     assert len(page.frames["Classes, one by one"]) == 1000
+    (shown,) = reports.rglob("figure-confusion.csv")
+    assert len(shown.read_text().splitlines()) <= 1 + 2 * 1000  # cells with an image, not all of a million
     assert page.frames["Groups"].columns.tolist() == ["method", "head (%)", "middle (%)", "tail (%)"]
 
 
 def test_whole_networks_beside_frozen_ones(
-    backbone: str, reports: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    backbone: str,
+    in_process: None,
+    reports: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def small(front: Front) -> Front:
         return Front(front.model, "loss_balance[epochs=2;normalise=signed]", 16, "All of it trained.", whole=True)
