@@ -295,10 +295,6 @@ class Page:
         """Show a paragraph of the page's own text, made from numbers by the caller."""
         self.show(html.say(text))
 
-    def command(self, text: str, code: str) -> None:
-        """Show a command and a sentence on it."""
-        self.show(html.command(text, code))
-
     def note(self, text: str) -> None:
         """Show a remark."""
         self.show(html.note(text))

@@ -112,15 +112,17 @@ def _map(
     crowded: bool,
     scale: float,
 ) -> None:
-    """Points of a class in one collection; emphasised classes last, so that they lie on top."""
+    """Points that look alike, a class's or a group's, in one collection; emphasised ones last: they lie on top."""
     size = scale * float(np.clip(9000 / max(len(y), 1), 5, 20))
+    alike: dict[tuple[bool, Look], list[int]] = {}
     for c in sorted(looks, key=lambda c: (c in emphasised, c)):
-        own = y == c
+        alike.setdefault((c in emphasised, looks[c]), []).append(c)
+    for (strong, look), members in alike.items():
+        own = np.isin(y, members)
         if not own.any():
             continue
-        strong = c in emphasised
         axes.scatter(
-            xy[own, 0], xy[own, 1], s=size * (1.7 if strong else 1.0), marker=looks[c].marker, color=looks[c].color,
+            xy[own, 0], xy[own, 1], s=size * (1.7 if strong else 1.0), marker=look.marker, color=look.color,
             edgecolors=INK, linewidths=0.4 if strong else 0.15, alpha=0.95 if strong or not emphasised else 0.5,
             rasterized=crowded,
         )  # fmt: skip

@@ -177,12 +177,20 @@ def group_dots(rows: Sequence[Mapping[str, Any]], *, xlabel: str = "Accuracy (%)
     ]
     handles.append(Line2D([], [], linestyle="none", marker="|", color=BLACK, markeredgewidth=1.6, label="all"))
     fig.legend(handles=handles, loc="outside upper right", ncols=4)
-    said = [
-        f"{row['name']} {', '.join(f'{n} {alt.percent(row[n])}' for n in (*groups, 'all') if n in row)}" for row in rows
-    ]
+
+    def told(row: Mapping[str, Any], name: str) -> str:
+        low, high = row.get(f"{name} interval", (None, None))
+        within = "" if low is None else f" ({alt.percent(low)} to {alt.percent(high)})"
+        return f"{name} {alt.percent(row[name])}{within}"
+
+    said = [f"{row['name']} {', '.join(told(row, n) for n in (*groups, 'all') if n in row)}" for row in rows]
     fig.alt = f"{xlabel.removesuffix(' (%)')} by class group. {'; '.join(said)}."
     fig.data = {key: [row[key] for row in rows] for key in ("name", "all")}
     fig.data |= {name: [row.get(name, math.nan) for row in rows] for name in groups}
+    if wide:
+        for name in groups:
+            drawn = [row.get(f"{name} interval", (math.nan, math.nan)) for row in rows]
+            fig.data |= {f"{name} low": [low for low, _ in drawn], f"{name} high": [high for _, high in drawn]}
     return fig
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ltlib.compare import choices, comparison, experiments, recommend, results, whole
 from ltlib.compare.experiments import Front
+from ltlib.pages import html
 from ltlib.version import __version__
 
 if TYPE_CHECKING:
@@ -88,11 +89,11 @@ def show_again(page: Page, made: Comparison, front: Front | None = None) -> None
     if front is not None:
         page.say("With a path the command that repeats the comparison stands here, every choice said in full.")
         return
-    page.command(
+    text = (
         f"Made by ltlib {__version__}. This repeats it, every choice said in full; what is trained already is not "
-        "trained again:",
-        choices.command(made),
+        "trained again:"
     )
+    page.show(html.command(text, choices.command(made)))
 
 
 def show_audit(page: Page, audit: Audit | None) -> None:

@@ -49,14 +49,14 @@ def test_weights_of_another_network(tmp_path: Path) -> None:
     timm = pytest.importorskip("timm")
     state = timm.create_model("resnet18").state_dict()
     sealed.write_tensors(tmp_path / "w.safetensors", {k: v for k, v in state.items() if "layer4" not in k})
-    with pytest.raises(DataError, match="do not fit timm: .* missing"):
+    with pytest.raises(DataError, match=r"do not fit timm: .* missing"):
         models.create(experiments.front("timm:resnet18", weights=str(tmp_path / "w.safetensors")).model, 3)
 
 
 def test_random_features_are_refused() -> None:
     pytest.importorskip("timm")
     for full in (False, True):
-        with pytest.raises(SettingError, match="random weights.*--weights"):
+        with pytest.raises(SettingError, match=r"random weights.*--weights"):
             experiments.front("timm:resnet18", full)
     with pytest.raises(UnknownName, match="resnet18"):
         timm_network.check("resnet81")

@@ -69,6 +69,15 @@ def test_group_dots_and_changes() -> None:
     assert "A head 90.0%, tail 20.0%, all 60.0%" in fig.alt
     with pytest.raises(SettingError):
         points.group_dots([{"name": "A", "all": 0.6}])
+    rows = [
+        {"name": "A", "all": 0.6, "head": 0.9, "tail": 0.2, "tail interval": (0.1, 0.35)},
+        {"name": "B", "all": 0.5},
+    ]
+    fig = points.group_dots([*rows, {"name": "C", "all": 0.5, "tail": 0.4}])
+    assert "A head 90.0%, tail 20.0% (10.0% to 35.0%), all 60.0%" in fig.alt
+    drawn = [line.get_xdata() for line in fig.axes[0].lines]
+    assert any(np.allclose(ends, [10, 35]) for ends in drawn if len(ends) == 2)
+    assert fig.frame()["tail low"].tolist()[:1] == [0.1]
     row = {"accuracy before": 0.5, "accuracy after": 0.6, "ece before": 0.2, "ece after": 0.1}
     rows = [{"name": "A", "side": "printed", **row}, {"name": "A", "side": "ours", **row, "accuracy after": 0.4}]
     fig = points.changes(rows, ("accuracy", "accuracy"), ("ece", "ECE"))
