@@ -16,6 +16,7 @@ from ltlib.experiment import Experiment
 from ltlib.grids.architectures import ARCHITECTURES
 from ltlib.grids.awabs import AWABS
 from ltlib.grids.base import Document
+from ltlib.grids.beyond import BEYOND
 from ltlib.grids.cefl import CEFL
 from ltlib.grids.convergent import CONVERGENT, FACTORS
 from ltlib.grids.loss_balance import LOSS_BALANCE
@@ -37,7 +38,7 @@ __all__ = [
 ]
 
 ROW = ("dataset", "imbalance", "train_set", "model", "method", "stage", "split", "metric")
-DOCUMENTS: dict[str, Document] = {own.id: own for own in (CONVERGENT, AWABS, CEFL, ARCHITECTURES, LOSS_BALANCE)}
+DOCUMENTS: dict[str, Document] = {own.id: own for own in (CONVERGENT, AWABS, CEFL, ARCHITECTURES, LOSS_BALANCE, BEYOND)}
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ def _resolved(own: Document, word: str, experiment: Experiment, profile: str) ->
 
 def names() -> list[str]:
     """Every grid's name: the tables, then what the notebooks add."""
-    tables = [f"{document}/{table}" for document in DOCUMENTS for table in published.tables(document)]
+    printed = [document for document in DOCUMENTS if document in published.documents()]
+    tables = [f"{document}/{table}" for document in printed for table in published.tables(document)]
     return tables + [f"{document}/{word}" for document, own in DOCUMENTS.items() for word in own.extra]
 
 

@@ -1,0 +1,156 @@
+"""The ladder: what each step of the field's best recipe is worth, one protocol for all, the last epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ltlib import profiles
+from ltlib.grids.beyond import RUNGS, SETS, Rung, rung_experiment
+from ltlib.profiles import Impossible
+from ltlib.sections.seeds import images_seen
+from ltlib.sections.study import setting
+from ltlib.sections.words import listed, many
+from ltlib.sections.world import gathered
+from ltlib.statistics import FEWEST_RUNS
+from ltlib.tables.scores import CLOSE, mean, percent, seconds
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ltlib.pages.page import Page
+    from ltlib.runs import Run
+
+Climbed = Mapping[Rung, Sequence["Run"]]
+"""Runs of each rung on one set, all seeds together."""
+GROUPS = ("head", "middle", "tail")
+
+
+def show(page: Page, runs: Sequence[Run]) -> None:
+    """For each set: what the steps gain, their table, and the class groups rung by rung."""
+    from ltlib import plots
+
+    done: set[str] = set()
+    for dataset in SETS:
+        found = climbed(runs, dataset, page.profile)
+        own = [run for group in found.values() for run in group]
+        if not own or own[0].experiment.dataset in done:  # where one set stands for both
+            continue
+        done.add(own[0].experiment.dataset)
+        where = setting(own[0].experiment)
+        page.say(f"{where}: {sentence(found)}")
+        page.frame(f"Ladder, {dataset}", table(found), f"{where}; last epoch", own)
+        rows = [dots(rung, group) for rung, group in found.items()]
+        page.figure(f"Ladder, {dataset}", plots.points.group_dots(rows), caption=f"{where}; last epoch.", runs=own)
+
+
+def climbed(runs: Sequence[Run], dataset: str, profile: str) -> dict[Rung, list[Run]]:
+    """The runs of each rung that a profile trains on a set, from the first rung on; a rung without runs is left out.
+
+    Where a profile trains two rungs alike (a set that no policy suits), the runs are the earlier one's.
+    """
+    found: dict[Rung, list[Run]] = {}
+    taken: set[str] = set()
+    for rung in RUNGS:
+        trained = profiles.resolve(rung_experiment(rung, dataset), profile)
+        if isinstance(trained, Impossible) or trained.cell_id in taken:
+            continue
+        taken.add(trained.cell_id)
+        if own := [run for run in runs if run.cell_id == trained.cell_id]:
+            found[rung] = own
+    return found
+
+
+def before(found: Climbed, rung: Rung) -> Rung | None:
+    """The rung that this one stands on: the last before it that is no side branch; None for the first."""
+    earlier = [other for other in RUNGS[: RUNGS.index(rung)] if other in found and not other.side]
+    return earlier[-1] if earlier else None
+
+
+def gain(found: Climbed, rung: Rung) -> tuple[float, float, float, int]:
+    """Accuracy of a rung minus that of the one it stands on, the ends of its interval, and the runs a side.
+
+    From three runs a side on the interval is Welch's of 95%, with fewer the margin within which single runs are chance.
+    NaN for the first rung.
+    """
+    below = before(found, rung)
+    if below is None:
+        return math.nan, math.nan, math.nan, len(found[rung])
+    pairs = [((one.key,), float(run.metrics["last"]["accuracy"])) for one in (below, rung) for run in found[one]]
+    numbers = gathered(pairs, CLOSE["accuracy"])
+    low, high = numbers.range({(rung.key,): 1, (below.key,): -1})
+    return numbers[(rung.key,)] - numbers[(below.key,)], low, high, numbers.runs((rung.key,), (below.key,))
+
+
+def table(found: Climbed) -> pd.DataFrame:
+    """One row a rung: accuracy, gain over the rung it stands on, class groups, ECE, cost in units of the first."""
+    import pandas as pd
+
+    rows = []
+    first = next(iter(found.values()))
+    for rung, own in found.items():
+        difference, low, high, _ = gain(found, rung)
+        told = "" if math.isnan(difference) else f"{100 * low:+.1f} to {100 * high:+.1f}"
+        rows.append(
+            {
+                "step": rung.step,
+                "runs": len(own),
+                "accuracy (%)": percent(mean(own, "accuracy", which="last")),
+                "gain (points)": round(100 * difference, 2),
+                "between": told,
+                **{f"{group} (%)": percent(mean(own, "accuracy", group, "last"), 1) for group in GROUPS},
+                "ECE (%)": percent(mean(own, "ece", which="last")),
+                "images seen (first = 1)": round(images_seen(own[0]) / images_seen(first[0]), 2),
+                "time (first = 1)": round(seconds(own) / seconds(first), 2),
+                "parameters (thousand)": round(own[0].parameters / 1e3, 1),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def sentence(found: Climbed) -> str:
+    """What the ladder gains in all, and which steps are told from chance."""
+    ladder = [rung for rung in found if not rung.side]
+    if len(ladder) < 2:
+        return "one rung alone says nothing about a step."
+    ends = [mean(found[rung], "accuracy", which="last") for rung in (ladder[0], ladder[-1])]
+    up: list[str] = []
+    down: list[str] = []
+    open_: list[str] = []
+    for rung in found:
+        difference, low, high, _ = gain(found, rung)
+        if math.isnan(difference):
+            continue
+        name = f"{rung.key} ({100 * difference:+.1f})"
+        (up if low > 0 else down if high < 0 else open_).append(name)
+    runs = min(len(own) for own in found.values())
+    rule = "by its 95% interval" if runs >= FEWEST_RUNS else f"with {many(runs, 'run')} a rung, by more than a point"
+    parts = [f"from {100 * ends[0]:.1f}% on the first rung to {100 * ends[1]:.1f}% on the last"]
+    parts += [f"ahead of the rung before, {rule}: {listed(up)}"] if up else []
+    parts += [f"behind it: {listed(down)}"] if down else []
+    parts += [f"cannot be told: {listed(open_)}"] if open_ else []
+    return "; ".join(parts) + "."
+
+
+def dots(rung: Rung, own: Sequence[Run]) -> dict[str, object]:
+    """A rung as a row of `plots.points.group_dots`."""
+    row: dict[str, object] = {"name": rung.key, "all": mean(own, "accuracy", which="last")}
+    groups = {group: mean(own, "accuracy", group, "last") for group in GROUPS}
+    return row | {group: value for group, value in groups.items() if not math.isnan(value)}
+
+
+def steps() -> pd.DataFrame:
+    """The rungs, what each adds, and how it is trained at the documents' size."""
+    import pandas as pd
+
+    rows = [
+        {
+            "rung": rung.key,
+            "what is added": rung.step,
+            "method": rung.method,
+            "recipe": rung_experiment(rung, SETS[0]).recipe,
+        }
+        for rung in RUNGS
+    ]
+    return pd.DataFrame(rows)

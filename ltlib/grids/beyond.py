@@ -1,0 +1,96 @@
+"""The workbook's own: no document prints these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ltlib import profiles
+from ltlib.experiment import Experiment
+from ltlib.grids.base import Document, Row
+from ltlib.registry import format_spec
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A step of the ladder: everything of the rung before, and one thing more.
+
+    Attributes:
+        key: Its name.
+        step: What is added, in words.
+        method: The method from here on.
+        recipe: The settings that the recipe has from here on, besides those of the rungs before.
+        side: Whether the next rung stands on the one before this one.
+    """
+
+    key: str
+    step: str
+    method: str
+    recipe: tuple[tuple[str, object], ...] = ()
+    side: bool = False
+
+
+LONGER = "length"
+"""The rung that is nothing but a longer training."""
+RUNGS = (
+    Rung("standard", "plain training, the field's standard recipe", "ce"),
+    Rung(
+        "optimisation",
+        "Nesterov momentum, cosine schedule, weight decay 5e-4",
+        "ce",
+        (("nesterov", True), ("schedule", "cosine"), ("weight_decay", 5e-4)),
+    ),
+    Rung("prior", "balanced softmax", "balanced_softmax"),
+    Rung(
+        "augmentation",
+        "AutoAugment and Cutout of 16 pixels",
+        "balanced_softmax",
+        (("augmentation", ("crop4", "flip", "autoaugment", "cutout16")),),
+    ),
+    Rung("mixing", "CutMix whose pasted images come from rare classes (CMO)", "cmo[loss=balanced_softmax]"),
+    Rung(
+        "averaging",
+        "average of the weights (EMA), alternating flip: the end of the ladder at equal cost",
+        "cmo[loss=balanced_softmax]",
+        (
+            ("average", "ema[decay=0.99]"),
+            ("augmentation", ("crop4", "altflip", "autoaugment", "cutout16")),
+        ),
+    ),
+    Rung(
+        "sharpness",
+        "sharpness-aware steps, rho 0.05: a side branch",
+        "cmo[loss=balanced_softmax]",
+        (("sharpness", 0.05),),
+        side=True,
+    ),
+    Rung(LONGER, "400 epochs", "cmo[loss=balanced_softmax]", (("epochs", 400),)),
+)
+"""Each is trained with everything before it, a side branch apart."""
+SETS = ("cifar100", "cifar10")
+
+
+def rung_experiment(rung: Rung, dataset: str) -> Experiment:
+    """The training of a rung at the documents' size: imbalance factor 100, ResNet-32."""
+    settings: dict[str, object] = {}
+    for one in RUNGS[: RUNGS.index(rung) + 1]:
+        if not one.side or one is rung:
+            settings |= dict(one.recipe)
+    recipe = format_spec("ldam", settings)  # type: ignore[arg-type]
+    return Experiment(dataset, 100, "resnet32", rung.method, recipe)
+
+
+def _ladder(profile: str) -> Iterator[Experiment]:
+    """Every rung on both sets; a longer training only where the profile leaves its length alone."""
+    whole = profiles.get(profile).epochs is None
+    for dataset in SETS:
+        for rung in RUNGS:
+            if whole or rung.key != LONGER:
+                yield rung_experiment(rung, dataset)
+
+
+def _none(row: Row) -> Experiment:
+    raise AssertionError("no document prints what is asked here")
+
+
+BEYOND = Document("beyond", _none, extra={"ladder": _ladder})
