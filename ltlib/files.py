@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from typing import IO, Any
 
 from ltlib.errors import RunError
 
+JSON_BYTES = 1 << 26
+"""The largest JSON file that is read: 64 MiB, a thousand times what a run writes."""
 _TEMPORARY = ".ltlib-tmp-"
 _SYNCED_TOGETHER = 8
 _NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?")
@@ -94,17 +97,52 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """The JSON in a file.
+def read_bytes(path: Path, most: int) -> bytes:
+    """What is in a file of at most `most` bytes; a larger one is not opened.
 
     Raises:
-        RunError: Missing, cut short or not JSON; the sentence names the file.
+        RunError: Missing, larger, or it cannot be read; the sentence names the file.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        found = Path(path).stat()
+        size = found.st_size
+        if not stat.S_ISREG(found.st_mode):
+            raise RunError(f"{path} cannot be read (it is no file)")
+        if size > most:
+            raise RunError(f"{path} has {size:,} bytes, at most {most:,} are read; delete it to make it again")
+        with Path(path).open("rb") as stream:
+            return stream.read(most)
     except FileNotFoundError as error:
         raise RunError(f"{path} is missing") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except OSError as error:
+        raise RunError(f"{path} cannot be read ({error.strerror or error})") from error
+
+
+def json_of(data: bytes) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        ValueError: It is none: not UTF-8, cut short, nested without end, or with NaN, which JSON does not have.
+    """
+    try:
+        return json.loads(data.decode("utf-8"), parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number in JSON")
+
+
+def read_json(path: Path, most: int = JSON_BYTES) -> Any:
+    """`json_of` a file of at most `most` bytes.
+
+    Raises:
+        RunError: Missing, too large or not JSON; the sentence names the file.
+    """
+    try:
+        return json_of(read_bytes(path, most))
+    except ValueError as error:
         raise RunError(f"{path} cannot be read as JSON ({error}); delete it to make it again") from error
 
 
@@ -115,24 +153,43 @@ def new_folder(place: Path) -> Iterator[Path]:
     An older folder of that name is replaced. Every file in the folder reaches the disk before the rename.
     """
     place = Path(place)
+    with scratch_folder(place.parent) as temporary:
+        yield temporary  # what goes wrong in the block is the block's to explain
+        put_in_place(temporary, place)
+
+
+@contextlib.contextmanager
+def scratch_folder(parent: Path) -> Iterator[Path]:
+    """A temporary folder in `parent` that is gone when the block ends; one of a killed process is `sweep`'s.
+
+    Raises:
+        RunError: It cannot be made.
+    """
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=place.parent))
+        parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=parent))
         temporary.chmod(0o777 & ~_umask())
     except OSError as error:
-        raise RunError(f"cannot write in {place.parent}: {error.strerror or error}") from error
+        raise RunError(f"cannot write in {parent}: {error.strerror or error}") from error
     try:
-        yield temporary  # what goes wrong in the block is the block's to explain
-        try:
-            _put_in_place(temporary, place)
-        except OSError as error:
-            raise RunError(f"cannot write {place}: {error.strerror or error}") from error
-    finally:  # gone already where all went well
+        yield temporary
+    finally:  # gone already where it was put in its place
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def put_in_place(temporary: Path, place: Path) -> None:
+    """Flush a finished folder to the disk and rename it; an older one of that name comes back if that fails.
+
+    Raises:
+        RunError: It cannot be flushed or renamed.
+    """
+    try:
+        _put_in_place(temporary, place)
+    except OSError as error:
+        raise RunError(f"cannot write {place}: {error.strerror or error}") from error
+
+
 def _put_in_place(temporary: Path, place: Path) -> None:
-    """Flush a finished folder to the disk and rename it; an older one of that name comes back if that fails."""
     with ThreadPoolExecutor(_SYNCED_TOGETHER) as pool:  # a disk takes many as fast as one
         list(pool.map(_sync_file, (file for file in temporary.rglob("*") if file.is_file())))
     _sync_folder(temporary)

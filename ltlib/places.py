@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+RECORDED = ("paper", "laptop", "imported")
+"""Where records lie; ``imported`` are those of runs that no profile's record was made of."""
+
 
 def checkout() -> Path | None:
     """The repository this package is used from, or None where it is installed without one."""
@@ -44,8 +47,8 @@ def runs_folder() -> Path:
 
 
 def records_folders() -> list[Path]:
-    """Folders with the small committed records of finished real runs."""
-    return [reports_folder() / profile / "records" for profile in ("paper", "laptop")]
+    """Folders with small records of finished runs: the committed ones of real runs, and those from an archive."""
+    return [reports_folder() / profile / "records" for profile in RECORDED]
 
 
 def notebooks_folder() -> Path | None:

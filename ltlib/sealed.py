@@ -7,7 +7,6 @@ result. Tensors are safetensors, everything else JSON, CSV or npz without object
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import socket
 import warnings
@@ -21,9 +20,12 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from ltlib.errors import LockedError, RunError
-from ltlib.files import digest, file_digest, read_json, write_bytes, write_json, write_text
+from ltlib.files import digest, file_digest, read_bytes, read_json, write_bytes, write_json, write_text
 
 FORMAT = 1
+DONE_BYTES = 1 << 20
+TENSOR_BYTES = 1 << 33
+"""The largest file of tensors that is read, 8 GiB; no network here comes near it."""
 
 
 def seal(folder: Path) -> None:
@@ -32,22 +34,35 @@ def seal(folder: Path) -> None:
     write_json(folder / "DONE", {"format": FORMAT, "files": files})
 
 
+def files_of(folder: Path) -> dict[str, str]:
+    """What a sealed folder holds besides ``DONE``: names and SHA-256, as they were when it was sealed.
+
+    Raises:
+        RunError: Its ``DONE`` is missing, no such file, or of another format; the sentence names it.
+    """
+    done = folder / "DONE"
+    said = read_json(done, DONE_BYTES)
+    try:
+        version, files = said["format"], said["files"]
+        files = {str(name): str(known) for name, known in files.items()}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RunError(f"{done} cannot be read") from error
+    if version != FORMAT:
+        raise RunError(f"{folder} has format {version}, this version reads {FORMAT}; use the ltlib that made it")
+    return files
+
+
 def problems(folder: Path) -> list[str]:
     """What is wrong with a sealed folder; empty where it is whole.
 
     A folder of a newer format is reported as such and never touched.
     """
-    done = folder / "DONE"
-    if not done.is_file():
+    if not (folder / "DONE").is_file():
         return [f"{folder} is not finished"]
     try:
-        said = read_json(done)
-        version, files = said["format"], said["files"]
-        files = dict(files)
-    except (RunError, KeyError, TypeError, ValueError):
-        return [f"{done} cannot be read"]
-    if version != FORMAT:
-        return [f"{folder} has format {version}, this version reads {FORMAT}; use the ltlib that made it"]
+        files = files_of(folder)
+    except RunError as error:
+        return [str(error)]
     wrong = []
     for name, known in files.items():
         file = folder / name
@@ -61,9 +76,8 @@ def problems(folder: Path) -> list[str]:
 def finished(folder: Path) -> bool:
     """Whether the folder is sealed and its files are there; `read_sealed` and `problems` compare what is in them."""
     try:
-        said = json.loads((folder / "DONE").read_text())
-        return said["format"] == FORMAT and all((folder / name).is_file() for name in said["files"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return all((folder / name).is_file() for name in files_of(folder))
+    except (RunError, ValueError, OSError):  # a name that no file can have
         return False
 
 
@@ -74,9 +88,9 @@ def read_sealed(folder: Path, name: str) -> bytes:
         RunError: Missing, or not as it was written; the sentence names the file.
     """
     try:
-        known = json.loads((folder / "DONE").read_text())["files"][name]
-        data = (folder / name).read_bytes()
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        known = files_of(folder)[name]
+        data = read_bytes(folder / name, TENSOR_BYTES)
+    except (RunError, KeyError) as error:
         raise RunError(f"{folder / name} cannot be read; delete {folder} to make it again") from error
     if digest(data) != known:
         raise RunError(f"{folder / name} has changed since it was written; delete {folder} to make it again")
@@ -89,12 +103,14 @@ def refuse_newer(folder: Path) -> None:
     Raises:
         RunError: The folder is sealed in another format.
     """
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        version = json.loads((folder / "DONE").read_text())["format"]
-        if version != FORMAT:
-            raise RunError(
-                f"{folder} has format {version}, this version writes {FORMAT}; use the ltlib that made it, or delete it"
-            )
+    try:
+        version = read_json(folder / "DONE", DONE_BYTES)["format"]
+    except (RunError, KeyError, TypeError):
+        return
+    if version != FORMAT:
+        raise RunError(
+            f"{folder} has format {version}, this version writes {FORMAT}; use the ltlib that made it, or delete it"
+        )
 
 
 @contextlib.contextmanager
@@ -143,8 +159,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         RunError: Missing, cut short or foreign; the sentence names the file.
     """
     try:
-        return safetensors.torch.load(path.read_bytes())
-    except (OSError, ValueError, safetensors.SafetensorError) as error:
+        return safetensors.torch.load(read_bytes(path, TENSOR_BYTES))
+    except (ValueError, safetensors.SafetensorError) as error:
         raise RunError(f"{path} cannot be read ({error}); delete it to make it again") from error
 
 
@@ -191,8 +207,8 @@ class CheckpointFile:
             commit = self._commit(name)
             if commit is None:
                 continue
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError):
-                data = (self.folder / commit["tensors"]).read_bytes()
+            with contextlib.suppress(RunError, ValueError, KeyError, TypeError, safetensors.SafetensorError):
+                data = read_bytes(self.folder / commit["tensors"], TENSOR_BYTES)
                 if digest(data) == commit["sha256"]:
                     state = commit["values"], safetensors.torch.load(data)
                     if name != names[0]:
@@ -206,9 +222,9 @@ class CheckpointFile:
 
     def _commit(self, name: str = "state.json") -> dict[str, Any] | None:
         try:
-            commit = json.loads((self.folder / name).read_text())
+            commit = read_json(self.folder / name)
             version, key = commit["format"], commit["key"]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (RunError, KeyError, TypeError):
             return None
         if version != FORMAT:
             raise RunError(

@@ -103,7 +103,7 @@ def load(run_id: str, *, records: bool = True) -> Run | None:
     """
     folder = places.runs_folder() / run_id
     if sealed.finished(folder):
-        facts = _facts(folder / "run.json", run_id)
+        facts = facts_of(folder / "run.json", run_id)
         logits = folder.parent / "stages" / facts["stages"][-1] / "logits.safetensors"
         if sealed.finished(logits.parent) and logits.is_file():
             return Run(facts, folder, None, logits)
@@ -122,27 +122,36 @@ def load_record(path: Path) -> Run | None:
     arrays = path.with_suffix(".npz")
     if not (path.is_file() and arrays.is_file()):
         return None
-    return Run(_facts(path, path.stem), None, path.parent.parent.name, arrays)
+    return Run(facts_of(path, path.stem), None, path.parent.parent.name, arrays)
 
 
-def _facts(path: Path, run_id: str) -> dict[str, Any]:
+def facts_of(path: Path, run_id: str) -> dict[str, Any]:
     """What a run says of itself, if it is the run of that id.
 
     Raises:
         RunError: It is not, or cannot be read; the sentence names the file.
     """
     facts = read_json(path)
-    try:
-        own, made = facts["id"], digest(canonical_json(facts["identity"]))[:12]
-        Experiment.from_settings(facts["experiment"])
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise RunError(f"{path} is no run this version can read; delete it to make it again") from error
-    if not own == made == run_id:
-        raise RunError(f"{path} holds run {own if own == made else made}, not {run_id}; rename or delete it")
+    if fault := facts_fault(facts, run_id):
+        raise RunError(f"{path} {fault}")
     return facts
 
 
-def _names() -> list[str]:
+def facts_fault(facts: Any, run_id: str) -> str:
+    """Why these are not the facts of that run, as the end of a sentence; empty where they are."""
+    try:
+        if (version := facts.get("format", sealed.FORMAT)) != sealed.FORMAT:
+            return f"has format {version}, this version reads {sealed.FORMAT}; use the ltlib that made it"
+        own, made = facts["id"], digest(canonical_json(facts["identity"]))[:12]
+        Experiment.from_settings(facts["experiment"])
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return "is no run this version can read; delete it to make it again"
+    if not own == made == run_id:
+        return f"holds run {own if own == made else made}, not {run_id}; rename or delete it"
+    return ""
+
+
+def names() -> list[str]:
     """Ids under which something lies that looks like a finished run: full folders first, then records."""
     folders = [done.parent for done in sorted(places.runs_folder().glob("*/DONE"))]
     names = [folder.name for folder in folders if not is_temporary(folder)]
@@ -157,7 +166,7 @@ def finished() -> list[Run]:
     components from outside the package are there whether those are registered or not.
     """
     found = []
-    for name in _names():
+    for name in names():
         with contextlib.suppress(RunError):
             run = load(name)
             if run is not None and (_made_by(run) in (None, run.id) or own_elsewhere(run)):
@@ -299,7 +308,7 @@ def verify() -> list[str]:
             if folder.parent.name == "stages" and sealed.finished(folder):
                 with _listed(wrong):
                     outcome.facts(folder)
-    for name in _names():
+    for name in names():
         found = None
         with _listed(wrong):
             found = load(name)
