@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -111,7 +112,7 @@ def read_bytes(path: Path, most: int) -> bytes:
         if size > most:
             raise RunError(f"{path} has {size:,} bytes, at most {most:,} are read; delete it to make it again")
         with Path(path).open("rb") as stream:
-            return stream.read(most)
+            return stream.read(size)
     except FileNotFoundError as error:
         raise RunError(f"{path} is missing") from error
     except OSError as error:
@@ -122,16 +123,23 @@ def json_of(data: bytes) -> Any:
     """The value of a JSON text.
 
     Raises:
-        ValueError: It is none: not UTF-8, cut short, nested without end, or with NaN, which JSON does not have.
+        ValueError: It is none: not UTF-8, cut short, nested without end, or with NaN or infinity, which JSON has not.
     """
     try:
-        return json.loads(data.decode("utf-8"), parse_constant=_refuse_constant)
+        return json.loads(data.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no number in JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):  # 1e999
+        raise ValueError(f"{text} is no number in JSON")
+    return value
 
 
 def read_json(path: Path, most: int = JSON_BYTES) -> Any:

@@ -7,13 +7,19 @@ result. Tensors are safetensors, everything else JSON, CSV or npz without object
 from __future__ import annotations
 
 import contextlib
+import io
+import math
 import os
+import re
 import socket
 import warnings
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+import numpy as np
 import safetensors
 import safetensors.torch
 from filelock import FileLock, Timeout
@@ -26,6 +32,13 @@ FORMAT = 1
 DONE_BYTES = 1 << 20
 TENSOR_BYTES = 1 << 33
 """The largest file of tensors that is read, 8 GiB; no network here comes near it."""
+ARRAY_BYTES = 1 << 28
+"""The most bytes of arrays that are read from one file, 256 MiB; those of a record take a thousandth."""
+_HEADER = re.compile(
+    r"\{'descr': '(?P<kind>[<|][biufU][0-9]{1,4})', 'fortran_order': (?:True|False), "
+    r"'shape': \((?P<shape>[0-9, ]{0,99})\), \}\s*"
+)
+_DAMAGED = (OSError, ValueError, EOFError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
 def seal(folder: Path) -> None:
@@ -144,6 +157,97 @@ def claim(path: Path, what: str, wait: bool = False) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def read_sealed_tensors(folder: Path, name: str) -> dict[str, Tensor]:
+    """The tensors of a file of a sealed folder, compared with its SHA-256 in ``DONE``, on the CPU.
+
+    Raises:
+        RunError: Missing, not as it was written, or no such file; the sentence names it.
+    """
+    data = read_sealed(folder, name)
+    try:
+        return safetensors.torch.load(data)
+    except (ValueError, safetensors.SafetensorError) as error:
+        raise RunError(f"{folder / name} holds no tensors ({error}); delete {folder} to make it again") from error
+
+
+def array_of(data: bytes, path: Path) -> np.ndarray:
+    """The array of an npy file's bytes, without pickled objects and of no other size than its header says.
+
+    Raises:
+        RunError: It is none; the sentence names the file.
+    """
+    stream = io.BytesIO(data)
+    try:
+        _shape_of(stream, len(data))
+        stream.seek(0)
+        return np.load(stream, allow_pickle=False)
+    except _DAMAGED as error:
+        raise RunError(f"{path} holds no array ({error}); delete it to make it again") from error
+
+
+def shapes(path: Path, most: int = ARRAY_BYTES) -> dict[str, tuple[int, ...]]:
+    """The shapes of the arrays in an npz file by their names; nothing but their headers is unpacked.
+
+    Args:
+        path: The file.
+        most: The most bytes that its arrays may have together when they are unpacked.
+
+    Raises:
+        RunError: It cannot be read, holds pickled objects, more than `most` bytes or what is no array; the sentence
+            names the file.
+    """
+    with _read_arrays(path) as archive:
+        return _shapes(archive, most)
+
+
+def read_arrays(path: Path, most: int = ARRAY_BYTES) -> dict[str, np.ndarray]:
+    """The arrays of an npz file, after `shapes`."""
+    with _read_arrays(path) as archive:
+        names = _shapes(archive, most)
+        return {name: array_of(archive.read(f"{name}.npy"), path) for name in names}
+
+
+@contextlib.contextmanager
+def _read_arrays(path: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except FileNotFoundError as error:
+        raise RunError(f"{path} is missing") from error
+    except _DAMAGED as error:
+        raise RunError(f"{path} cannot be read ({error}); delete it to make it again") from error
+
+
+def _shapes(archive: zipfile.ZipFile, most: int) -> dict[str, tuple[int, ...]]:
+    members = archive.infolist()
+    if (size := sum(member.file_size for member in members)) > most:
+        raise ValueError(f"it unpacks to {size:,} bytes, at most {most:,} are read")
+    found = {}
+    for member in members:
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or not member.filename.endswith(
+            ".npy"
+        ):
+            raise ValueError(f"it holds {member.filename!r}, which is no array")
+        with archive.open(member) as stream:
+            found[member.filename.removesuffix(".npy")] = _shape_of(stream, member.file_size)
+    return found
+
+
+def _shape_of(stream: IO[bytes], size: int) -> tuple[int, ...]:
+    """The shape in an npy file's header, of the one form that `np.save` writes for numbers and texts."""
+    start = stream.read(10)
+    if start[:8] != b"\x93NUMPY\x01\x00":
+        raise ValueError("it has no array's header")
+    length = int.from_bytes(start[8:], "little")
+    found = _HEADER.fullmatch(stream.read(length).decode("latin1"))
+    if found is None:
+        raise ValueError("it holds pickled objects or another kind of array, which are not read")
+    shape = tuple(int(side) for side in found["shape"].split(",") if side.strip())
+    if 10 + length + math.prod(shape) * np.dtype(found["kind"]).itemsize != size:
+        raise ValueError("it has not the size that its header says")
+    return shape
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:

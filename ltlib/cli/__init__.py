@@ -1,4 +1,4 @@
-"""The command line: ``ltlib reproduce | train | compare | predict | list | status | verify | data | ...``.
+"""The command line: ``ltlib reproduce | train | compare | predict | list | runs | status | verify | data | ...``.
 
 Each command is a frozen dataclass; its fields are the flags. A mistake of the user's ends in one sentence and an exit
 code that is not 0; ``--debug`` shows the traceback.
@@ -19,6 +19,7 @@ from ltlib.cli.compare import Compare, Predict
 from ltlib.cli.lists import List
 from ltlib.cli.measure import Bench
 from ltlib.cli.reproduce import Reproduce
+from ltlib.cli.runs import Runs
 from ltlib.cli.train import Train
 from ltlib.errors import LtlibError
 
@@ -30,6 +31,7 @@ _COMMANDS: dict[str, Callable[..., Any]] = {
     "list": List,
     "status": Status,
     "verify": Verify,
+    "runs": Runs,
     "data": Data,
     "notebooks": Notebooks,
     "bench": Bench,

@@ -9,7 +9,8 @@ from typing import Annotated
 import tyro
 
 from ltlib.cli import components
-from ltlib.cli.saying import say
+from ltlib.cli.runs import lines
+from ltlib.cli.saying import note, say
 from ltlib.errors import DataError
 
 
@@ -75,13 +76,7 @@ def _pages() -> list[str]:
 def _runs() -> list[str]:
     from ltlib import runs
 
-    return [
-        f"{run.id}  {run.metrics['last']['accuracy']:6.1%}  {exp.method} on {exp.dataset}, "
-        f"IF {exp.imbalance_factor:g}, {exp.model}, {exp.recipe}, seed {exp.seed}"
-        + (f"  ({run.profile} record)" if run.profile else "")
-        for run in runs.finished()
-        for exp in [run.experiment]
-    ]
+    return list(lines(runs.finished(note)))
 
 
 def _profiles() -> list[str]:

@@ -19,7 +19,7 @@ from typing import Any
 from ltlib import places, sealed
 from ltlib.errors import LtlibError, RunError, SettingError, UnknownName
 from ltlib.files import canonical_json, digest, put_in_place, read_bytes, read_json, scratch_folder, write_bytes
-from ltlib.runs import members, store
+from ltlib.runs import facts, members, recomputed, store
 from ltlib.runs.result import Run
 
 
@@ -109,7 +109,7 @@ def _members(run_id: str, weights: bool, scratch: Path) -> dict[str, Path]:
 def _record_members(run: Run, scratch: Path) -> dict[str, Path]:
     """A run's record: the one that is there, else one made now, which is of no profile."""
     for folder in places.records_folders():
-        if store.load_record(path := folder / f"{run.id}.json") is not None:
+        if facts.load_record(path := folder / f"{run.id}.json") is not None:
             return {f"records/{folder.parent.name}/{run.id}{end}": path.with_suffix(end) for end in members.IN_RECORDS}
     path = run.record(scratch)
     return {f"records/imported/{run.id}{end}": path.with_suffix(end) for end in members.IN_RECORDS}
@@ -129,11 +129,11 @@ def _checked_run(run_id: str, listed: Mapping[str, str], file: Path, scratch: Pa
     """
     with _explained(f"run {run_id} in {file}"):
         _same_files(f"runs/{run_id}", scratch / run_id, listed)
-        facts = read_json(scratch / run_id / "run.json")
-        if fault := store.facts_fault(facts, run_id):
+        said = read_json(scratch / run_id / "run.json")
+        if fault := facts.facts_fault(said, run_id):
             raise RunError(f"it {fault}")
-        names = stage_ids(facts["identity"])
-        if facts["stages"] != names or not names:
+        names = stage_ids(said["identity"])
+        if said["stages"] != names or not names:
             raise RunError("its stages are not those of its identity")
         for name in names:
             folder = scratch / "stages" / name
@@ -142,9 +142,9 @@ def _checked_run(run_id: str, listed: Mapping[str, str], file: Path, scratch: Pa
                 raise RunError(f"stage {name} is another stage")
             if not (folder / "weights.safetensors").is_file():
                 raise RunError(f"stage {name} has no weights")
-        run = Run(facts, scratch / run_id, None, scratch / "stages" / names[-1] / "logits.safetensors")
+        run = Run(said, scratch / run_id, None, scratch / "stages" / names[-1] / "logits.safetensors")
         shape = len(run.predictions["last"].targets), len(run.class_counts)
-        if any(said.logits is None or said.logits.shape != shape for said in run.predictions.values()):
+        if any(found.logits is None or found.logits.shape != shape for found in run.predictions.values()):
             raise RunError("its logits are not one row a test image and one column a class")
         return run
 
@@ -165,9 +165,11 @@ def _checked_record(arrays: Path, file: Path) -> Path:
     """
     path = arrays.with_suffix(".json")
     with _explained(f"the record of run {path.stem} in {file}"):
-        run = store.load_record(path)
+        run = facts.load_record(path)
         if run is None:
             raise RunError("its settings are missing")
+        if wrong := recomputed.problems(run):
+            raise RunError(wrong[0])
     return path
 
 
@@ -192,7 +194,7 @@ def _place(run: Run, scratch: Path, top: Path) -> None:
     with sealed.claim(top / "locks" / f"{run.id}.lock", f"run {run.id}"):
         sealed.refuse_newer(top / run.id)
         whole = not any(map(sealed.problems, (top / run.id, top / "stages" / last)))
-        if whole and not store.facts_fault(read_json(top / run.id / "run.json"), run.id):
+        if whole and not facts.facts_fault(read_json(top / run.id / "run.json"), run.id):
             return
         for name in stage_ids(run.identity):
             _place_stage(name, scratch / "stages" / name, top / "stages" / name, kept=name != last)
@@ -222,7 +224,7 @@ def _place_stage(name: str, ours: Path, place: Path, kept: bool) -> None:
 def _place_record(path: Path, folder: Path) -> None:
     """Put a checked record where it belongs, unless a whole one is there."""
     with contextlib.suppress(RunError):
-        if store.load_record(folder / path.name) is not None:
+        if facts.load_record(folder / path.name) is not None:
             return
     for ending, most in members.IN_RECORDS.items():
         write_bytes(folder / f"{path.stem}{ending}", read_bytes(path.with_suffix(ending), most))

@@ -11,8 +11,8 @@ from typing import Any
 
 from ltlib.errors import RunError
 from ltlib.files import csv_text, write_text
+from ltlib.runs.facts import load_record
 from ltlib.runs.result import Run
-from ltlib.runs.store import load_record
 
 SETTINGS = (
     "dataset",
@@ -67,7 +67,7 @@ def _text(value: Any) -> Any:
 def write(profile_folder: Path) -> Path | None:
     """Write ``results.csv`` beside the ``records`` of a profile; None where there are none.
 
-    A damaged record is left out, as by `store.finished`: `store.verify` names it, and it keeps nobody from the others.
+    A damaged record is left out, as by `store.finished`: `checks.verify` names it, and it keeps nobody from the others.
     """
     runs = []
     for path in sorted((profile_folder / "records").glob("*.json")):

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import safetensors.torch
 
 from ltlib import calibration, metrics, sealed
 from ltlib.calibration.effects import before_and_after, scores
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SELECTIONS = ("last", "selected")
+IN_RECORD = ("targets", *(f"{name}_{what}" for name in SELECTIONS for what in ("predicted", "confidence")))
+"""The arrays of a committed record, [N] each."""
 HELD_OUT = "held_out.safetensors"
 _DIGITS = 7  # of a number in a record
 
@@ -168,16 +169,16 @@ class Run:
         """Test predictions by ``last`` and ``selected`` epoch."""
         assert self._predictions is not None
         if self.folder is not None:
-            targets = np.load(io.BytesIO(sealed.read_sealed(self.folder, "targets.npy")), allow_pickle=False)
+            targets = sealed.array_of(sealed.read_sealed(self.folder, "targets.npy"), self.folder / "targets.npy")
             return stage_predictions(self._predictions.parent, targets)
-        with np.load(self._predictions, allow_pickle=False) as file:
-            targets = file["targets"].astype(np.int64)
-            return {
-                name: Predictions(
-                    targets, file[f"{name}_predicted"].astype(np.int64), file[f"{name}_confidence"].astype(float)
-                )
-                for name in SELECTIONS
-            }
+        file = sealed.read_arrays(self._predictions)
+        targets = file["targets"].astype(np.int64)
+        return {
+            name: Predictions(
+                targets, file[f"{name}_predicted"].astype(np.int64), file[f"{name}_confidence"].astype(float)
+            )
+            for name in SELECTIONS
+        }
 
     @cached_property
     def held_out(self) -> dict[str, Predictions] | None:
@@ -191,7 +192,7 @@ class Run:
         stage = self._predictions.parent
         if not (stage / HELD_OUT).is_file():
             return None
-        tensors = safetensors.torch.load(sealed.read_sealed(stage, HELD_OUT))
+        tensors = sealed.read_sealed_tensors(stage, HELD_OUT)
         return _by_selection(tensors, tensors["targets"].numpy())
 
     @cached_property
@@ -233,6 +234,14 @@ class Run:
         value = rows.loc[rows["epoch"] == epoch, "test_loss"]
         return float(value.iloc[0]) if len(value) and value.notna().all() else None
 
+    def files(self) -> list[Path]:
+        """Where it lies: its folder's files and those of its stages that are here, or the two of a record."""
+        assert self._predictions is not None
+        if self.folder is None:
+            return [self._predictions.with_suffix(".json"), self._predictions]
+        stages = [self.folder.parent / "stages" / name for name in self._facts["stages"]]
+        return [file for folder in (self.folder, *stages) for file in sorted(folder.glob("*")) if file.is_file()]
+
     def network(self, selection: str = "selected") -> Network:
         """The trained network, on the CPU in evaluation mode.
 
@@ -269,7 +278,7 @@ class Run:
 
 def stage_predictions(stage: Path, targets: np.ndarray) -> dict[str, Predictions]:
     """Predictions by ``last`` and ``selected`` epoch from a finished stage's logits, compared with their digest."""
-    return _by_selection(safetensors.torch.load(sealed.read_sealed(stage, "logits.safetensors")), targets)
+    return _by_selection(sealed.read_sealed_tensors(stage, "logits.safetensors"), targets)
 
 
 def _by_selection(tensors: Mapping[str, Any], targets: np.ndarray) -> dict[str, Predictions]:

@@ -18,15 +18,12 @@ import numpy as np
 import torch
 
 from ltlib import datasets, models, places, sealed
-from ltlib.datasets import LongTailed, contents
+from ltlib.datasets import LongTailed
 from ltlib.errors import DataError, LtlibError, RunError, printable
 from ltlib.experiment import Experiment, Resolved, marks
 from ltlib.files import (
-    canonical_json,
-    digest,
     is_temporary,
     new_folder,
-    read_json,
     sweep,
     write_bytes,
     write_json,
@@ -34,6 +31,7 @@ from ltlib.files import (
 )
 from ltlib.progress import Progress, watched
 from ltlib.runs import provenance
+from ltlib.runs.facts import facts_of, load_record
 from ltlib.runs.result import Run, stage_predictions
 from ltlib.training import accelerator, assembly, outcome, stages
 
@@ -113,44 +111,6 @@ def load(run_id: str, *, records: bool = True) -> Run | None:
     return None
 
 
-def load_record(path: Path) -> Run | None:
-    """The run of a committed record, by its JSON file; None where that or the npz beside it is not there.
-
-    Raises:
-        RunError: It is damaged or another run.
-    """
-    arrays = path.with_suffix(".npz")
-    if not (path.is_file() and arrays.is_file()):
-        return None
-    return Run(facts_of(path, path.stem), None, path.parent.parent.name, arrays)
-
-
-def facts_of(path: Path, run_id: str) -> dict[str, Any]:
-    """What a run says of itself, if it is the run of that id.
-
-    Raises:
-        RunError: It is not, or cannot be read; the sentence names the file.
-    """
-    facts = read_json(path)
-    if fault := facts_fault(facts, run_id):
-        raise RunError(f"{path} {fault}")
-    return facts
-
-
-def facts_fault(facts: Any, run_id: str) -> str:
-    """Why these are not the facts of that run, as the end of a sentence; empty where they are."""
-    try:
-        if (version := facts.get("format", sealed.FORMAT)) != sealed.FORMAT:
-            return f"has format {version}, this version reads {sealed.FORMAT}; use the ltlib that made it"
-        own, made = facts["id"], digest(canonical_json(facts["identity"]))[:12]
-        Experiment.from_settings(facts["experiment"])
-    except (KeyError, TypeError, AttributeError, ValueError):
-        return "is no run this version can read; delete it to make it again"
-    if not own == made == run_id:
-        return f"holds run {own if own == made else made}, not {run_id}; rename or delete it"
-    return ""
-
-
 def names() -> list[str]:
     """Ids under which something lies that looks like a finished run: full folders first, then records."""
     folders = [done.parent for done in sorted(places.runs_folder().glob("*/DONE"))]
@@ -159,22 +119,28 @@ def names() -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def finished() -> list[Run]:
+def finished(refused: Callable[[str], None] = lambda line: None) -> list[Run]:
     """Every finished run: full folders first, then the records of runs that have none.
 
     Left out is what `verify` names: damaged or renamed runs, and those of components that have changed since. Runs of
     components from outside the package are there whether those are registered or not.
+
+    Args:
+        refused: Hears a sentence on each that cannot be read.
     """
     found = []
     for name in names():
-        with contextlib.suppress(RunError):
+        try:
             run = load(name)
-            if run is not None and (_made_by(run) in (None, run.id) or own_elsewhere(run)):
+        except RunError as error:
+            refused(str(error))
+        else:
+            if run is not None and (made_by(run) in (None, run.id) or own_elsewhere(run)):
                 found.append(run)
     return found
 
 
-def _made_by(run: Run) -> str | None:
+def made_by(run: Run) -> str | None:
     """The id that the run's experiment has today; None where its image folder is gone, empty where a name is."""
     try:
         return run.experiment.run_id
@@ -189,7 +155,7 @@ def own_elsewhere(run: Run) -> str:
 
     Its component is not registered in this process, or with another source.
     """
-    if not run.own or _made_by(run) in (None, run.id):
+    if not run.own or made_by(run) in (None, run.id):
         return ""
     told = " and ".join(run.own)
     try:
@@ -292,89 +258,17 @@ def _history(folders: list[Path]) -> str:
     return pd.concat(frames, ignore_index=True).to_csv(index=False, lineterminator="\n")
 
 
-def verify() -> list[str]:
-    """Read every finished run again: what is wrong, one sentence each.
-
-    Checks the digests of run and stage folders, that the identity still gives the id, and the fingerprints of the
-    images where the data is there.
-    """
-    contents.forget()  # of image files: what is in them decides, whatever their times say
-    wrong: list[str] = []
-    prints: dict[str, tuple[str, ...]] = {}
-    top = places.runs_folder()
-    for folder in (done.parent for done in sorted(top.glob("*/DONE")) + sorted((top / "stages").glob("*/DONE"))):
-        if not is_temporary(folder):
-            wrong += sealed.problems(folder)
-            if folder.parent.name == "stages" and sealed.finished(folder):
-                with _listed(wrong):
-                    outcome.facts(folder)
-    for name in names():
-        found = None
-        with _listed(wrong):
-            found = load(name)
-        if found is None:
-            continue
-        now = _made_by(found)
-        if own_elsewhere(found):
-            continue  # sound: its files' digests hold, and nobody here can say more; `elsewhere` names it
-        if now and now != found.id and (other := other_images(found)):
-            wrong.append(other)
-        elif now not in (None, found.id):
-            version = f"now {now}" if now else "unknown now"
-            wrong.append(f"run {found.id} was made by another version of its components ({version}); it is not shown")
-        elif now and datasets.available(found.experiment.dataset):
-            key = canonical_json(found.experiment.resolve().data)
-            with _listed(wrong):
-                if key not in prints:
-                    data = load_data(found.experiment)
-                    prints[key] = data.fingerprint, data.subset_fingerprint, data.contents, data.test_fingerprint
-                trained, subset, inside, tested = prints[key]
-                others = found.subset_fingerprint != subset or found.test_fingerprint not in ("", tested)
-                others = others or found.fingerprint not in (trained, found.subset_fingerprint)
-                if others or (found.folder is not None and found.contents not in ("", inside)):
-                    wrong.append(_trained_on_others(found))
-    return wrong
-
-
-def elsewhere() -> list[str]:
-    """Runs that are sound as far as can be told, one sentence each.
-
-    Those of one's own components that are not registered here, and records of another copy of a set than the one here.
-    """
-    return [said for run in finished() if (said := own_elsewhere(run) or _other_copy(run))]
-
-
-def _other_copy(run: Run) -> str:
-    """A sentence for a record made on files of the same names with other contents; empty where it is not."""
-    name = run.experiment.dataset
-    if run.folder is not None or not run.contents or not datasets.available(name):
-        return ""
-    with contextlib.suppress(DataError):  # a set that cannot be read is named by `verify`
-        if datasets.read(name).contents != run.contents:
-            return f"the record of run {run.id} was made with another copy of {name} than the one here"
-    return ""
-
-
 def other_images(run: Run) -> str | None:
     """A sentence for a run whose set, an image folder, holds other images than it was trained on; else None."""
     exp = run.experiment
     if run.identity["data"].get("digest") == exp.resolve().data["digest"]:
         return None
-    return _trained_on_others(run)
+    return trained_on_others(run)
 
 
-def _trained_on_others(run: Run) -> str:
+def trained_on_others(run: Run) -> str:
     place = run.folder if run.folder is not None else "its record"
     return (
         f"run {run.id} was trained on other images than {printable(run.experiment.dataset)} holds now; "
         f"put those back, or delete {place} and train it again"
     )
-
-
-@contextlib.contextmanager
-def _listed(wrong: list[str]) -> Iterator[None]:
-    """Add an error's sentence to the list instead of raising it."""
-    try:
-        yield
-    except LtlibError as error:
-        wrong.append(str(error))
