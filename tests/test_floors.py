@@ -13,7 +13,19 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "ltlib"
 FLOORS = (
-    ("version", "errors", "places", "progress", "files", "plugins", "limits", "registry", "labels", "sealed"),
+    (
+        "version",
+        "errors",
+        "places",
+        "progress",
+        "processes",
+        "files",
+        "plugins",
+        "limits",
+        "registry",
+        "labels",
+        "sealed",
+    ),
     ("losses", "datasets", "audit", "models", "metrics", "statistics", "mixing", "published"),
     ("batches", "calibration", "embedding", "methods", "recipes", "experiment", "profiles"),
     ("training",),

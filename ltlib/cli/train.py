@@ -38,7 +38,7 @@ class Train:
 
     def run(self) -> int:
         from ltlib import datasets, profiles, runs
-        from ltlib.runs import cost
+        from ltlib.runs import cost, leftovers
         from ltlib.training.loop import Stopped
 
         experiment = self.experiment
@@ -52,6 +52,7 @@ class Train:
             experiment = mapped
         own, run_id = datasets.as_found(experiment.dataset), experiment.run_id
         if runs.load(run_id, records=not self.weights) is None:
+            leftovers.sweep_reports()
             for line in runs.describe_data(experiment).lines() if own else ():
                 note(line)
             say(f"run {run_id}: about {duration(cost.estimate([experiment]))} of training (estimate, one thread)")

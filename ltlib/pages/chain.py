@@ -21,6 +21,7 @@ from ltlib.pages.declared import Declared
 from ltlib.pages.execution import Execution, execute
 from ltlib.pages.freshness import TEXT_CHANGED, beside, run_state, state
 from ltlib.pages.report import PageState
+from ltlib.runs import leftovers
 from ltlib.sealed import claim
 
 
@@ -99,6 +100,7 @@ def run_chain(
         raise SettingError(f"jobs must be at least 1, not {jobs}")
     pages = order.pages(root, say)
     chosen = select(pages, only)
+    leftovers.sweep_reports()
     todo = [page for page in chosen if force or state(page, profile).state != "fresh"]
     exporter = report.Exporter()
     if not force:

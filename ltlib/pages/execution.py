@@ -13,10 +13,8 @@ import json
 import os
 import re
 import secrets
-import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -28,11 +26,10 @@ from ltlib import places, plugins
 from ltlib.errors import LtlibError
 from ltlib.pages import declared, injection
 from ltlib.pages.declared import Declared
+from ltlib.processes import family, leash
+from ltlib.processes.scratch import scratch_folder
 
-TOKEN = "LTLIB_CHAIN_TOKEN"  # every process of one execution carries it, so that none outlives its notebook
-# jsonschema builds a grammar of addresses when it is imported, where the package of one is there: for most of the time
-# that papermill takes to start, and no notebook's schema asks for it
-_PAPERMILL = "import sys; sys.modules['rfc3987_syntax'] = None; from papermill.cli import papermill; papermill()"
+_SCRATCH = "ltlib-chain-"
 _NOT_OURS = ("MPLBACKEND", "PYTHONSTARTUP", "JPY_SESSION_NAME")
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -67,7 +64,7 @@ def environment(token: str, scratch: Path, page: Declared, profile: str) -> dict
     (kernel / "kernel.json").write_text(json.dumps(spec))
     env = {key: value for key, value in os.environ.items() if key not in _NOT_OURS}
     env |= {
-        TOKEN: token,
+        family.TOKEN: token,
         "JUPYTER_PATH": str(scratch / "jupyter"),
         "JUPYTER_RUNTIME_DIR": str(scratch / "runtime"),
         "IPYTHONDIR": str(scratch / "ipython"),
@@ -122,11 +119,10 @@ def execute(
 
 def _attempt(page: Declared, profile: str, prepared: str, timeout: float, stop: threading.Event | None) -> Execution:
     token = secrets.token_hex(12)
-    with tempfile.TemporaryDirectory(prefix="ltlib-chain-", ignore_cleanup_errors=True) as name:
-        scratch = Path(name)
+    with scratch_folder(_SCRATCH) as scratch:
         source, output = scratch / "prepared.ipynb", scratch / "executed.ipynb"
         source.write_text(prepared, encoding="utf-8")
-        command = [sys.executable, "-c", _PAPERMILL, str(source), str(output)]
+        command = leash.command("ltlib.pages.headless", str(source), str(output))
         command += ["--no-progress-bar", "--cwd", str(page.path.parent), "-k", "python3"]  # type: ignore[union-attr]
         with (scratch / "log").open("wb") as log:
             process = subprocess.Popen(
@@ -138,7 +134,7 @@ def _attempt(page: Declared, profile: str, prepared: str, timeout: float, stop: 
                 start_new_session=True,
             )
             ended = wait(process, timeout, stop)
-            kill_family(process.pid, token)
+            family.kill(process.pid, token)
             code = process.wait()
         executed = None
         with contextlib.suppress(LtlibError):
@@ -168,29 +164,6 @@ def wait(process: subprocess.Popen[bytes], timeout: float, stop: threading.Event
                 return "stop"
             if time.monotonic() > deadline:
                 return "timeout"
-
-
-def kill_family(pid: int, token: str) -> None:
-    """End every process that carries the token: papermill, its kernel, and what the cells started.
-
-    The kernel lives in a session of its own, so killing papermill's group alone would leave it and its children.
-    """
-    if hasattr(os, "killpg"):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, signal.SIGKILL)
-    import psutil
-
-    family = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.environ().get(TOKEN) == token and process.pid != os.getpid():
-                family.append(process)
-    for process in family:
-        with contextlib.suppress(psutil.Error):
-            process.terminate()
-    for process in psutil.wait_procs(family, timeout=2)[1]:
-        with contextlib.suppress(psutil.Error):
-            process.kill()
 
 
 def why_incomplete(

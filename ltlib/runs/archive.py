@@ -19,7 +19,7 @@ from typing import Any
 from ltlib import places, sealed
 from ltlib.errors import LtlibError, RunError, SettingError, UnknownName
 from ltlib.files import canonical_json, digest, put_in_place, read_bytes, read_json, scratch_folder, write_bytes
-from ltlib.runs import facts, members, recomputed, store
+from ltlib.runs import facts, leftovers, members, recomputed, store
 from ltlib.runs.result import Run
 
 
@@ -64,6 +64,7 @@ def unpack(file: Path, into: Path | None = None) -> list[str]:
         LockedError: One of its runs is being trained here; a stage that is being trained is waited for.
     """
     top, file = Path(into) if into is not None else places.runs_folder(), Path(file)
+    leftovers.sweep_reports()
     with scratch_folder(top) as scratch:
         try:
             with file.open("rb") as stream:

@@ -10,7 +10,7 @@ from pathlib import Path
 from ltlib import places, sealed
 from ltlib.errors import LockedError, RunError, UnknownName
 from ltlib.files import scratch_folder
-from ltlib.runs import store
+from ltlib.runs import leftovers, store
 from ltlib.runs.archive import stage_ids
 from ltlib.runs.facts import facts_of
 
@@ -62,6 +62,7 @@ def remove(run_ids: Iterable[str], dry: bool = False) -> Removal:
                 raise UnknownName("finished run", run_id, known)
         found = _listed(ids, top, held)
         if not dry:
+            leftovers.sweep_reports()
             _take_away(found.paths, top)
     return found
 

@@ -15,6 +15,7 @@ import pytest
 from ltlib.errors import IncompleteError, LockedError, SettingError, UnknownName
 from ltlib.pages import chain, declared, execution, freshness
 from ltlib.pages.declared import Declared
+from ltlib.processes import family
 from ltlib.sealed import claim
 from notebooks import write_notebook
 
@@ -103,7 +104,7 @@ def test_a_process_that_does_not_end_is_given_up():
     assert execution.wait(process, 0.2, stop) == "timeout"
     stop.set()
     assert execution.wait(process, 60, stop) == "stop"
-    execution.kill_family(process.pid, "no such token")
+    family.kill(process.pid, "no such token")
     assert process.wait(timeout=5) != 0
     assert execution.wait(process, 60, None) == "ended"
 
