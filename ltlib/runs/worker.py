@@ -26,9 +26,13 @@ from typing import TYPE_CHECKING, Any
 
 from ltlib import plugins
 from ltlib.errors import LtlibError, SettingError
+from ltlib.processes import leash
 
 if TYPE_CHECKING:
     from ltlib.experiment import Experiment
+
+SAVING = 5.0
+"""Seconds a process whose parent was killed has to save and end; later it is ended, and loses what it did since."""
 
 
 class Worker:
@@ -91,6 +95,7 @@ def main() -> None:
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    leash.tie(os.getppid(), SAVING)
 
     import torch
 
