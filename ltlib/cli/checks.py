@@ -35,11 +35,23 @@ class Status:
 
 @dataclass(frozen=True)
 class Verify:
-    """Read every finished run again: digests, identities, fingerprints of the images."""
+    """Read every finished run again: digests, identities, fingerprints of the images, records by their own predictions.
+
+    Attributes:
+        evaluate: Evaluate so many runs anew from their stored weights and compare the logits.
+        retrain: Train so many runs on embedded data anew, in a scratch folder, and compare to the bit.
+    """
+
+    evaluate: int = 0
+    retrain: int = 0
 
     def run(self) -> int:
         from ltlib import runs
+        from ltlib.runs import reruns
 
+        for name in ("evaluate", "retrain"):
+            if getattr(self, name) < 0:
+                raise SettingError(f"{name} must be at least 0, not {getattr(self, name)}")
         wrong = runs.verify()
         for line in wrong:
             say(line)
@@ -49,6 +61,12 @@ class Verify:
             )
         for line in runs.elsewhere():
             say(f"{line}; its files are whole")
+        others = 0
+        for same, line in reruns.again(self.evaluate, self.retrain):
+            say(line)
+            others += not same
+        if others:
+            raise IncompleteError(f"{others} runs did not come out as they are stored; the lines above name them")
         say(f"{len(runs.finished())} runs, nothing wrong")
         return 0
 

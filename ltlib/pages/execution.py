@@ -122,8 +122,8 @@ def _attempt(page: Declared, profile: str, prepared: str, timeout: float, stop: 
     with scratch_folder(_SCRATCH) as scratch:
         source, output = scratch / "prepared.ipynb", scratch / "executed.ipynb"
         source.write_text(prepared, encoding="utf-8")
-        command = leash.command("ltlib.pages.headless", str(source), str(output))
-        command += ["--no-progress-bar", "--cwd", str(page.path.parent), "-k", "python3"]  # type: ignore[union-attr]
+        options = ["--no-progress-bar", "--cwd", str(page.path.parent), "-k", "python3"]  # type: ignore[union-attr]
+        command = leash.command("ltlib.pages.headless", str(source), str(output), *options, whole_family=True)
         with (scratch / "log").open("wb") as log:
             process = subprocess.Popen(
                 command,

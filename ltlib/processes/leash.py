@@ -3,8 +3,7 @@
 A thread asks for the parent's number, which changes when the parent ends. Linux can send a signal instead
 (``PR_SET_PDEATHSIG``), but does so when the *thread* that started the process ends, and other systems cannot.
 
-``python -m ltlib.processes.leash PARENT MODULE ARGUMENTS...`` runs any module so; when the parent is gone, every
-process of the same token (`ltlib.processes.family`) is ended too.
+``python -m ltlib.processes.leash PARENT GRACE FAMILY MODULE ARGUMENTS...`` runs any module so, from its first import.
 """
 
 from __future__ import annotations
@@ -43,16 +42,25 @@ def tie(parent: int, grace: float = 0.0, last: Callable[[], None] = lambda: None
     threading.Thread(target=watch, daemon=True, name="leash").start()
 
 
-def command(module: str, *arguments: str) -> list[str]:
-    """The command line that runs a module on a leash of this process."""
-    return [sys.executable, "-m", "ltlib.processes.leash", str(os.getpid()), module, *arguments]
+def command(module: str, *arguments: str, grace: float = 0.0, whole_family: bool = False) -> list[str]:
+    """The command line that runs a module on a leash of this process.
+
+    Args:
+        module: What ``python -m`` would run.
+        arguments: Of the module.
+        grace: As of `tie`.
+        whole_family: When this process is gone, every process of the same token (`ltlib.processes.family`) is ended
+            too, such as the kernel that papermill has started.
+    """
+    ours = [str(os.getpid()), str(grace), "family" if whole_family else "alone"]
+    return [sys.executable, "-m", "ltlib.processes.leash", *ours, module, *arguments]
 
 
 def main() -> None:
     """Run the module that the arguments name."""
-    parent, module, *arguments = sys.argv[1:]
-    token = os.environ.get(family.TOKEN)
-    tie(int(parent), last=lambda: family.end(token) if token else None)
+    parent, grace, whole, module, *arguments = sys.argv[1:]
+    token = os.environ.get(family.TOKEN) if whole == "family" else None
+    tie(int(parent), float(grace), lambda: family.end(token) if token else None)
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

@@ -94,6 +94,11 @@ class Run:
         return self._facts.get("weights", {})
 
     @property
+    def stages(self) -> list[str]:
+        """The ids of its stages, in order."""
+        return self._facts["stages"]
+
+    @property
     def cell_id(self) -> str:
         """Its identity apart from its two seeds, as `Experiment.cell_id`; its components need not be known here."""
         identity = self.identity | {"seed": 0, "data": self.identity["data"] | {"subset_seed": 0}}
@@ -239,23 +244,28 @@ class Run:
         assert self._predictions is not None
         if self.folder is None:
             return [self._predictions.with_suffix(".json"), self._predictions]
-        stages = [self.folder.parent / "stages" / name for name in self._facts["stages"]]
+        stages = [self.folder.parent / "stages" / name for name in self.stages]
         return [file for folder in (self.folder, *stages) for file in sorted(folder.glob("*")) if file.is_file()]
 
     def network(self, selection: str = "selected") -> Network:
         """The trained network, on the CPU in evaluation mode.
 
         Raises:
-            RunError: Only the record is there, which has no weights.
+            RunError: Only the record is there, which has no weights, or the weights are damaged or another network's.
         """
         if self.folder is None:
             raise RunError(f"run {self.id} is here only as a record, without weights; ltlib train --weights makes them")
         network = assembly.assembled(self.experiment.resolve(), len(self.class_counts))
-        folder = self.folder.parent / "stages" / self._facts["stages"][-1]
+        folder = self.folder.parent / "stages" / self.stages[-1]
         chosen = folder / "selected.safetensors"
         if selection == "last" or not chosen.is_file():
             chosen = folder / "weights.safetensors"
-        network.load_state_dict(sealed.read_tensors(chosen))
+        try:
+            network.load_state_dict(sealed.read_sealed_tensors(folder, chosen.name))
+        except RuntimeError as error:
+            raise RunError(
+                f"{chosen} holds the weights of another network; delete {folder} to make it again"
+            ) from error
         return network.eval()
 
     def record(self, folder: Path) -> Path:

@@ -89,17 +89,27 @@ def _watched(resolved: Resolved, report: stages.Report | None) -> Iterator[stage
         line.show()
 
 
-def load(run_id: str, *, records: bool = True) -> Run | None:
+def train_anew(experiment: Experiment, top: Path) -> Run:
+    """The run of an experiment trained from the start in a folder of its own; what is finished here is not looked at.
+
+    Raises:
+        LtlibError: As `run`.
+    """
+    return _train(experiment.resolve(), top, lambda row: None, lambda: False)
+
+
+def load(run_id: str, *, records: bool = True, top: Path | None = None) -> Run | None:
     """A finished run by its id: the full folder, else a committed record, else None.
 
     Args:
         run_id: Twelve hexadecimal digits.
         records: Whether a record will do.
+        top: Where the full runs lie; `places.runs_folder()` by default.
 
     Raises:
         RunError: What is there under this id is damaged or another run.
     """
-    folder = places.runs_folder() / run_id
+    folder = (top or places.runs_folder()) / run_id
     if sealed.finished(folder):
         facts = facts_of(folder / "run.json", run_id)
         logits = folder.parent / "stages" / facts["stages"][-1] / "logits.safetensors"
@@ -227,7 +237,7 @@ def _train_on(
         made.predictions = stage_predictions(folders[-1], data.test.targets)  # the folder is not sealed yet
         write_json(folder / "metrics.json", made.metrics)
         sealed.seal(folder)
-    found = load(resolved.run_id)
+    found = load(resolved.run_id, top=top)
     assert found is not None
     return found
 

@@ -19,7 +19,8 @@ from ltlib.processes.scratch import scratch_folder, sweep
 PARENT = """
 import os, subprocess, sys, time
 from ltlib.processes import family, leash
-subprocess.Popen(leash.command("works", "two", "words"), env=os.environ | {family.TOKEN: "a token of the test"})
+env = os.environ | {family.TOKEN: "a token of the test"}
+subprocess.Popen(leash.command("works", "two", "words", whole_family=True), env=env)
 time.sleep(60)
 """
 WORKS = """
@@ -63,6 +64,34 @@ def test_a_killed_parent_takes_all_with_it(tmp_path: Path) -> None:
     for pid in left:
         os.kill(pid, signal.SIGKILL)
     assert left == []
+
+
+STARTS = """
+import subprocess, sys, time
+from ltlib.processes import leash
+from ltlib.runs import worker
+assert worker.command() == leash.command("ltlib.runs.worker", grace=worker.SAVING)
+print(subprocess.Popen(leash.command("ltlib.runs.worker", grace=0.5)).pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_training_process_ends_though_its_input_does_not(tmp_path: Path) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", STARTS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )  # the training process inherits the input, which this test holds open
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline())
+    assert alive(pid)
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 30
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    left = alive(pid)
+    if left:
+        os.kill(pid, signal.SIGKILL)
+    assert not left
 
 
 def test_a_module_on_a_leash_ends_as_it_would_without(tmp_path: Path) -> None:
