@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -21,6 +20,7 @@ from ltlib.errors import LtlibError, RunError, RunsFailed
 from ltlib.experiment import Experiment
 from ltlib.files import write_text
 from ltlib.progress import Progress
+from ltlib.runs import worker
 from ltlib.runs.store import Run
 from ltlib.runs.worker import Worker
 
@@ -297,7 +297,7 @@ class _Sweep:
         env = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "LTLIB_STREAMS": str(self.streams)}
         env |= plugins.environment()
         process = subprocess.Popen(
-            [sys.executable, "-m", "ltlib.runs.worker"],
+            worker.command(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

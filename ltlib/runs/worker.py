@@ -35,6 +35,11 @@ SAVING = 5.0
 """Seconds a process whose parent was killed has to save and end; later it is ended, and loses what it did since."""
 
 
+def command() -> list[str]:
+    """The command line that starts the process; it ends, whatever it is at, when the one that started it is killed."""
+    return leash.command("ltlib.runs.worker", grace=SAVING)
+
+
 class Worker:
     """A training process and the runs under way in it."""
 
@@ -95,7 +100,6 @@ def main() -> None:
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    leash.tie(os.getppid(), SAVING)
 
     import torch
 
