@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ltlib.errors import SettingError
+from ltlib.errors import RunError, SettingError
 from ltlib.files import write_bytes
 from ltlib.limits import POSITIVE, Limit
 from ltlib.progress import Progress, duration
@@ -234,10 +234,12 @@ def _key(x: np.ndarray, targets: np.ndarray | None, *settings: float) -> str:
 
 def _read(place: Path, rows: int) -> Map | None:
     """The cached map, or None where there is none or it cannot be read: it is then made again."""
+    from ltlib import sealed
+
     try:
-        with np.load(place, allow_pickle=False) as stored:
-            found = Map(stored["points"], stored["indices"])
-    except Exception:  # a damaged archive can raise nearly anything, and a cache is never needed
+        stored = sealed.read_arrays(place)
+        found = Map(stored["points"], stored["indices"])
+    except (RunError, KeyError):  # a cache is never needed
         return None
     fits = found.points.shape == (len(found.indices), 2) and found.indices.max(initial=0) < rows
     return found if fits else None

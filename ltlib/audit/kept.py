@@ -15,7 +15,7 @@ from ltlib.places import reports_folder
 
 def load(key: str, dtype: np.dtype[Any], columns: int | None = None) -> NDArray[Any] | None:
     """The array that was saved under a key, [N] or [N, columns]; None where there is none that is whole."""
-    with contextlib.suppress(OSError, ValueError, EOFError):
+    with contextlib.suppress(OSError, ValueError, EOFError, MemoryError):
         found = np.load(_file(key), allow_pickle=False)
         if found.dtype == dtype and found.shape[1:] == (() if columns is None else (columns,)):
             return found

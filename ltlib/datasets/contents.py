@@ -157,7 +157,7 @@ def _file(place: str) -> Path:
 
 
 def _load(place: str) -> Known:
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         said = json.loads(_file(place).read_bytes())
         if said["format"] == _FORMAT and said["folder"] == place:
             return {name: (tuple(entry[:4]), entry[4]) for name, entry in said["files"].items() if len(entry[4]) == 64}

@@ -31,7 +31,7 @@ def sizes(folder: Path, names: Sequence[str], values: Sequence[str]) -> NDArray[
         int32 [N, 2].
     """
     kept = reports_folder() / "cache" / "sizes" / f"{digest(' '.join([f'sizes {_FORMAT}', *values]))[:16]}.npy"
-    with contextlib.suppress(OSError, ValueError, EOFError):
+    with contextlib.suppress(OSError, ValueError, EOFError, MemoryError):
         found = np.load(kept, allow_pickle=False)
         if found.shape == (len(names), 2) and found.dtype == np.int32:
             return found

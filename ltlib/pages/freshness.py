@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -154,9 +153,9 @@ def beside(page: Declared, profile: str, ending: str) -> Path:
 def kept(page: Declared, profile: str) -> dict[str, Any]:
     """What is kept of a page's executions: ``last``, and ``good`` with its key and record; empty where nothing is."""
     try:
-        value = json.loads(beside(page, profile, "json").read_text(encoding="utf-8"))
+        value = files.read_json(beside(page, profile, "json"))
         return value if isinstance(value, dict) and value.get("format") == 1 else {}
-    except (OSError, ValueError):
+    except LtlibError:
         return {}
 
 

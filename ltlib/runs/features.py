@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ltlib import embedding, places
+from ltlib import embedding, places, sealed
 from ltlib.errors import LtlibError, RunError
 from ltlib.files import write_bytes
 from ltlib.registry import parse
@@ -83,7 +83,8 @@ def chosen(targets: np.ndarray) -> np.ndarray:
 
 
 def _features(run: Run, place: Path) -> tuple[np.ndarray, np.ndarray]:
-    with contextlib.suppress(Exception), np.load(place, allow_pickle=False) as kept:  # a damaged cache is made again
+    with contextlib.suppress(RunError, KeyError):  # a damaged cache is made again
+        kept = sealed.read_arrays(place)
         return kept["features"], kept["targets"]
     import torch
 

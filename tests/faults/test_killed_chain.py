@@ -70,3 +70,15 @@ def test_no_kernel_outlives_a_killed_chain(tmp_path: Path, monkeypatch: pytest.M
     done = execution.execute(declared.all_pages(root)[0], "quick", timeout=90)
     assert done.cause.startswith("cell finish: NameError")  # it ran to its end: nothing stood in its way
     assert list(scratch.glob("ltlib-chain-*")) == []
+
+
+@pytest.mark.parametrize(
+    "code", ["while True:\n    pass", "import signal, time\nsignal.signal(2, signal.SIG_IGN)\ntime.sleep(600)"]
+)
+def test_a_notebook_that_hangs_is_given_up(tmp_path: Path, code: str) -> None:
+    cells = [("parameters", 'profile = "quick"'), ("code", code)]
+    write_notebook(tmp_path / "hangs.ipynb", {"id": "hangs", "title": "Hangs", "question": "?"}, cells)
+    started = time.monotonic()
+    done = execution.execute(declared.all_pages(tmp_path)[0], "quick", timeout=4)
+    assert time.monotonic() - started < 15
+    assert done.cause.startswith("it did not finish within 4 s and was stopped")
