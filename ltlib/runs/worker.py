@@ -31,7 +31,7 @@ from ltlib.processes import leash
 if TYPE_CHECKING:
     from ltlib.experiment import Experiment
 
-SAVING = 5.0
+SAVING = 3.0
 """Seconds a process whose parent was killed has to save and end; later it is ended, and loses what it did since."""
 
 
