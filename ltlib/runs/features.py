@@ -84,8 +84,8 @@ def chosen(targets: np.ndarray) -> np.ndarray:
 
 def _features(run: Run, place: Path) -> tuple[np.ndarray, np.ndarray]:
     with contextlib.suppress(RunError, KeyError):  # a damaged cache is made again
-        kept = sealed.read_arrays(place)
-        return kept["features"], kept["targets"]
+        cached = sealed.read_arrays(place)
+        return cached["features"], cached["targets"]
     import torch
 
     from ltlib import runs
