@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ltlib import profiles
 from ltlib.experiment import Experiment
 from ltlib.grids.base import Document, Row
-from ltlib.registry import format_spec
+from ltlib.registry import Value, format_spec
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Rung:
     key: str
     step: str
     method: str
-    recipe: tuple[tuple[str, object], ...] = ()
+    recipe: tuple[tuple[str, Value], ...] = ()
     side: bool = False
 
 
@@ -72,11 +72,11 @@ SETS = ("cifar100", "cifar10")
 
 def rung_experiment(rung: Rung, dataset: str) -> Experiment:
     """The training of a rung at the documents' size: imbalance factor 100, ResNet-32."""
-    settings: dict[str, object] = {}
+    settings: dict[str, Value] = {}
     for one in RUNGS[: RUNGS.index(rung) + 1]:
         if not one.side or one is rung:
             settings |= dict(one.recipe)
-    recipe = format_spec("ldam", settings)  # type: ignore[arg-type]
+    recipe = format_spec("ldam", settings)
     return Experiment(dataset, 100, "resnet32", rung.method, recipe)
 
 

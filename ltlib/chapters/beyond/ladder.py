@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from ltlib import profiles
 from ltlib.grids.beyond import RUNGS, SETS, Rung, rung_experiment
+from ltlib.labels import label
 from ltlib.profiles import Impossible
+from ltlib.registry import format_value
 from ltlib.sections.seeds import images_seen
 from ltlib.sections.study import setting
-from ltlib.sections.words import listed, many
-from ltlib.sections.world import gathered
+from ltlib.sections.words import listed, many, printable
+from ltlib.sections.world import ROUNDING, gathered
 from ltlib.statistics import FEWEST_RUNS
 from ltlib.tables.scores import CLOSE, mean, percent, seconds
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 Climbed = Mapping[Rung, Sequence["Run"]]
 """Runs of each rung on one set, all seeds together."""
 GROUPS = ("head", "middle", "tail")
+DIGITS = {"runs": 0, "accuracy (%)": 2, "gain (points)": 2, "ECE (%)": 2, "images seen (first = 1)": 2}
+"""Behind the point; one for all others."""
 
 
 def show(page: Page, runs: Sequence[Run]) -> None:
@@ -38,11 +42,11 @@ def show(page: Page, runs: Sequence[Run]) -> None:
         if not own or own[0].experiment.dataset in done:  # where one set stands for both
             continue
         done.add(own[0].experiment.dataset)
-        where = setting(own[0].experiment)
+        where, name = setting(own[0].experiment), f"Ladder, {label(own[0].experiment.dataset)}"
         page.say(f"{where}: {sentence(found)}")
-        page.frame(f"Ladder, {dataset}", table(found), f"{where}; last epoch", own)
+        page.frame(name, printable(table(found), DIGITS), f"{where}; last epoch", own)
         rows = [dots(rung, group) for rung, group in found.items()]
-        page.figure(f"Ladder, {dataset}", plots.points.group_dots(rows), caption=f"{where}; last epoch.", runs=own)
+        page.figure(name, plots.points.group_dots(rows), caption=f"{where}; last epoch.", runs=own)
 
 
 def climbed(runs: Sequence[Run], dataset: str, profile: str) -> dict[Rung, list[Run]]:
@@ -94,7 +98,7 @@ def table(found: Climbed) -> pd.DataFrame:
         told = "" if math.isnan(difference) else f"{100 * low:+.1f} to {100 * high:+.1f}"
         rows.append(
             {
-                "step": rung.step,
+                "rung": rung.key,
                 "runs": len(own),
                 "accuracy (%)": percent(mean(own, "accuracy", which="last")),
                 "gain (points)": round(100 * difference, 2),
@@ -123,7 +127,7 @@ def sentence(found: Climbed) -> str:
         if math.isnan(difference):
             continue
         name = f"{rung.key} ({100 * difference:+.1f})"
-        (up if low > 0 else down if high < 0 else open_).append(name)
+        (up if low > ROUNDING else down if high < -ROUNDING else open_).append(name)
     runs = min(len(own) for own in found.values())
     rule = "by its 95% interval" if runs >= FEWEST_RUNS else f"with {many(runs, 'run')} a rung, by more than a point"
     parts = [f"from {100 * ends[0]:.1f}% on the first rung to {100 * ends[1]:.1f}% on the last"]
@@ -141,7 +145,7 @@ def dots(rung: Rung, own: Sequence[Run]) -> dict[str, object]:
 
 
 def steps() -> pd.DataFrame:
-    """The rungs, what each adds, and how it is trained at the documents' size."""
+    """The rungs and what each adds: in words, the method from there on, the recipe's settings from there on."""
     import pandas as pd
 
     rows = [
@@ -149,7 +153,7 @@ def steps() -> pd.DataFrame:
             "rung": rung.key,
             "what is added": rung.step,
             "method": rung.method,
-            "recipe": rung_experiment(rung, SETS[0]).recipe,
+            "settings of the recipe": ", ".join(f"{key} {format_value(value)}" for key, value in rung.recipe) or "-",
         }
         for rung in RUNGS
     ]

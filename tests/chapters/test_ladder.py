@@ -1,0 +1,106 @@
+"""The ladder: what each rung is trained with, and what its gains are called, by hand."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from ltlib import grids, profiles
+from ltlib.chapters.beyond import ladder
+from ltlib.experiment import Experiment
+from ltlib.grids.beyond import RUNGS, Rung, rung_experiment
+
+BY_KEY = {rung.key: rung for rung in RUNGS}
+
+
+def a_run(experiment: Experiment, accuracy: float, seconds: float = 10.0) -> Any:
+    group = {"accuracy": accuracy / 2}
+    metrics = {"accuracy": accuracy, "ece": 0.1, "groups": {"head": {"accuracy": 0.9}, "tail": group}}
+    return SimpleNamespace(
+        id=f"{experiment.run_id}{accuracy}",
+        cell_id=experiment.cell_id,
+        experiment=experiment,
+        metrics={"last": metrics},
+        seconds=seconds,
+        parameters=1_500,
+        class_counts=[5000, 50],
+        history=pd.DataFrame({"stage": [1] * 30}),
+    )
+
+
+def laptop(key: str, *accuracies: float, **more: Any) -> list[Any]:
+    """Runs of a rung on CIFAR-10 in the laptop profile."""
+    trained = profiles.resolve(rung_experiment(BY_KEY[key], "cifar10"), "laptop")
+    assert isinstance(trained, Experiment)
+    return [a_run(trained, accuracy, **more) for accuracy in accuracies]
+
+
+def test_a_rung_has_what_the_rungs_before_it_have_and_no_side_branch() -> None:
+    averaging = rung_experiment(BY_KEY["averaging"], "cifar10").resolve().recipe
+    assert (averaging.nesterov, averaging.schedule, averaging.weight_decay) == (True, "cosine", 5e-4)
+    assert averaging.augmentation == ("crop4", "altflip", "autoaugment", "cutout16")
+    assert averaging.sharpness == 0
+    assert rung_experiment(BY_KEY["sharpness"], "cifar10").resolve().recipe.sharpness == 0.05
+    longest = rung_experiment(BY_KEY["length"], "cifar10").resolve().recipe
+    assert (longest.epochs, longest.sharpness, longest.average) == (400, 0, "ema[decay=0.99]")
+    assert rung_experiment(BY_KEY["standard"], "cifar10").recipe == "ldam"
+
+
+def test_a_longer_training_is_a_rung_where_the_profile_leaves_lengths_alone() -> None:
+    rungs = {profile: len(grids.experiments("beyond/ladder", profile)[0]) for profile in profiles.PROFILES}
+    assert rungs == {"quick": 6, "laptop": 14, "paper": 48}  # digits have no policy and stand for both sets
+
+
+def test_gains_are_those_over_the_rung_that_it_stands_on() -> None:
+    runs = laptop("standard", 0.50) + laptop("optimisation", 0.53) + laptop("sharpness", 0.52) + laptop("prior", 0.535)
+    found = ladder.climbed(runs, "cifar10", "laptop")
+    assert [rung.key for rung in found] == ["standard", "optimisation", "prior", "sharpness"]
+    assert ladder.before(found, BY_KEY["prior"]) is BY_KEY["optimisation"]
+    difference, low, high, runs_a_side = ladder.gain(found, BY_KEY["prior"])
+    assert (difference, low, high) == pytest.approx((0.005, -0.005, 0.015))
+    assert runs_a_side == 1
+    assert math.isnan(ladder.gain(found, BY_KEY["standard"])[0])
+    said = ladder.sentence(found)
+    assert said.startswith("from 50.0% on the first rung to 53.5% on the last; ")
+    assert "ahead of the rung before, with 1 run a rung, by more than a point: optimisation (+3.0)" in said
+    assert "behind it: sharpness (-1.5)" in said  # on `prior`, which is 1.5 above
+    assert "cannot be told: prior (+0.5)" in said
+
+
+def test_a_rung_stands_on_no_side_branch() -> None:
+    found: dict[Rung, Any] = {BY_KEY[key]: [1] for key in ("averaging", "sharpness", "length")}
+    assert ladder.before(found, BY_KEY["length"]) is BY_KEY["averaging"]
+
+
+def test_three_runs_a_rung_have_an_interval() -> None:
+    """Means 0.50 and 0.53, both with standard deviation 0.01: Welch's half width is t(4) sqrt(2 / 3) 0.01."""
+    runs = laptop("standard", 0.49, 0.50, 0.51) + laptop("optimisation", 0.52, 0.53, 0.54)
+    found = ladder.climbed(runs, "cifar10", "laptop")
+    _, low, high, n = ladder.gain(found, BY_KEY["optimisation"])
+    half = 2.7764451 * math.sqrt(2 / 3) * 0.01
+    assert (low, high) == pytest.approx((0.03 - half, 0.03 + half))
+    assert n == 3
+    assert "by its 95% interval: optimisation (+3.0)" in ladder.sentence(found)
+
+
+def test_cost_is_in_units_of_the_first_rung() -> None:
+    runs = laptop("standard", 0.5) + laptop("averaging", 0.6, seconds=12.0) + laptop("sharpness", 0.6, seconds=20.0)
+    frame = ladder.table(ladder.climbed(runs, "cifar10", "laptop"))
+    assert frame["images seen (first = 1)"].tolist() == [1.0, 1.0, 2.0]
+    assert frame["time (first = 1)"].tolist() == [1.0, 1.2, 2.0]
+    assert frame["tail (%)"].tolist() == [25.0, 30.0, 30.0]
+    assert frame["between"].tolist() == ["", "+9.0 to +11.0", "-1.0 to +1.0"]
+
+
+def test_rungs_that_a_profile_trains_alike_are_shown_once() -> None:
+    trained, _ = grids.experiments("beyond/ladder", "quick")
+    found = ladder.climbed([a_run(experiment, 0.5) for experiment in trained], "cifar10", "quick")
+    assert [rung.key for rung in found] == ["standard", "optimisation", "prior", "mixing", "averaging", "sharpness"]
+
+
+def test_one_rung_says_nothing_of_a_step() -> None:
+    assert "one rung alone" in ladder.sentence(ladder.climbed(laptop("standard", 0.5), "cifar10", "laptop"))
