@@ -83,6 +83,14 @@ class LockedError(RunError):
     """Somebody else is working on this run."""
 
 
+class BusyError(LockedError):
+    """Somebody else is working on this run, and it will be free again."""
+
+
+class EngineLost(RunError):
+    """Where runs were trained is gone; what is finished is kept."""
+
+
 class DivergedError(RunError):
     """The loss became NaN or infinite; the last good state is kept."""
 

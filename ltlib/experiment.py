@@ -9,7 +9,7 @@ golden tests: they are identified by their source (`ltlib.plugins.source`).
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from ltlib import datasets, methods, models, plugins, recipes, registry
@@ -207,7 +207,7 @@ class Resolved:
             "seed": self.seed,
         }
 
-    @property
+    @cached_property
     def run_id(self) -> str:
         return digest(canonical_json(self.identity()))[:12]
 

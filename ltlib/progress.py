@@ -6,6 +6,7 @@ In a notebook the line is one display that is updated in place; in an executed c
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import threading
 import time
@@ -83,7 +84,8 @@ class Progress:
                 self._shown = now
                 self._show_in_kernel(self.line(detail))
         elif self._live:
-            print(f"\r\x1b[2K{self.line(detail)}", end="\n" if last else "", file=sys.stderr, flush=True)
+            width = shutil.get_terminal_size().columns - 1  # a line that wraps would be shown again and again
+            print(f"\r\x1b[2K{self.line(detail)[:width]}", end="\n" if last else "", file=sys.stderr, flush=True)
         elif last or now - self._shown > QUIET_SECONDS:
             self._shown = now
             print(self.line(detail), file=sys.stderr, flush=True)

@@ -25,7 +25,7 @@ import safetensors.torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from ltlib.errors import LockedError, RunError
+from ltlib.errors import BusyError, LockedError, RunError
 from ltlib.files import digest, file_digest, read_bytes, read_json, write_bytes, write_json, write_text
 
 FORMAT = 1
@@ -136,8 +136,8 @@ def claim(path: Path, what: str, wait: bool = False) -> Iterator[None]:
         wait: Wait for the holder instead of refusing.
 
     Raises:
-        LockedError: Somebody else holds it; names the process and the host. Or it cannot be had: it is another user's,
-            or the folder cannot be written.
+        BusyError: Somebody else holds it; names the process and the host.
+        LockedError: It cannot be had: it is another user's, or the folder cannot be written.
     """
     holder = path.with_suffix(".holder")
     lock = FileLock(path)
@@ -148,7 +148,7 @@ def claim(path: Path, what: str, wait: bool = False) -> Iterator[None]:
         who = "another process"
         with contextlib.suppress(OSError):
             who = holder.read_text().strip() or who
-        raise LockedError(f"{what} is being worked on by {who}; wait for it or stop it") from error
+        raise BusyError(f"{what} is being worked on by {who}; wait for it or stop it") from error
     except OSError as error:
         raise LockedError(f"cannot write in {path.parent} ({path.name}): {error.strerror or error}") from error
     try:

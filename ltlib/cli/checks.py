@@ -14,16 +14,18 @@ from ltlib.errors import DataError, IncompleteError, SettingError
 
 @dataclass(frozen=True)
 class Status:
-    """Say which pages are fresh, stale, failed or missing, and which runs are there."""
+    """Say how batches under way stand, which pages are fresh, stale, failed or missing, and which runs are there."""
 
     profile: str = "quick"
 
     def run(self) -> int:
         from ltlib import grids, profiles
         from ltlib.pages import freshness, order
-        from ltlib.runs import plan
+        from ltlib.runs import journal, plan
 
         profiles.get(self.profile)
+        for line in journal.standing():
+            say(line)
         pages = order.pages(say=say)
         for page in pages:
             state = freshness.state(page, self.profile)

@@ -19,7 +19,8 @@ class Bench:
         what: data: crop, flip and normalise of 32x32 images, and the augmentation of photographs at 64 and 224 pixels,
             against PIL and DataLoader. step: a whole ResNet-32 optimizer step with each classification loss, against
             cross-entropy. run: a whole training, against the usual training loop and against a good engineer's. grid:
-            several runs, one by one against side by side. start: imports and a lean notebook, against import torch.
+            several runs, one by one against side by side. batch: what an engine (local processes, Dask) takes besides
+            the runs. start: imports and a lean notebook, against import torch.
             embedding: principal components and t-SNE. decode: a folder of JPEG files to an array on the disk, against
             PIL alone.
         rounds: Interleaved rounds; the median of their ratios is the result.
@@ -28,14 +29,14 @@ class Bench:
         images: For run and grid: training images of 32x32 pixels.
         precision: For run and grid: float32 or bf16.
         threads: For run and grid: torch's threads in this process.
-        count: For grid: runs a round.
-        jobs: For grid: processes side by side.
+        count: For grid and batch: runs a round.
+        jobs: For grid and batch: processes side by side.
         out: Also write the result as JSON.
     """
 
-    what: Annotated[Literal["data", "step", "run", "grid", "start", "embedding", "decode"], tyro.conf.Positional] = (
-        "data"
-    )
+    what: Annotated[
+        Literal["data", "step", "run", "grid", "batch", "start", "embedding", "decode"], tyro.conf.Positional
+    ] = "data"
     rounds: int = 5
     model: str | None = None
     epochs: int | None = None
@@ -51,8 +52,10 @@ class Bench:
         from ltlib.files import write_json
 
         shared = ("model", "epochs", "images", "precision")
-        taken = {"run": (*shared, "threads"), "grid": (*shared, "threads", "count", "jobs")}.get(self.what, ())
-        names = (*shared, "threads", "count", "jobs")
+        several = ("count", "jobs")
+        takes = {"run": (*shared, "threads"), "grid": (*shared, "threads", *several), "batch": several}
+        taken = takes.get(self.what, ())
+        names = (*shared, "threads", *several)
         given = {name: value for name in names if (value := getattr(self, name)) is not None}
         if unknown := [name for name in given if name not in taken]:
             raise SettingError(f"bench {self.what} has no setting {', '.join(unknown)}")

@@ -21,7 +21,8 @@ class Reproduce:
         grid: Train these grids only, such as convergent/1 or all of awabs, and execute no notebook.
         jobs: Training processes and notebooks at once; by default one a core.
         streams: Runs at once in each training process; by default 4 on a GPU, where their kernels run side by side.
-        budget: Stop adding runs after this much estimated training, as 30m or 6h.
+        budget: Train only what completes most table cells within this time, as 30m or 6h, by what finished runs took.
+        cluster: Train on a Dask cluster: tcp://HOST:PORT of its scheduler, local, or slurm; needs ltlib[cluster].
         dry_run: Print the plan and its cost; needs no data on disk.
         force: Execute fresh pages again, and allow the paper profile without a GPU.
     """
@@ -32,11 +33,12 @@ class Reproduce:
     jobs: int | None = None
     streams: int | None = None
     budget: str | None = None
+    cluster: str | None = None
     dry_run: bool = False
     force: bool = False
 
     def run(self) -> int:
-        from ltlib import grids, places, profiles, runs
+        from ltlib import grids, places, profiles
         from ltlib.pages import chain, order
         from ltlib.runs import plan, records, sweep
         from ltlib.training import accelerator
@@ -49,12 +51,20 @@ class Reproduce:
         budget = plan.parse_budget(self.budget) if self.budget is not None else None
         pages = chain.select(order.pages(), self.only or None) if self.only or not self.grid else []
         names = grids.expand(self.grid) or tuple(name for page in pages for name in page.grids)
-        work = plan.make(self.profile, grids.wanted(names, self.profile), budget)
+        work = plan.make(
+            self.profile,
+            grids.wanted(names, self.profile),
+            budget,
+            needs=grids.needs(names, self.profile) if budget is not None else None,
+            jobs=jobs,
+            streams=self.streams or sweep.default_streams(),
+        )
         say(work.text(jobs))
         if self.dry_run:
             say(work.account())
             return 0
-        if self.profile == "paper" and accelerator.device().type == "cpu" and work.missing and not self.force:
+        paper = self.profile == "paper" and not self.force
+        if paper and self.cluster is None and work.missing and accelerator.device().type == "cpu":
             raise SettingError(
                 "the paper profile is made for a GPU and none is here; add --force to train on the CPU anyway"
             )
@@ -66,7 +76,16 @@ class Reproduce:
             wanted = {experiment.run_id for experiment in experiments}
             chosen = [experiment for experiment in work.missing if experiment.run_id in wanted]
             label = f"{self.profile} runs"
-            found = sweep.run_all(chosen, jobs=jobs, streams=self.streams, label=label, done=record, strict=False)
+            found = sweep.run_all(
+                chosen,
+                jobs=self.jobs if self.cluster else jobs,
+                streams=self.streams,
+                label=label,
+                done=record,
+                strict=False,
+                cluster=self.cluster,
+                resources={"GPU": 1} if paper and self.cluster else None,
+            )
             for run_id, reason in found.failures.items():
                 say(f"run {run_id} failed: {reason}")
             failed.update(found.failures)
@@ -75,9 +94,8 @@ class Reproduce:
             if self.profile != "quick" and not (folder / "records" / f"{run.id}.json").is_file():
                 run.record(folder / "records")
 
-        todo = set(work.missing)
-        for run in (runs.load(e.run_id) for e in work.experiments if e not in todo):
-            if run is not None and run.folder is not None:  # trained by hand, or killed before its record was written
+        for run in work.finished:
+            if run.folder is not None:  # trained by hand, or killed before its record was written
                 record(run)
         try:
             if self.grid:

@@ -26,12 +26,14 @@ __all__ = [
     "DOCUMENTS",
     "FACTORS",
     "Cell",
+    "Need",
     "cells",
     "command",
     "described",
     "expand",
     "experiments",
     "names",
+    "needs",
     "profile_of_cells",
     "trained",
     "wanted",
@@ -160,6 +162,51 @@ def profile_of_cells() -> dict[str, str]:
             for experiment in experiments(name, profile)[0]:
                 found.setdefault(experiment.cell_id, profile)
     return found
+
+
+@dataclass(frozen=True)
+class Need:
+    """What fills some cells of a grid.
+
+    Attributes:
+        grid: Its name.
+        runs: Ids of the runs that these cells need, all of them.
+        level: 0 for the first run of a cell, 1 for its second, ...
+        cells: How many printed cells need just these; 1 for a grid that is no printed table.
+    """
+
+    grid: str
+    runs: frozenset[str]
+    level: int
+    cells: int
+
+
+def needs(names: Iterable[str], profile: str) -> list[Need]:
+    """What the cells of some grids need in a profile: their runs, the several of a printed mean together.
+
+    Raises:
+        UnknownName: No such grid or profile.
+    """
+    found: dict[tuple[str, frozenset[str], int], int] = {}
+    for name in dict.fromkeys(names):
+        document, _, word = name.partition("/")
+        size, own = profiles.get(profile), DOCUMENTS[document]
+        printed: dict[int, list[Experiment | Impossible]] = {}
+        if word in own.extra:
+            printed = {number: [mapped] for number, (_, mapped) in enumerate(_wanted(name, profile))}
+        else:
+            rows = cells(document, word)
+            for cell in rows:  # those of one printed mean have one row between them
+                printed.setdefault(id(cell.row), []).append(trained(cell, profile))
+        for behind in printed.values():
+            one_run_each = [mapped for mapped in behind if isinstance(mapped, Experiment)]
+            if len(one_run_each) < len(behind):
+                continue
+            for level in range(own.seeds(word, profile) or size.seeds):
+                images = {"subset_seed": level} if word in own.resampled else {}
+                ids = frozenset(mapped.replace(seed=level, **images).run_id for mapped in one_run_each)
+                found[name, ids, level] = found.get((name, ids, level), 0) + 1
+    return [Need(name, ids, level, count) for (name, ids, level), count in found.items()]
 
 
 def wanted(names: Iterable[str], profile: str) -> dict[Experiment, int]:

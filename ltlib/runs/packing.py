@@ -20,8 +20,10 @@ from typing import Any, TypeVar
 import torch
 
 from ltlib import places, runs
-from ltlib.errors import LtlibError, SettingError
+from ltlib.errors import BusyError, LtlibError, SettingError
 from ltlib.experiment import Experiment
+from ltlib.runs import provenance
+from ltlib.runs.outcomes import Outcome
 from ltlib.runs.result import Run
 from ltlib.training import accelerator, stages
 from ltlib.training.loop import Stopped
@@ -88,13 +90,13 @@ def run_packed(
     def train(task: tuple[str, Experiment]) -> None:
         run_id, experiment = task
         found: Run | None = None
-        failure = NOT_BEGUN
+        ended = Outcome("stopped", NOT_BEGUN)
         if not ending():
-            found, failure = attempt(experiment, lambda row: say(experiment, row), ending)
+            found, ended = attempt(experiment, lambda row: say(experiment, row), ending)
         if found is not None:
             packed.runs[run_id] = found
         else:
-            packed.failures[run_id] = failure
+            packed.failures[run_id] = ended.said
 
     device = accelerator.device()
     unique = {experiment.run_id: experiment for experiment in experiments}
@@ -102,16 +104,19 @@ def run_packed(
     return packed
 
 
-def attempt(experiment: Experiment, report: stages.Report, stop: Callable[[], bool]) -> tuple[Run | None, str]:
-    """A run and an empty sentence, or None and the sentence that says why it is missing."""
+def attempt(experiment: Experiment, report: stages.Report, stop: Callable[[], bool]) -> tuple[Run | None, Outcome]:
+    """A run, or None, and how the attempt ended."""
     try:
-        return runs.run(experiment, report=report, stop=stop), ""
+        found = runs.run(experiment, report=report, stop=stop)
     except Stopped:
-        return None, STOPPED
+        return None, Outcome("stopped", STOPPED)
+    except BusyError as error:
+        return None, Outcome("busy", str(error))
     except LtlibError as error:
-        return None, str(error)
+        return None, Outcome("error", str(error))
     except Exception as error:  # a mistake of ours, or the device's; the others go on
-        return None, f"{type(error).__name__}: {error}"
+        return None, Outcome("error", f"{type(error).__name__}: {error}")
+    return found, Outcome("done", found.id)
 
 
 def serve(
@@ -130,6 +135,7 @@ def serve(
         device: Where the work is done.
         interrupted: Set when this call is interrupted; the work under way is waited for.
     """
+    provenance.together = streams
     lane = _Lane(tasks, work, device)
     threads = [threading.Thread(target=lane.go, daemon=True) for _ in range(streams)]
     for thread in threads:
@@ -144,6 +150,8 @@ def serve(
             for thread in threads:
                 thread.join(timeout=30)
         raise
+    finally:
+        provenance.together = 1
     if lane.errors:
         raise lane.errors[0]
 

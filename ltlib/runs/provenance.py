@@ -16,6 +16,9 @@ from ltlib import places
 from ltlib.training.accelerator import CPU_THREADS
 from ltlib.version import __version__
 
+together = 1
+"""Runs that this process trains at once, and so share a GPU; said by who starts them."""
+
 
 def describe(target: torch.device) -> dict[str, Any]:
     """Where and with what a result was made: no part of its identity."""
@@ -25,8 +28,9 @@ def describe(target: torch.device) -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
-        "device": torch.cuda.get_device_name(target) if target.type == "cuda" else processor(),
+        "device": device(target),
         "threads": torch.get_num_threads(),
+        **({"together": together} if together > 1 else {}),
         "system": platform.system(),
     }
 
@@ -42,6 +46,11 @@ def peak_memory(target: torch.device) -> int | None:
         return None
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if platform.system() == "Darwin" else 1024 * most
+
+
+def device(target: torch.device) -> str:
+    """A GPU's or the CPU's name."""
+    return torch.cuda.get_device_name(target) if target.type == "cuda" else processor()
 
 
 def told(runs: Iterable[Any]) -> str:

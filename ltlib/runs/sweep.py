@@ -1,28 +1,25 @@
 """Many runs: those that are finished are loaded, the rest are trained side by side.
 
 On a CPU in processes of one thread each; on a GPU in one process that keeps several runs going (`ltlib.runs.packing`),
-or in several such processes.
+or in several such processes; or on the machines of a Dask cluster.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any
 
-from ltlib import datasets, places, plugins, runs, sealed
-from ltlib.errors import LtlibError, RunError, RunsFailed
+from ltlib import datasets, plugins, runs
+from ltlib.errors import RunError, RunsFailed
 from ltlib.experiment import Experiment
-from ltlib.files import write_text
-from ltlib.progress import Progress
-from ltlib.runs import worker
+from ltlib.runs.batch import Batch, describe, failure_file
+from ltlib.runs.engines import Engine
+from ltlib.runs.engines.pool import Pool
+from ltlib.runs.lanes import Lanes
 from ltlib.runs.store import Run
-from ltlib.runs.worker import Worker
 
 
 class RunList(list[Run]):
@@ -39,8 +36,19 @@ class RunList(list[Run]):
 
 def missing(experiments: Iterable[Experiment]) -> list[Experiment]:
     """The experiments without a finished run, each once."""
-    unique = {exp.run_id: exp for exp in experiments}
-    return [exp for run_id, exp in unique.items() if _load(run_id) is None]
+    return standing(experiments)[1]
+
+
+def standing(experiments: Iterable[Experiment]) -> tuple[list[Run], list[Experiment]]:
+    """The finished runs of some experiments, and the experiments without one; each once."""
+    found, left = [], []
+    for run_id, experiment in {exp.run_id: exp for exp in experiments}.items():
+        run = _load(run_id)
+        if run is None:
+            left.append(experiment)
+        else:
+            found.append(run)
+    return found, left
 
 
 def _load(run_id: str) -> Run | None:
@@ -61,8 +69,14 @@ def run_all(
     done: Callable[[Run], None] = lambda run: None,
     train: bool = True,
     strict: bool = True,
+    cluster: str | None = None,
+    resources: Mapping[str, float] | None = None,
 ) -> RunList:
     """The runs of many experiments: loaded, or trained in parallel. One that fails never stops the others.
+
+    A run whose process or machine is lost is tried again, from its last checkpoint; one that another process trains is
+    waited for; an error is met once. How the batch stands is kept in ``batches/`` of the reports folder, which
+    ``ltlib status`` reads while it runs.
 
     Components from a file or module outside this package are imported in the training processes too. Runs of those that
     no other process can import, a notebook's or a script's, are trained in this one, after the others.
@@ -78,35 +92,58 @@ def run_all(
         done: Called with each run as it is finished.
         train: False only loads; what is not there is a failure of its own.
         strict: False returns what is finished where something failed, for a caller that looks at `RunList.failures`.
+        cluster: Train on a Dask cluster instead (``pip install "ltlib[cluster]"``): ``tcp://HOST:PORT`` of a scheduler,
+            ``local``, or ``slurm``; see `ltlib.runs.engines.cluster`.
+        resources: What a Dask worker must have to train a run, as ``{"GPU": 1}``.
 
     Returns:
         The finished runs in the order of `experiments`; `RunList.failures` says what is missing and why.
 
     Raises:
         RunsFailed: A run is missing, said after all others are finished; it names each and has the others.
+        RunError: The cluster cannot be used: it is not there, has no worker that could do it, or another version.
     """
-    todo = missing(experiments)
+    finished, todo = standing(experiments)
+    here = {run.id: run for run in finished}
     failures: dict[str, str] = {}
-    if todo and train:
-        from ltlib.training import accelerator
-
-        accelerator.device()  # one sentence here instead of one traceback a process
     if todo and not train:
         failures = {exp.run_id: why_missing(exp) for exp in todo}
     elif todo:
-        lanes = streams or default_streams()
-        progress = Progress(len(todo), label, enabled=show)
-        failures = _Sweep(todo, jobs or default_jobs(), lanes, progress, done).go()
-    found = RunList([run for exp in experiments if (run := _load(exp.run_id)) is not None], failures)
+        batch = Batch(todo, label, show, done)
+        _train(todo, _engine(todo, jobs, streams, cluster, resources), batch, streams)
+        failures = batch.failures
+    for run in filter(None, (_load(exp.run_id) for exp in todo)):
+        here[run.id] = run
+    ids = [exp.run_id for exp in experiments]
+    found = RunList([here[run_id] for run_id in ids if run_id in here], failures)
     if strict and failures:
         raise RunsFailed(_told(experiments, failures), found)
     return found
 
 
+def _engine(
+    todo: Sequence[Experiment],
+    jobs: int | None,
+    streams: int | None,
+    cluster: str | None,
+    resources: Mapping[str, float] | None,
+) -> Engine:
+    """Where the runs are trained."""
+    if cluster is not None:
+        from ltlib.runs.engines import cluster as dask
+
+        return dask.opened(cluster, todo, jobs=jobs, streams=streams, resources=resources)
+    from ltlib.training import accelerator
+
+    accelerator.device()  # one sentence here instead of one traceback a process
+    portable = sum(map(_portable, todo))
+    return Pool(portable, jobs or default_jobs(), streams or default_streams())
+
+
 def _told(experiments: Sequence[Experiment], failures: Mapping[str, str]) -> str:
     """The sentence of what failed."""
     unique = {exp.run_id: exp for exp in experiments}
-    each = "; ".join(f"run {run_id}, {_describe(unique[run_id])}: {reason}" for run_id, reason in failures.items())
+    each = "; ".join(f"run {run_id}, {describe(unique[run_id])}: {reason}" for run_id, reason in failures.items())
     rest = "the others are finished and kept, and strict=False returns them" if len(failures) < len(unique) else ""
     return f"{len(failures)} of {len(unique)} runs failed: {each}" + (f" ({rest})" if rest else "")
 
@@ -131,205 +168,43 @@ def default_streams() -> int:
 def why_missing(experiment: Experiment) -> str:
     """Why a run is not there: its last failure, its data, or nobody trained it yet."""
     with contextlib.suppress(OSError):
-        return _failure(experiment.run_id).read_text(encoding="utf-8").strip()
+        return failure_file(experiment.run_id).read_text(encoding="utf-8").strip()
     if not datasets.available(experiment.dataset):
         return f"the images are not here ({datasets.info(experiment.dataset).where})"
     return "not trained yet"
 
 
-def _failure(run_id: str) -> Path:
-    return places.runs_folder() / "failures" / f"{run_id}.txt"
+def _train(todo: Sequence[Experiment], engine: Engine, batch: Batch, streams: int | None) -> None:
+    """Have the engine train what it can, then train here what no other process can."""
+    here = [experiment for experiment in todo if not _portable(experiment)]
+    lanes = Lanes([experiment for experiment in todo if experiment not in here], engine, batch)
+    batch.engine = engine.name
+    with batch.open():
+        lanes.go()
+        _train_here([*here, *lanes.here], batch, streams)
 
 
-class _Todo:
-    """Experiments that wait. One whose next stage is being trained for another is passed over while others are left."""
+def _train_here(experiments: Sequence[Experiment], batch: Batch, streams: int | None) -> None:
+    """Train what no other process can: some of its components are known to this one alone."""
+    from ltlib.runs import packing
+    from ltlib.training import accelerator
 
-    def __init__(self, experiments: Iterable[Experiment]):
-        self.waiting = list(experiments)
-        self.busy: dict[str, list[str]] = {}
-        self.lock = threading.Lock()
+    if not experiments:
+        return
+    interrupted = threading.Event()
 
-    def take(self) -> Experiment | None:
-        """The next experiment, None where none is left."""
-        with self.lock:
-            if not self.waiting:
-                return None
-            taken = {name for names in self.busy.values() for name in names}
-            free = (e for e in self.waiting if taken.isdisjoint(self._unfinished(e)))
-            chosen = next(free, self.waiting[0])
-            self.waiting.remove(chosen)
-            self.busy[chosen.run_id] = self._unfinished(chosen)
-            return chosen
+    def train(experiment: Experiment) -> None:
+        batch.begin(experiment)
+        while True:
+            _, ended = packing.attempt(experiment, partial(batch.hear, experiment), interrupted.is_set)
+            if ended.kind != "busy" or interrupted.wait(1.0):
+                break
+        batch.settle(experiment, ended.failure)
 
-    def finish(self, experiment: Experiment) -> None:
-        """Nobody is at this one any more."""
-        with self.lock:
-            self.busy.pop(experiment.run_id, None)
-
-    @staticmethod
-    def _unfinished(experiment: Experiment) -> list[str]:
-        resolved, top = experiment.resolve(), places.runs_folder() / "stages"
-        names = [resolved.stage_id(i) for i in range(len(resolved.stages))]
-        return [name for name in names if not sealed.finished(top / name)]
-
-
-class _Seat:
-    """A place for one process, which several lanes share; a process that ended is replaced by a new one."""
-
-    def __init__(self, lanes: int):
-        self.lanes = lanes
-        self.lock = threading.Lock()
-        self.worker: Worker | None = None
-
-
-class _Sweep:
-    """A queue of experiments and the processes that empty it, each with `streams` lanes."""
-
-    def __init__(
-        self,
-        todo: Sequence[Experiment],
-        jobs: int,
-        streams: int,
-        progress: Progress,
-        done: Callable[[Run], None],
-    ):
-        self.here = [experiment for experiment in todo if not _portable(experiment)]
-        elsewhere = [experiment for experiment in todo if experiment not in self.here]
-        self.todo = _Todo(elsewhere)
-        self.progress, self.done = progress, done
-        self.lanes = streams
-        jobs = min(jobs, len(elsewhere))
-        self.streams = min(streams, -(-len(elsewhere) // jobs)) if jobs else 0
-        self.seats = [_Seat(self.streams) for _ in range(jobs)]
-        self.failures: dict[str, str] = {}
-        self.lock = threading.Lock()
-        self.processes: list[subprocess.Popen[str]] = []
-        self.stopping = False
-
-    def go(self) -> dict[str, str]:
-        threads = [
-            threading.Thread(target=self._serve, args=(seat,), daemon=True)
-            for _ in range(self.streams)
-            for seat in self.seats
-        ]
-        for thread in threads:
-            thread.start()
-        try:
-            with self.progress.waiting():
-                for thread in threads:
-                    thread.join()
-        except BaseException:  # Ctrl-C, a kernel's interrupt: let the workers save and end
-            self.stopping = True
-            for process in list(self.processes):
-                process.terminate()
-            for thread in threads:
-                thread.join(timeout=30)
-            raise
-        self._train_here()
-        return self.failures
-
-    def _train_here(self) -> None:
-        """Train what no other process can: some of its components are known to this one alone."""
-        from ltlib.runs import packing
-        from ltlib.training import accelerator
-
-        if not self.here:
-            return
-        interrupted = threading.Event()
-
-        def train(experiment: Experiment) -> None:
-            error: str | None
-            report = partial(self._show, experiment)
-            found, error = packing.attempt(experiment, report, interrupted.is_set)
-            self._settle(experiment, error if found is None else None)
-
-        packing.serve(self.here, train, min(self.lanes, len(self.here)), accelerator.device(), interrupted)
-
-    def _serve(self, seat: _Seat) -> None:
-        while not self.stopping and (experiment := self.todo.take()) is not None:
-            error: str | None
-            try:
-                error = self._train(self._worker(seat), experiment)
-            except (LtlibError, OSError) as problem:  # no process to start
-                error = str(problem)
-            self.todo.finish(experiment)
-            if experiment not in self.here:
-                self._settle(experiment, error)
-        with seat.lock:
-            seat.lanes -= 1
-            if seat.lanes or seat.worker is None:
-                return
-        seat.worker.close()
-        seat.worker.process.wait()
-
-    def _settle(self, experiment: Experiment, error: str | None) -> None:
-        """A run has come to its end: hand it on, or keep why it is missing."""
-        try:
-            if error is None and (run := runs.load(experiment.run_id)) is not None:
-                with self.lock:
-                    self.done(run)
-            elif error is None:
-                error = "it was said to be trained and is not there; its images or components changed: start again"
-        except (LtlibError, OSError) as problem:  # no disk to write its record
-            error = str(problem)
-        with contextlib.suppress(LtlibError, OSError):
-            if error is None:
-                _failure(experiment.run_id).unlink(missing_ok=True)
-            else:
-                write_text(_failure(experiment.run_id), f"{error}\n")
-        with self.lock:
-            if error is not None:
-                self.failures[experiment.run_id] = error
-            self.progress.step(_describe(experiment) + (f" failed: {error}" if error else ""))
-
-    def _show(self, experiment: Experiment, row: Mapping[str, Any]) -> None:
-        with self.lock:
-            self.progress.show(f"{_describe(experiment)}, epoch {row['epoch']}/{row['epochs']}")
-
-    def _worker(self, seat: _Seat) -> Worker:
-        """The seat's process, started where there is none or it has ended."""
-        with seat.lock:
-            if seat.worker is None or not seat.worker.usable:
-                seat.worker = Worker(self._start())
-            return seat.worker
-
-    def _start(self) -> subprocess.Popen[str]:
-        env = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "LTLIB_STREAMS": str(self.streams)}
-        env |= plugins.environment()
-        process = subprocess.Popen(
-            worker.command(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=env,
-        )
-        self.processes.append(process)
-        return process
-
-    def _train(self, worker: Worker, experiment: Experiment) -> str | None:
-        for message in worker.ask(experiment):
-            if "stopped" in message:
-                worker.close()
-                return message["stopped"]
-            if "done" in message:
-                return None
-            if "error" in message:
-                return message["error"]
-            if "unknown" in message:
-                if not experiment.resolve().own:
-                    return f"{message['unknown']}; start again"
-                with self.lock:
-                    self.here.append(experiment)
-                return None
-            self._show(experiment, message["row"])
-        code = worker.process.wait()
-        return f"its process ended with code {code}; start again and it goes on from its last checkpoint"
+    lanes = min(streams or default_streams(), len(experiments))
+    packing.serve(experiments, train, lanes, accelerator.device(), interrupted)
 
 
 def _portable(experiment: Experiment) -> bool:
     """Whether another process can import all it needs."""
     return all(plugins.how_to_load(one.module) is not None for one in experiment.resolve().own)
-
-
-def _describe(experiment: Experiment) -> str:
-    return f"{experiment.method} on {experiment.dataset} ({experiment.model}, seed {experiment.seed})"

@@ -5,9 +5,10 @@ outlives its runs, so imports and warm-up are paid once; with ``LTLIB_STREAMS`` 
 (`ltlib.runs.packing`). When it dies, only the runs it was at are lost, and those go on from their checkpoints.
 
 A line in: ``{"run": id, "experiment": settings}``, and for a run with components from outside the package ``plugins``,
-their modules, and ``path``, where modules are looked for. Lines out: ``{"run": id, ...}`` with ``row`` for an epoch,
-and at last ``done``, ``error`` or ``stopped``; or ``unknown`` where these settings are not that run here, because a
-component is missing or has another source than in the process that asked.
+their modules, and ``path``, where modules are looked for; with ``look`` it is not trained. Lines out:
+``{"run": id, ...}`` with ``row`` for an epoch, and at last one of the kinds of `ltlib.runs.outcomes`: ``done``,
+``error``, ``stopped``, ``busy`` where another process trains this run; or ``unknown`` where these settings are not that
+run here, because a component is missing or has another source than in the process that asked.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +42,15 @@ def command() -> list[str]:
     return leash.command("ltlib.runs.worker", grace=SAVING)
 
 
+def request(experiment: Experiment) -> dict[str, Any]:
+    """A run as a worker is asked for it, JSON-ready."""
+    resolved = experiment.resolve()
+    asked: dict[str, Any] = {"run": resolved.run_id, "experiment": experiment.settings()}
+    if modules := [plugins.how_to_load(one.module) for one in resolved.own]:
+        asked |= {"plugins": modules, "path": [place or str(Path.cwd()) for place in sys.path]}
+    return asked
+
+
 class Worker:
     """A training process and the runs under way in it."""
 
@@ -50,16 +61,11 @@ class Worker:
         self._lock = threading.Lock()
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def ask(self, experiment: Experiment) -> Iterator[dict[str, Any]]:
-        """Have a run trained: what is said about it, until it or the process ends."""
+    def send(self, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Have a run trained, see `request`: what is said about it, until it or the process ends."""
         answers: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-        resolved = experiment.resolve()
-        modules = [plugins.how_to_load(one.module) for one in resolved.own]
-        request: dict[str, Any] = {"run": resolved.run_id, "experiment": experiment.settings()}
-        if modules:
-            request |= {"plugins": modules, "path": [place or str(Path.cwd()) for place in sys.path]}
         with self._lock:
-            self._answers[resolved.run_id] = answers
+            self._answers[request["run"]] = answers
             if not self.usable:
                 answers.put(None)
             with contextlib.suppress(BrokenPipeError, ValueError):  # dead or closed: it will be heard below
@@ -136,13 +142,12 @@ def main() -> None:
         except Exception as error:  # settings that are none of an experiment
             say(run, error=str(error) if isinstance(error, LtlibError) else f"{type(error).__name__}: {error}")
             return
-        found, failure = packing.attempt(experiment, lambda row: say(run, row=row), stop)
-        if found is not None:
-            say(run, done=found.id)
-        elif failure == packing.STOPPED:
-            say(run, stopped=failure)
-        else:
-            say(run, error=failure)
+        if asked.get("look"):
+            say(run, done=run)
+            return
+        began = time.time()
+        _, ended = packing.attempt(experiment, lambda row: say(run, row=row), stop)
+        say(run, **{ended.kind: ended.said, "took": [os.getpid(), began, time.time()]})
 
     device = accelerator.device()
     streams = packing.default_streams(device)
@@ -157,3 +162,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    os._exit(0)  # everything is on disk; taking the interpreter and torch apart takes a second

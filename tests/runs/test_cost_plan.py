@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from ltlib import datasets, grids, models
+from ltlib import datasets, grids, models, runs
 from ltlib.errors import SettingError, UnknownName
 from ltlib.experiment import Experiment
 from ltlib.progress import duration
-from ltlib.runs import Run, cost, plan
+from ltlib.runs import Run, cost, plan, pricing, recorded
 from ltlib.runs.cost import Pace, Work
 
 PLAIN = Experiment(dataset="cifar10", imbalance_factor=100, model="resnet32", method="ce", recipe="ldam")
@@ -103,7 +103,7 @@ def test_a_plan_counts_what_is_there(trained: Run, tiny: Experiment, monkeypatch
     found = plan.make("quick", grids.wanted(["x", "x"], "quick"))
     assert found.experiments == [tiny, other]
     assert found.missing == [other]
-    assert found.seconds == pytest.approx([cost.estimate([other])])
+    assert found.seconds == pytest.approx([trained.seconds]), "what the other seed took here"
     assert found.text(2).startswith("quick: 2 runs, 1 finished, 1 to train now, about ")
     assert "with 2 processes (estimate)" in found.text(2)
 
@@ -130,7 +130,65 @@ def test_a_budget_serves_most_cells_first_and_first_seeds_before_second(
     assert within(sum(price.values()) * 1.01) == [long, short, second]
     two = plan.make("quick", grids.wanted("abcd", "quick"), price[short] + price[long])
     assert two.text().startswith("quick: 3 runs, 0 finished, 2 to train now")
-    assert "1 run would take longer than the budget; the same command goes on with them" in two.text()
+    assert "within the budget 2 runs can be trained: 4 table cells filled" in two.text()
+    assert "left out: 1 run, about " in two.text()
+    assert "and 2 table cells with them; the same command goes on with them" in two.text()
+
+
+def test_a_budget_fills_whole_cells(tiny: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell that prints the mean of two runs needs both; three cells of one run are worth more than two of another."""
+    a, b, c, d = (tiny.replace(method=name) for name in ("ce", "focal", "balanced_softmax", "ldam"))
+    needs = [
+        grids.Need("x/1", frozenset([a.run_id, b.run_id]), 0, 3),
+        grids.Need("x/1", frozenset([c.run_id]), 0, 2),
+        grids.Need("x/2", frozenset([d.run_id]), 0, 1),
+    ]
+    price = cost.estimate([a])
+    monkeypatch.setattr(runs, "finished", list)
+    wanted = dict.fromkeys((a, b, c, d), 1)
+
+    def within(units: float) -> plan.Plan:
+        return plan.make("quick", wanted, units * price * 1.01, needs=needs)
+
+    assert within(1).missing == [c], "two cells for one run, before three for two"
+    assert within(2).missing == [c, d], "a mean of two is no cell with one of them"
+    three = within(3)
+    assert three.missing == [a, b, c]
+    assert three.chosen is not None
+    assert (three.chosen.cells, three.chosen.left) == (5, {"x/2": 1})
+    assert "left out: 1 run, about 0 s more, and 1 table cell with them (x/2 1); the same" in three.text()
+    both = plan.make("quick", wanted, 1.01 * price, needs=needs, jobs=2)
+    assert both.missing == [c, d], "two processes train twice as much in the same time"
+
+
+def test_on_a_gpu_the_runs_that_share_it_take_its_time(tiny: Experiment) -> None:
+    """10 steps of 8 layers, 1 ms each: 80 ms of dispatch; 5e9 operations at 1e11 a second: 50 ms of arithmetic."""
+    work = Work(10, 5e9, 8)
+    alone, four = (recorded.Rates(Pace(1e-3, 1e11), together) for together in (1, 4))
+    assert alone.seconds(tiny, work) == pytest.approx(0.13)
+    assert recorded.Rates(Pace(1e-3, 1e11), 2).seconds(tiny, work) == pytest.approx(0.065)
+    assert four.seconds(tiny, work) == pytest.approx(0.05), "its arithmetic cannot be shared away"
+
+
+def test_what_runs_took_here_prices_others_like_them(trained: Run, tiny: Experiment) -> None:
+    found = recorded.rates([trained])
+    work = cost.work(tiny)
+    assert found.seconds(tiny.replace(seed=5), work) == pytest.approx(trained.seconds)
+    assert found.factor(tiny.replace(method="focal")) == found.factor(tiny), "another method on the same images"
+    assert found.factor(PLAIN) == found.factor(tiny), "nothing nearer is known"
+    trained.provenance["together"] = 4
+    assert recorded.rates([trained]).factor(tiny) == pytest.approx(found.factor(tiny) / 4), "it shared the device"
+    trained.provenance["device"] = "another machine's"
+    assert recorded.rates([trained]).factor(tiny) == 1.0
+
+
+def test_needs_are_the_printed_cells(no_data: Path) -> None:
+    """Every cell of every table once, as far as the profile trains it; a mean of two datasets asks for both."""
+    found = grids.needs(["convergent/1"], "laptop")
+    ids = {experiment.run_id for experiment in grids.experiments("convergent/1", "laptop")[0]}
+    assert {run for need in found for run in need.runs} <= ids
+    trained = [c for c in grids.cells("convergent", "1") if isinstance(grids.trained(c, "laptop"), Experiment)]
+    assert sum(need.cells for need in found if need.level == 0) == len({id(cell.row) for cell in trained})
 
 
 @pytest.mark.parametrize(("every", "least", "most"), [(1, 0.2, 0.3), (10, 0.0, 0.05)])
@@ -161,7 +219,7 @@ def test_a_stage_that_runs_share_is_counted_once(no_data: Path, reports: Path) -
     assert cost.work(PLAIN.replace(method="crt")) == works["crt"][0] + works["crt"][1]
     pace = cost.measure()
     alone = {name: [pace.seconds(work) for work in own] for name, own in works.items()}
-    found = plan._prices([PLAIN, PLAIN.replace(method="crt"), PLAIN.replace(method="lws")], pace)
+    found = pricing.prices([PLAIN, PLAIN.replace(method="crt"), PLAIN.replace(method="lws")], pricing.at(pace))
     assert found == pytest.approx([alone["ce"][0], alone["crt"][1], alone["lws"][1]])
     assert cost.estimate([PLAIN, PLAIN.replace(method="crt"), PLAIN.replace(method="lws")]) == pytest.approx(sum(found))
 

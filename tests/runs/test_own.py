@@ -220,8 +220,8 @@ def test_its_record_is_read_too(notebook: Callable[..., None], own: Experiment, 
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Ids of the runs that were trained in processes of their own."""
     found: list[str] = []
-    ask = worker.Worker.ask
-    monkeypatch.setattr(worker.Worker, "ask", lambda self, e: (found.append(e.run_id), ask(self, e))[1])
+    send = worker.Worker.send
+    monkeypatch.setattr(worker.Worker, "send", lambda self, asked: (found.append(asked["run"]), send(self, asked))[1])
     return found
 
 

@@ -16,6 +16,7 @@ from ltlib import runs
 from ltlib.errors import RunError, SettingError
 from ltlib.experiment import Experiment
 from ltlib.runs import Run, packing, sweep
+from ltlib.runs.engines.seats import Seat
 from ltlib.training import accelerator
 from ltlib.training.loop import Stopped
 
@@ -149,15 +150,15 @@ def test_a_worker_with_two_lanes(tiny: Experiment, no_data: Path) -> None:
     good = [tiny.replace(limit=60, seed=seed) for seed in range(4)]
     lost = tiny.replace(dataset="cifar10")
     started: list[int] = []
-    start = sweep._Sweep._start
+    start = Seat.start
 
-    def counted(self: sweep._Sweep) -> Any:
+    def counted(self: Seat) -> Any:
         process = start(self)
         started.append(process.pid)
         return process
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep._Sweep, "_start", counted)
+        patch.setattr(Seat, "start", counted)
         found = sweep.run_all([good[0], lost, *good[1:]], jobs=1, streams=2, show=False, strict=False)
     assert len(started) == 1
     assert [run.id for run in found] == [experiment.run_id for experiment in good]
