@@ -11,6 +11,7 @@ from __future__ import annotations
 from ltlib.bench.batches import data
 from ltlib.bench.common import Arm, interleave, machine, quiet_rounds, ratio, table
 from ltlib.bench.decoding import decode
+from ltlib.bench.engines import batch
 from ltlib.bench.losses import step
 from ltlib.bench.maps import embedding
 from ltlib.bench.runs import run
@@ -19,6 +20,7 @@ from ltlib.bench.together import grid
 
 __all__ = [
     "Arm",
+    "batch",
     "data",
     "decode",
     "embedding",
