@@ -24,6 +24,7 @@ MAKE: dict[str, tuple[Registry[Any], Callable[[str], Any]]] = {
     "mixing": (mixing.MIXINGS, mixing.create),
     "recipe": (recipes.RECIPES, recipes.create),
     "optimizer": (recipes.OPTIMIZERS, recipes.OPTIMIZERS.create),
+    "average": (recipes.AVERAGES, recipes.AVERAGES.create),
     "sampler": (samplers.SAMPLERS, samplers.SAMPLERS.create),
     "finish": (finishes.FINISHES, finishes.FINISHES.create),
     "resampling": (resampling.RESAMPLERS, resampling.RESAMPLERS.create),

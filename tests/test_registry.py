@@ -35,6 +35,7 @@ OWN = {
     "ltlib.mixing": "MIXINGS",
     "ltlib.recipes": "RECIPES",
     "ltlib.recipes.optimizers": "OPTIMIZERS",
+    "ltlib.recipes.averages": "AVERAGES",
     "ltlib.batches.samplers": "SAMPLERS",
     "ltlib.models": "MODELS",
     "ltlib.models.classifiers": "CLASSIFIERS",

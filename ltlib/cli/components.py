@@ -22,6 +22,7 @@ def registries() -> dict[str, Registry[Any]]:
         "datasets": datasets.DATASETS,
         "recipes": recipes.RECIPES,
         "optimizers": recipes.OPTIMIZERS,
+        "averages": recipes.AVERAGES,
         "samplers": samplers.SAMPLERS,
         "losses": losses.LOSSES,
         "mixings": mixing.MIXINGS,

@@ -19,8 +19,8 @@ class List:
     """List what there is, or say all about one component.
 
     Attributes:
-        what: methods, models, datasets, recipes, optimizers, samplers, losses, mixings, finishes, classifiers, grids,
-            notebooks, profiles or runs; or the name of a component, such as focal or mislas: its settings with their
+        what: methods, models, datasets, recipes, optimizers, averages, samplers, losses, mixings, finishes, classifiers,
+            grids, notebooks, profiles or runs; or the name of a component, such as focal or mislas: its settings with their
             defaults, its source and what it does.
     """
 
@@ -95,8 +95,8 @@ _LISTS: dict[str, Callable[[], list[str]]] = {
     **{
         kind: (lambda kind=kind: _registered(kind))  # type: ignore[misc]
         for kind in (
-            *("methods", "models", "recipes", "optimizers", "samplers", "losses"),
-            *("mixings", "finishes", "classifiers"),
+            *("methods", "models", "recipes", "optimizers", "averages", "samplers"),
+            *("losses", "mixings", "finishes", "classifiers"),
         )
     },
     "datasets": image_sets,

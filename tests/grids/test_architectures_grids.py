@@ -67,7 +67,7 @@ def test_quick_trains_a_small_network_of_each_kind_once_a_table() -> None:
         assert len(own) == 2 * len(METHODS)
         assert {e.model for e in own} == {f"{network}[size=tiny]"}
         assert {e.dataset for e in own} == {"digits"}
-        assert {(e.resolve().recipe.resize, e.resolve().recipe.epochs, e.limit) for e in own} == {(16, 12, 300)}
+        assert {(e.resolve().recipe.resize, e.resolve().recipe.epochs, e.limit) for e in own} == {(16, 8, 300)}
         assert {e.imbalance_factor for e in own} == {1, 20}
 
 

@@ -113,7 +113,7 @@ def test_differences_are_named() -> None:
         "digits instead of cifar10",
         "resnet8 instead of resnet18",
         "imbalance factor 20 instead of 10",
-        "epochs 30 instead of 100",
+        "epochs 20 instead of 100",
         "augmentation shift1 instead of flip+vflip+rotate10",
     ]
     spelled = exp.replace(method="focal[gamma=2]", recipe="convergent[epochs=100]", seed=7, subset_seed=3)
@@ -170,3 +170,9 @@ def test_the_profile_of_a_grids_cell_is_known() -> None:
     known = grids.profile_of_cells()
     assert {known[e.cell_id] for e in grids.experiments("convergent/1", "quick")[0]} == {"quick"}
     assert {known[e.cell_id] for e in grids.experiments("convergent/1", "paper")[0]} == {"paper"}
+
+
+def test_figures_become_pdf_files_where_somebody_may_print_them() -> None:
+    """Embedding fonts is the dearest part of a figure, and nobody prints the digits'."""
+    forms = {name: set(profile.figures) for name, profile in profiles.PROFILES.items()}
+    assert forms == {"quick": {"svg", "png"}, "laptop": {"svg", "png", "pdf"}, "paper": {"svg", "png", "pdf"}}

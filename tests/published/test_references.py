@@ -33,6 +33,7 @@ REGISTRIES: dict[str, Any] = {
     "resampling": resampling.RESAMPLERS,
     "recipe": recipes.RECIPES,
     "optimizer": recipes.OPTIMIZERS,
+    "average": recipes.AVERAGES,
     "data set": DATASETS,
 }
 KINDS = {"article": "article", "inproceedings": "conference-paper", "book": "book", "mastersthesis": "thesis"}

@@ -144,7 +144,7 @@ def test_a_stand_in_cannot_tell(of_data: bool) -> None:
 def test_what_stands_in_for_sets_and_networks() -> None:
     assert study.instead("paper") == ""
     assert study.instead("laptop") == "ResNet-8, at most 30 epochs"
-    assert study.instead("quick") == "ResNet-8 on digits, at most 30 epochs"
+    assert study.instead("quick") == "ResNet-8 on digits, at most 20 epochs"
 
 
 def test_tally_counts_each_kind() -> None:
