@@ -207,9 +207,17 @@ class Resolved:
             "seed": self.seed,
         }
 
-    @cached_property
+    @property
     def run_id(self) -> str:
-        return digest(canonical_json(self.identity()))[:12]
+        versions = tuple(VERSIONS.values())
+        if versions not in self._run_ids:
+            self._run_ids[versions] = digest(canonical_json(self.identity()))[:12]
+        return self._run_ids[versions]
+
+    @cached_property
+    def _run_ids(self) -> dict[tuple[int, ...], str]:
+        """Asked for thousands of times in a large plan; by `VERSIONS`, the one part that is not in here."""
+        return {}
 
     def settings(self) -> dict[str, Any]:
         """The experiment's settings as its run keeps them: a file of weights by what is in it, not by its path."""

@@ -19,9 +19,9 @@ class List:
     """List what there is, or say all about one component.
 
     Attributes:
-        what: methods, models, datasets, recipes, optimizers, averages, samplers, losses, mixings, finishes, classifiers,
-            grids, notebooks, profiles or runs; or the name of a component, such as focal or mislas: its settings with their
-            defaults, its source and what it does.
+        what: methods, models, datasets, recipes, optimizers, averages, samplers, losses, mixings, finishes,
+            classifiers, grids, notebooks, profiles or runs; or the name of a component, such as focal or mislas: its
+            settings with their defaults, its source and what it does.
     """
 
     what: Annotated[str, tyro.conf.Positional] = "methods"

@@ -170,6 +170,6 @@ def test_two_processes_at_one_run(ask: Ask, whole: Run, tiny: Experiment) -> Non
     assert len(done) >= 1
     for one in said:
         if one not in done:
-            assert one["kind"] == "LockedError"
+            assert one["kind"] == "BusyError"
             assert f"run {tiny.run_id} is being worked on by" in one["error"]
     same(tiny.run_id, whole)

@@ -127,7 +127,9 @@ def test_a_sharpness_aware_step_is_made_with_the_gradient_of_the_worst_place() -
     for weight, begin, each in zip(made.network.parameters(), start, worst, strict=True):
         torch.testing.assert_close(weight.detach(), begin - 0.1 * each, rtol=1e-5, atol=1e-8)  # the loss is float32
     plain = [begin - 0.1 * each for begin, each in zip(start, g, strict=True)]
-    assert max(float((a - b).abs().max()) for a, b in zip(made.network.parameters(), plain, strict=True)) > 1e-3
+    assert (
+        max((a.detach() - b).abs().max().item() for a, b in zip(made.network.parameters(), plain, strict=True)) > 1e-3
+    )
     for name, value in statistics.items():  # moved by the first look alone
         if "running" in name:
             torch.testing.assert_close(made.network.state_dict()[name], value, rtol=1e-9, atol=1e-12)
