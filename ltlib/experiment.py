@@ -289,7 +289,7 @@ def _own(exp: Experiment, model: Spec, method: Spec, stages: tuple[Stage, ...], 
     return tuple(dict.fromkeys(Own(kind, entry.name, entry.module) for kind, entry in found))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=2**15)  # the plans of all profiles hold some five thousand
 def _resolve(exp: Experiment, info: datasets.DatasetInfo, registrations: int) -> Resolved:
     recipe_spec = recipes.spec(exp.recipe)
     recipe = recipes.create(recipe_spec)

@@ -15,6 +15,8 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from ltlib.errors import SettingError, UnknownName
@@ -165,11 +167,12 @@ class Entry(Generic[T]):
         """Whether it does not come from this package."""
         return not is_package(self.module)
 
-    @property
-    def defaults(self) -> dict[str, Value]:
+    @cached_property
+    def defaults(self) -> Mapping[str, Value]:
         """The settings and their default values."""
         parameters = inspect.signature(self.factory).parameters.values()
-        return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty}
+        given = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty}
+        return MappingProxyType(given)
 
 
 class Registry(Generic[T]):
@@ -269,7 +272,7 @@ class Registry(Generic[T]):
             if key not in known:
                 raise UnknownName(f"setting of {self.kind} {entry.name}:", key, known)
             _check_type(self.kind, entry.name, key, value, known[key])
-        settings = known | {k: v for k, v in defaults.items() if k in known} | given
+        settings = {**known, **{k: v for k, v in defaults.items() if k in known}, **given}
         for key, value in settings.items():  # 2 and 2.0 are one setting, not two runs
             if isinstance(known[key], float) and isinstance(value, int) and not isinstance(value, bool):
                 settings[key] = _as_float(self.kind, entry.name, key, value)

@@ -63,7 +63,7 @@ def test_every_registry_is_whole_after_its_own_package_is_imported() -> None:
     importlib.import_module("ltlib.sections.resampling")
     # sorted: a test that takes an entry out and puts it back leaves it behind the others
     assert alone == {name: sorted(getattr(importlib.import_module(name), own).names()) for name, own in OWN.items()}
-    assert min(map(len, alone.values())) >= 3
+    assert min(map(len, alone.values())) >= 2
 
 
 words = st.from_regex(r"[a-z][a-z_]{0,8}", fullmatch=True).filter(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import ROUND_FLOOR, Decimal, localcontext
+from functools import lru_cache
 
 from ltlib.datasets.subsets import MOST_SEED, SUBSETS, real_number, whole_number
 from ltlib.errors import DataError, SettingError, UnknownName
@@ -51,6 +52,12 @@ def long_tailed_counts(
         raise SettingError("imbalance type explicit needs class_counts, one number per class")
     if imbalance_type not in IMBALANCE_TYPES:
         raise UnknownName("imbalance type", imbalance_type, IMBALANCE_TYPES)
+    return list(_falling(n_max, num_classes, factor, imbalance_type))
+
+
+@lru_cache(maxsize=1024)  # sixty digits take milliseconds, and a plan of thousands of runs has a handful of tails
+def _falling(n_max: int, num_classes: int, factor: Decimal, imbalance_type: str) -> tuple[int, ...]:
+    """`long_tailed_counts` of settings that are sound."""
     with localcontext() as context:
         context.prec = 60
         log = factor.ln()
@@ -62,7 +69,7 @@ def long_tailed_counts(
         else:
             exponent = log / Decimal(num_classes).ln()
             values = [n_max * (-exponent * Decimal(c + 1).ln()).exp() for c in range(num_classes)]
-        return [max(1, _floor(value)) for value in values]
+        return tuple(max(1, _floor(value)) for value in values)
 
 
 def subset_counts(

@@ -173,7 +173,23 @@ def _make_all(
     stop: threading.Event,
     say: Callable[[str], None],
 ) -> None:
-    # pages rest on runs, never on one another: the order is for the reader, and any of them may be made beside another
+    # pages rest on runs, never on one another: the order is for the reader, and any of them may be made beside another,
+    # but for those that show every run there is: others train some of their own
+    for pages_now in ([p for p in todo if "runs" not in p.watches], [p for p in todo if "runs" in p.watches]):
+        _make_beside(pages_now, pages, exporter, profile, jobs, timeout, stop, say)
+
+
+def _make_beside(
+    todo: Sequence[Declared],
+    pages: Sequence[Declared],
+    exporter: report.Exporter,
+    profile: str,
+    jobs: int,
+    timeout: float,
+    stop: threading.Event,
+    say: Callable[[str], None],
+) -> None:
+    """Make these pages, several at a time."""
     with ThreadPoolExecutor(jobs) as pool:
         running = {pool.submit(make, page, profile, timeout=timeout, stop=stop): page for page in todo}
         try:

@@ -306,6 +306,27 @@ def test_missing_runs_of_all_pages_are_trained_together_first(project: Path, mon
     assert trained == ["two", "three"]
 
 
+def test_a_page_that_shows_every_run_is_made_when_the_others_have_trained_theirs(project: Path, monkeypatch):
+    """The first page in reading order, beside one that trains a run of its own."""
+    write(project, "a", "x = 1", watches=["runs"])
+    write(project, "b", "x = 1")
+    made: list[str] = []
+
+    def executed(page, profile, **_):
+        made.append(page.id)
+        if page.id == "b":
+            time.sleep(0.3)
+            seal = project.parents[1] / "reports" / "runs" / "own" / "DONE"
+            seal.parent.mkdir(parents=True)
+            seal.write_text("{}")
+        return outcome_of(project, page.id)
+
+    monkeypatch.setattr(chain, "execute", executed)
+    states = chain.run_chain("quick", root=project, jobs=2)
+    assert made == ["b", "a"]
+    assert {item.page.id: item.state for item in states} == {"a": "fresh", "b": "fresh"}
+
+
 def test_a_page_with_empty_tables_only_is_not_executed_and_says_what_fills_it(project: Path, monkeypatch):
     from types import SimpleNamespace
 
