@@ -112,7 +112,11 @@ def run_chain(
         todo = [page for page in todo if not _bare(page, profile, say)]
     stop = threading.Event()
     try:
-        _make_all(todo, pages, exporter, profile, jobs, timeout, stop, say)
+        # pages rest on runs, never on one another: the order is for the reader, and any of them may be made beside
+        # another, but for those that show every run there is: others train some of their own
+        for late in (False, True):
+            together = [page for page in todo if ("runs" in page.watches) == late]
+            _make_all(together, pages, exporter, profile, jobs, timeout, stop, say)
     finally:
         stop.set()
         states = [state(page, profile) for page in pages]
@@ -164,22 +168,6 @@ def _text(notebook: Mapping[str, Any] | None) -> str:
 
 
 def _make_all(
-    todo: Sequence[Declared],
-    pages: Sequence[Declared],
-    exporter: report.Exporter,
-    profile: str,
-    jobs: int,
-    timeout: float,
-    stop: threading.Event,
-    say: Callable[[str], None],
-) -> None:
-    # pages rest on runs, never on one another: the order is for the reader, and any of them may be made beside another,
-    # but for those that show every run there is: others train some of their own
-    for pages_now in ([p for p in todo if "runs" not in p.watches], [p for p in todo if "runs" in p.watches]):
-        _make_beside(pages_now, pages, exporter, profile, jobs, timeout, stop, say)
-
-
-def _make_beside(
     todo: Sequence[Declared],
     pages: Sequence[Declared],
     exporter: report.Exporter,

@@ -185,6 +185,11 @@ class Recipe:
             values["average"] = self.average_spec.identity()
         return {f.name: values[f.name] for f in fields(self) if f.name in values and values[f.name] != f.default}
 
+    @property
+    def looks(self) -> int:
+        """How often a step looks at its batch: twice where it is made with the gradient of another place."""
+        return 2 if self.sharpness else 1
+
     def side(self, stored: int) -> int:
         """Height and width in pixels of images as the network sees them, that are stored with this one."""
         return self.resize or stored

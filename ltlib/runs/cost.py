@@ -119,7 +119,7 @@ def stage_works(experiment: Experiment) -> list[Work]:
         if frozen.constant(resolved, i):
             forward, depth, passes = _feature_dim(resolved.model) * info.num_classes, 1, 3.0
         images = _epoch_images(stage, resolved.recipe.batch_size, counts)
-        looks = 2 if resolved.recipe.sharpness else 1  # at each batch
+        looks = resolved.recipe.looks
         macs = looks * epochs * images * objectives.views(stage) * forward * passes
         if stage.loss is not None:
             shown = _test_images(experiment) + (0 if resolved.recipe.average == "none" else sum(counts))
@@ -157,8 +157,7 @@ def images_seen(experiment: Experiment, class_counts: Sequence[int], epochs: Map
     for number, stage in enumerate(resolved.stages, start=1):
         images = _epoch_images(stage, resolved.recipe.batch_size, class_counts)
         streams = 1 if stage.second_sampler is None else 2
-        looks = 2 if resolved.recipe.sharpness else 1
-        total += epochs.get(number, 0) * images * objectives.views(stage) * streams * looks
+        total += epochs.get(number, 0) * images * objectives.views(stage) * streams * resolved.recipe.looks
     return total
 
 
