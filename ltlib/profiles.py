@@ -5,7 +5,9 @@ A table's cell says what the document did; a profile says what is trained for it
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 from ltlib import datasets, recipes
 from ltlib.errors import UnknownName
@@ -46,6 +48,7 @@ class Profile:
         imbalance_factor: Instead of any above 1; None keeps it.
         pixels: Sets of photographs that are read smaller, and at how many pixels.
         figures: The forms its figures are saved in; fonts make a PDF the dearest of them.
+        evaluations: Of a training, at most; 0 keeps the recipe's.
     """
 
     name: str
@@ -60,6 +63,7 @@ class Profile:
     imbalance_factor: float | None = None
     pixels: tuple[tuple[str, int], ...] = ()
     figures: tuple[str, ...] = ("svg", "pdf", "png")
+    evaluations: int = 0
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,8 @@ PROFILES = {
                 *((name, f"digits_{name}") for name in PHOTOGRAPHS),
             ),
             imbalance_factor=20.0,
-            figures=("svg", "png"),
+            figures=("svg",),
+            evaluations=10,
         ),
         Profile(
             "laptop",
@@ -161,7 +166,13 @@ def resolve(
         profile: Name.
         represented: The networks whose columns are filled where one network stands for all.
     """
-    size, own = get(profile), parse(experiment.model)[0] in dict(get(profile).networks)
+    return _resolved(experiment, get(profile), represented)
+
+
+@lru_cache(2**14)
+def _resolved(experiment: Experiment, size: Profile, represented: tuple[str, ...]) -> Experiment | Impossible:
+    """`resolve`; a plan, a page and a table ask for the same cells."""
+    profile, own = size.name, parse(experiment.model)[0] in dict(size.networks)
     if size.network is not None and not own and parse(experiment.model)[0] not in represented:
         return Impossible(
             f"not in {profile}: one small network stands for all, in the {' and '.join(represented)} columns only"
@@ -191,6 +202,9 @@ def _recipe(experiment: Experiment, dataset: str, size: Profile, small: Small | 
         for length, least in (("warmup_epochs", 0), ("evaluate_every", 1)):
             if (value := getattr(full, length)) > least:
                 settings[length] = max(1, round(value * epochs / full.epochs))
+        if size.evaluations:
+            least_apart = math.ceil(epochs / size.evaluations)
+            settings["evaluate_every"] = max(int(settings.get("evaluate_every", 1)), least_apart)
     if dataset != experiment.dataset and not datasets.info(dataset).flips:  # a mirrored 3 is no 3
         moves = set(recipes.create(experiment.recipe).augmentation) - {"flip", "altflip", "vflip"}
         settings["augmentation"] = "shift1" if moves else "none"

@@ -53,11 +53,22 @@ def t_interval(values: npt.ArrayLike, confidence: float = 0.95) -> Interval:
     mean = float(sample.mean())
     if n == 1:
         return Interval(mean, math.nan, math.nan, 1, math.nan)
+    std = float(sample.std(ddof=1))
+    half = t_half_width(std, n, confidence)
+    return Interval(mean, mean - half, mean + half, n, std)
+
+
+def t_half_width(std: float, runs: int, confidence: float = 0.95) -> float:
+    """Half of Student's t-interval of a mean, ``t(n-1) · s / √n``, of which only the spread is known.
+
+    Args:
+        std: Sample standard deviation s of the runs.
+        runs: Their number n, at least 2.
+        confidence: Coverage.
+    """
     from scipy.special import stdtrit
 
-    std = float(sample.std(ddof=1))
-    half = float(stdtrit(n - 1, 0.5 + confidence / 2)) * std / math.sqrt(n)
-    return Interval(mean, mean - half, mean + half, n, std)
+    return float(stdtrit(runs - 1, 0.5 + confidence / 2)) * std / math.sqrt(runs)
 
 
 def bootstrap_interval(

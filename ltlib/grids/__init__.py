@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from ltlib import profiles, published
@@ -70,13 +71,20 @@ def cells(document: str, table: str) -> list[Cell]:
     Raises:
         UnknownName: No such document or table, or one whose experiments are not described here.
     """
-    own, found = described(document), []
+    described(document)
+    return list(_cells(document, table))
+
+
+@cache
+def _cells(document: str, table: str) -> tuple[Cell, ...]:
+    """`cells`: no table changes while a process runs, and a plan reads each of them several times."""
+    own, found = DOCUMENTS[document], list[Cell]()
     for _, printed in published.table(document, table).iterrows():
         row = {key: printed[key] for key in ROW}
         made = own.experiment(row)
         behind = (made,) if isinstance(made, Experiment) else made
         found += [Cell(document, table, row, experiment) for experiment in behind]
-    return found
+    return tuple(found)
 
 
 def trained(cell: Cell, profile: str) -> Experiment | Impossible:

@@ -8,6 +8,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+_SHAPELESS = (nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm, nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Hardswish, nn.Dropout)
+"""Kinds of layers whose output has the shape of their input and whose operations are not counted."""
+
 
 def parameter_count(network: nn.Module) -> int:
     """Number of parameters, frozen ones and the projector's included."""
@@ -40,6 +43,7 @@ def count_macs(network: nn.Module, image_size: int) -> int:
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
     device = device if device.type == "meta" else torch.device("cpu")
     network = copy.deepcopy(network).to(device).eval()
+    _leave_out(network)
     for module in network.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
             module.register_forward_hook(count)
@@ -47,3 +51,11 @@ def count_macs(network: nn.Module, image_size: int) -> int:
             module.register_forward_hook(count_attention)
     network(torch.zeros(1, 3, image_size, image_size, device=device))
     return total
+
+
+def _leave_out(network: nn.Module) -> None:
+    """Put nothing in place of layers that change no shape and are not counted: they take most of the time."""
+    for module in network.modules():
+        for name, child in module.named_children():
+            if isinstance(child, _SHAPELESS):
+                setattr(module, name, nn.Identity())

@@ -18,7 +18,8 @@ from ltlib.pages.standing import Judgement
 if TYPE_CHECKING:
     import pandas as pd
 
-_EMBED_SVG = 90_000  # bytes; a larger drawing is embedded as pixels, the SVG is linked
+EMBED_SVG = 90_000
+"""Bytes; a larger drawing is embedded as pixels, the SVG is linked."""
 _PREVIEW_ROWS = 40
 _PRINTED = {True: "yes", False: "no", None: "open"}
 
@@ -168,7 +169,7 @@ def embedded(stem: Path) -> str:
     """The saved figure as a data address: the drawing where it is small, else the pixels."""
     svg, png = stem.with_suffix(".svg"), stem.with_suffix(".png")
     for path, kind in ((svg, "svg+xml"), (png, "png")):
-        if path.is_file() and (path is png or path.stat().st_size <= _EMBED_SVG or not png.is_file()):
+        if path.is_file() and (path is png or path.stat().st_size <= EMBED_SVG or not png.is_file()):
             return f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
     raise SettingError(f"nothing was saved at {stem}")
 

@@ -237,7 +237,7 @@ class Page:
             data = figure.frame()  # type: ignore[attr-defined]
         anchor = slug("figure", number)
         stem = self.root / "figures" / self.declared.id / anchor
-        saved = export.save(figure, stem, data, profiles.get(self.profile).figures)
+        saved = export.save(figure, stem, data, profiles.get(self.profile).figures, html.EMBED_SVG)
         explore.close(figure)
         self.show(html.figure(number, html.embedded(stem), alt, caption, self._stamped(runs, saved), data))
         self._figures[str(number)] = {"anchor": anchor, "alt": alt, "caption": caption}

@@ -5,7 +5,7 @@ Layout under ``reports/PROFILE``, every link relative so that it opens from ``fi
     index.html                  findings, documents and their tables, states, pages, gallery
     references.html             every method, data set and fact with its source; references.bib beside it
     CHAPTER/NAME.html           the page; beside it NAME.ipynb (executed copy) and NAME.json (its state)
-    figures/CHAPTER/NAME/...    each figure as SVG and PNG (beyond `quick` as PDF too) and its data as CSV
+    figures/CHAPTER/NAME/...    each figure as SVG (beyond `quick` as PDF and PNG too) and its data as CSV
     tables/CHAPTER/NAME/...     each table as CSV
     runs/RUN_ID.html            run cards
 """

@@ -24,6 +24,7 @@ from ltlib.plots import (
     panels,
     points,
     posthoc,
+    ranking,
     style,
     training_panels,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "panels",
     "points",
     "posthoc",
+    "ranking",
     "save",
     "style",
     "svg",

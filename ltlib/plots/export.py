@@ -6,6 +6,7 @@ SVG is for pages, PDF for papers, PNG at twice the size for slides, CSV for whoe
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Sequence
 from html import escape
@@ -37,7 +38,13 @@ FORMS = ("svg", "pdf", "png")
 """The forms a figure is saved in."""
 
 
-def save(fig: Figure, stem: Path | str, data: pd.DataFrame | None = None, forms: Sequence[str] = FORMS) -> list[Path]:
+def save(
+    fig: Figure,
+    stem: Path | str,
+    data: pd.DataFrame | None = None,
+    forms: Sequence[str] = FORMS,
+    heavy: float = math.inf,
+) -> list[Path]:
     """Write ``stem.svg``, ``stem.pdf``, ``stem.png`` and, where there is data, ``stem.csv``.
 
     Saving settles the figure's layout: what is written later looks the same.
@@ -47,6 +54,7 @@ def save(fig: Figure, stem: Path | str, data: pd.DataFrame | None = None, forms:
         stem: Path without an extension; dots in its name are kept.
         data: What the figure shows; a `Chart` brings its own.
         forms: Which of `FORMS`.
+        heavy: Bytes of an SVG above which there is a PNG in any case.
 
     Returns:
         The files, in the order above.
@@ -56,6 +64,8 @@ def save(fig: Figure, stem: Path | str, data: pd.DataFrame | None = None, forms:
     """
     stem = Path(stem)
     contents = {f".{form}": _svg_file(fig) if form == "svg" else render(fig, form) for form in FORMS if form in forms}
+    if len(contents.get(".svg", b"")) > heavy and ".png" not in contents:
+        contents[".png"] = render(fig, "png")
     if data is None and getattr(fig, "data", None):
         data = fig.frame()  # type: ignore[attr-defined]
     if data is not None:

@@ -171,6 +171,23 @@ def claims(document: str) -> pd.DataFrame:
     return _frame(_rows("claims", _known(document)), list(_rows("claims")[0]))
 
 
+def elsewhere() -> pd.DataFrame:
+    """Accuracies on long-tailed CIFAR that others published, with what is known of how they came about.
+
+    Read in the repositories that ``source`` names, 2026-11-26 and 27; what is not said there is NaN or an empty text.
+
+    Returns:
+        Columns ``dataset``, ``imbalance_factor``, ``method``, ``accuracy`` (percent), ``spread`` (its standard
+        deviation, as printed), ``ece`` (percent), ``runs``, ``epochs``, ``parameters`` (million), ``networks`` (whose
+        outputs are averaged), ``views`` (of an image in a step), ``looks`` (at a batch in a step: 2 for sharpness-aware
+        ones), ``augmentation``, ``selected`` (which epoch is reported) and ``source``; numbers are float64.
+    """
+    frame = _frame(_rows("field"))
+    for name in frame.columns.difference(["dataset", "method", "augmentation", "selected", "source"]):
+        frame[name] = [float(value or "nan") for value in frame[name]]
+    return frame
+
+
 def _figure(row: Mapping[str, str]) -> str:
     return f"Section {row['section']}" if row["figure"] == "(none)" else row["figure"]
 

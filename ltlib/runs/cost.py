@@ -186,18 +186,20 @@ def _parameters(model: Spec, num_classes: int) -> int:
     return sum(t.numel() for t in backbone.state_dict().values()) + (backbone.feature_dim + 1) * num_classes
 
 
-@cache
 def _forward(model: Spec, num_classes: int, image_size: int) -> int:
-    """Multiply-accumulates of one image, counted once for each network: a hundred runs of a plan share a handful.
+    """Multiply-accumulates of one image with a linear classifier."""
+    return _backbone_macs(model, image_size) + _feature_dim(model) * num_classes
+
+
+@cache
+def _backbone_macs(model: Spec, image_size: int) -> int:
+    """Counted once for each network: a hundred runs of a plan share a handful.
 
     A small network is counted in milliseconds. A deep one takes a second, and there are a dozen in the paper profile:
     shapes without numbers give the same count, but the first use of torch's meta device takes two seconds to load.
     """
-    if _depth(model) <= LAYERS_PROBED:
-        return models.macs(model, num_classes, image_size)
-    with torch.device("meta"):
-        backbone = models.MODELS.create(model)
-    return models.count_macs(backbone, image_size) + backbone.feature_dim * num_classes
+    with torch.random.fork_rng(devices=[]), torch.device("cpu" if _depth(model) <= LAYERS_PROBED else "meta"):
+        return models.count_macs(models.MODELS.create(model), image_size)
 
 
 @cache

@@ -102,7 +102,7 @@ def _row(letter: str, runs: Sequence[Run], profile: str, prints: Sequence[str]) 
     share = ", nine tenths" if exp.validation == "subset" else ""
     return [
         letter,
-        _method(exp.method),
+        method_words(exp.method),
         f"{label(exp.dataset)}, IF {exp.imbalance_factor:g}{share}",
         network_label(exp.model),
         f"{len(runs)}",
@@ -119,7 +119,8 @@ def _row(letter: str, runs: Sequence[Run], profile: str, prints: Sequence[str]) 
     ]
 
 
-def _method(text: str) -> str:
+def method_words(text: str) -> str:
+    """A method with its settings: ``Focal (gamma 2)``."""
     name, settings = parse(text)
     inner = ", ".join(f"{key} {format_value(value)}" for key, value in settings.items())
     return label(name) + (f" ({inner})" if inner else "")

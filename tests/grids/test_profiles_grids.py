@@ -115,6 +115,7 @@ def test_differences_are_named() -> None:
         "imbalance factor 20 instead of 10",
         "epochs 20 instead of 100",
         "augmentation shift1 instead of flip+vflip+rotate10",
+        "evaluate every 2 instead of 1",
     ]
     spelled = exp.replace(method="focal[gamma=2]", recipe="convergent[epochs=100]", seed=7, subset_seed=3)
     assert profiles.differences(exp, spelled) == []
@@ -173,6 +174,22 @@ def test_the_profile_of_a_grids_cell_is_known() -> None:
 
 
 def test_figures_become_pdf_files_where_somebody_may_print_them() -> None:
-    """Embedding fonts is the dearest part of a figure, and nobody prints the digits'."""
+    """Embedding fonts and drawing twice are the dearest parts of a figure, and nobody prints the digits'."""
     forms = {name: set(profile.figures) for name, profile in profiles.PROFILES.items()}
-    assert forms == {"quick": {"svg", "png"}, "laptop": {"svg", "png", "pdf"}, "paper": {"svg", "png", "pdf"}}
+    assert forms == {"quick": {"svg"}, "laptop": {"svg", "png", "pdf"}, "paper": {"svg", "png", "pdf"}}
+
+
+def test_quick_looks_at_a_training_ten_times_at_most() -> None:
+    """Each look costs a third of a digits' epoch."""
+    for recipe, every in {
+        "convergent": 2,
+        "convergent[epochs=10]": 1,
+        "ldam": 2,
+        "ldam[evaluate_every=100]": 10,
+    }.items():
+        mapped = profiles.resolve(Experiment("cifar10", 10, "resnet32", "ce", recipe), "quick")
+        assert isinstance(mapped, Experiment)
+        assert mapped.resolve().recipe.evaluate_every == every
+    laptop = profiles.resolve(Experiment("cifar10", 10, "resnet32", "ce", "convergent"), "laptop")
+    assert isinstance(laptop, Experiment)
+    assert laptop.resolve().recipe.evaluate_every == 1

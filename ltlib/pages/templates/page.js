@@ -77,6 +77,23 @@
       head.addEventListener("click", sort);
       head.addEventListener("keydown", function (e) { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); sort(); } });
     });
+    // Long ones are filtered by words: rows that hold each of them stay.
+    var rows = Array.prototype.slice.call(table.tBodies[0].rows);
+    if (rows.length < 15) return;
+    var box = document.createElement("input");
+    box.type = "search";
+    box.className = "lt-filter";
+    box.placeholder = "Rows with these words";
+    box.setAttribute("aria-label", "Filter the rows of the table below by words");
+    box.addEventListener("input", function () {
+      var words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
+      rows.forEach(function (row) {
+        var text = row.textContent.toLowerCase();
+        row.hidden = words.some(function (word) { return text.indexOf(word) < 0; });
+      });
+    });
+    var scroll = table.closest(".lt-scroll");
+    scroll.parentNode.insertBefore(box, scroll);
   });
 
   var search = document.querySelector("input[data-filter]");
