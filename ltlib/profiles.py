@@ -199,12 +199,13 @@ def _recipe(experiment: Experiment, dataset: str, size: Profile, small: Small | 
         full = recipes.create(experiment.recipe)
         epochs = min(most, full.epochs)
         settings["epochs"] = epochs
-        for length, least in (("warmup_epochs", 0), ("evaluate_every", 1)):
-            if (value := getattr(full, length)) > least:
-                settings[length] = max(1, round(value * epochs / full.epochs))
-        if size.evaluations:
-            least_apart = math.ceil(epochs / size.evaluations)
-            settings["evaluate_every"] = max(int(settings.get("evaluate_every", 1)), least_apart)
+        shorter = epochs / full.epochs
+        if full.warmup_epochs > 0:
+            settings["warmup_epochs"] = max(1, round(full.warmup_epochs * shorter))
+        apart = max(1, round(full.evaluate_every * shorter)) if full.evaluate_every > 1 else 1
+        apart = max(apart, math.ceil(epochs / size.evaluations) if size.evaluations else 1)
+        if apart > 1 or full.evaluate_every > 1:
+            settings["evaluate_every"] = apart
     if dataset != experiment.dataset and not datasets.info(dataset).flips:  # a mirrored 3 is no 3
         moves = set(recipes.create(experiment.recipe).augmentation) - {"flip", "altflip", "vflip"}
         settings["augmentation"] = "shift1" if moves else "none"
