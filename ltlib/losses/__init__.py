@@ -87,10 +87,13 @@ LOSSES.register("cefl", source="cefl Eq. 9")(CEFL)
 LOSSES.register("cefl2", source="cefl Eq. 11")(CEFL2)
 LOSSES.register("loss_equalised", source="Huang et al. 2019 (loss_balance), our reading of LE")(LossEqualised)
 LOSSES.register("prior_equalised", source="Huang et al. 2019 (loss_balance), our reading of PE")(PriorEqualised)
-LOSSES.register("label_aware_smoothing", source="Zhong et al. 2021 (MiSLAS); awabs Eqs. 3.11-3.13", aliases=("las",))(
-    LabelAwareSmoothing
-)
-LOSSES.register("awabs", source="awabs Eqs. 3.1-3.3 and 3.11-3.13")(AWABS)
+LOSSES.register(
+    "label_aware_smoothing",
+    source="Zhong et al. 2021 (MiSLAS); awabs Eqs. 3.11-3.13",
+    aliases=("las",),
+    added=("smoothed",),
+)(LabelAwareSmoothing)
+LOSSES.register("awabs", source="awabs Eqs. 3.1-3.3 and 3.11-3.13", added=("smoothed",))(AWABS)
 LOSSES.register("deferred", source="Cao et al. 2019, Algorithm 1", added=("reduction",))(deferred)
 LOSSES.register("ldam_drw", version=2, source="Cao et al. 2019, section 3 and Algorithm 1")(ldam_drw)
 LOSSES.register("supcon", source="Khosla et al. 2020, Eq. 2; convergent Eq. 5")(SupCon)

@@ -46,6 +46,7 @@ from ltlib.errors import SettingError
 from ltlib.losses.base import Loss, checked_choice, checked_counts, checked_share, working_precision
 
 FORMS = ("concave", "linear", "convex")
+ENDS = ("head", "tail")
 SPREADS = ("others", "all")
 AWABS_SPREADS = (*SPREADS, "prior")
 _MISLAS = {
@@ -66,14 +67,22 @@ def mislas_epsilons(num_classes: int, imbalance_factor: float) -> tuple[float, f
 
 
 def smoothing_factors(
-    class_counts: Sequence[int], form: str = "concave", *, epsilon_head: float, epsilon_tail: float
+    class_counts: Sequence[int],
+    form: str = "concave",
+    *,
+    epsilon_head: float,
+    epsilon_tail: float,
+    smoothed: str = "head",
 ) -> Tensor:
     """eps_c of each class, float64 [K].
+
+    With ``smoothed="tail"`` the two ends change places: r is 1 for the smallest class and 0 for the largest.
 
     Raises:
         SettingError: An unknown form, epsilons above 0.5 or out of order, a class without images.
     """
     checked_choice("form", form, FORMS)
+    checked_choice("smoothed", smoothed, ENDS)
     head = checked_share("epsilon_head", epsilon_head, most=0.5)
     tail = checked_share("epsilon_tail", epsilon_tail, most=0.5)
     if tail > head:
@@ -81,6 +90,7 @@ def smoothing_factors(
     counts = torch.tensor(checked_counts(class_counts), dtype=torch.float64)
     span = counts.max() - counts.min()
     r = (counts - counts.min()) / span if span > 0 else torch.ones_like(counts)
+    r = r if smoothed == "head" else 1 - r
     if form == "concave":
         return tail + (head - tail) * torch.sin(r * math.pi / 2)
     if form == "linear":
@@ -118,6 +128,7 @@ class LabelAwareSmoothing(Loss):
         epsilon_head: eps of the largest class, at most 0.5.
         epsilon_tail: eps of the smallest class, from 0 to `epsilon_head`.
         spread: ``others`` or ``all``, over which classes.
+        smoothed: ``head``, or ``tail`` for the two epsilons exchanged, which no source has: a reading to be tried.
 
     Raises:
         SettingError: Epsilons above 0.5 or out of order, an unknown word, a class without images.
@@ -134,12 +145,14 @@ class LabelAwareSmoothing(Loss):
         epsilon_head: float = 0.3,
         epsilon_tail: float = 0.0,
         spread: str = "others",
+        smoothed: str = "head",
     ):
         super().__init__()
         self.spread = checked_choice("spread", spread, self.spreads)
-        self.set_constant(
-            "epsilons", smoothing_factors(class_counts, form, epsilon_head=epsilon_head, epsilon_tail=epsilon_tail)
+        factors = smoothing_factors(
+            class_counts, form, epsilon_head=epsilon_head, epsilon_tail=epsilon_tail, smoothed=smoothed
         )
+        self.set_constant("epsilons", factors)
 
     def per_sample(self, logits: Tensor, targets: Tensor) -> Tensor:
         logits = working_precision(logits)
@@ -165,8 +178,16 @@ class AWABS(LabelAwareSmoothing):
         epsilon_head: float = 0.3,
         epsilon_tail: float = 0.0,
         spread: str = "others",
+        smoothed: str = "head",
     ):
-        super().__init__(class_counts, form=form, epsilon_head=epsilon_head, epsilon_tail=epsilon_tail, spread=spread)
+        super().__init__(
+            class_counts,
+            form=form,
+            epsilon_head=epsilon_head,
+            epsilon_tail=epsilon_tail,
+            spread=spread,
+            smoothed=smoothed,
+        )
         counts = torch.tensor(checked_counts(class_counts), dtype=torch.float64)
         self.set_constant("shift", counts.log())
         self.set_constant("prior", counts / counts.sum())
