@@ -143,6 +143,7 @@ READINGS: Mapping[str, Mapping[str, Value]] = {
     "as printed": {},
     "the prior, no smoothing": {"loss": "balanced_softmax"},
     "smoothing, no prior": {"loss": "label_aware_smoothing"},
+    "epsilons of 0.05 and 0": {"epsilon_head": 0.05, "epsilon_tail": 0.0},
     "rare classes smoothed most": {"smoothed": "tail"},
     "rest of the label by class counts": {"spread": "prior"},
     "all parts go on training": {"variant": "continue"},

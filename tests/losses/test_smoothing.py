@@ -198,3 +198,14 @@ def test_awabs_may_spread_by_the_prior_and_then_its_optimum_is_level():
     assert int(level.argmax()) == 0, "and it predicts the image's own class"
     with pytest.raises(SettingError, match="spread"):
         losses.create("label_aware_smoothing[spread=prior]", C10)
+
+
+@pytest.mark.parametrize("form", ["concave", "linear", "convex"])
+def test_smoothing_the_tail_exchanges_the_ends(form):
+    """With counts 100, 55, 10 the middle one is half way, so the factors are those of 10, 55, 100 read backwards."""
+    head = smoothing_factors([100, 55, 10], form, epsilon_head=0.4, epsilon_tail=0.1)
+    tail = smoothing_factors([100, 55, 10], form, epsilon_head=0.4, epsilon_tail=0.1, smoothed="tail")
+    assert tail.tolist() == pytest.approx(head.flip(0).tolist(), abs=1e-15)
+    assert (tail[0].item(), tail[2].item()) == pytest.approx((0.1, 0.4))
+    with pytest.raises(SettingError, match="smoothed"):
+        smoothing_factors([100, 10], epsilon_head=0.4, epsilon_tail=0.1, smoothed="middle")
