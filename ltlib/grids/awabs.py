@@ -182,7 +182,7 @@ def readings(profile: str) -> dict[str, dict[str, Experiment]]:
     """
     found: dict[str, dict[str, Experiment]] = {}
     for name in PROPOSED if profile == "paper" else ("awabs_cutmix",):
-        found[name] = {words: _on(profile, name, **changes) for words, changes in READINGS.items()}
+        found[name] = {words: _on(profile, name, "", **changes) for words, changes in READINGS.items()}
     for name, own in OTHER_READINGS.items():
         for words, (text, recipe) in own.items():
             made = method(text, dataset(profile), STAND_IN_FACTOR) if text.startswith("awabs_") else text
