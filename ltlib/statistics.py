@@ -66,9 +66,110 @@ def t_half_width(std: float, runs: int, confidence: float = 0.95) -> float:
         runs: Their number n, at least 2.
         confidence: Coverage.
     """
+    return _t(runs - 1, confidence) * std / math.sqrt(runs)
+
+
+def _t(freedom: int, confidence: float) -> float:
+    """The quantile of Student's distribution that bounds an interval of that confidence."""
     from scipy.special import stdtrit
 
-    return float(stdtrit(runs - 1, 0.5 + confidence / 2)) * std / math.sqrt(runs)
+    return float(stdtrit(freedom, 0.5 + confidence / 2))
+
+
+class Components(NamedTuple):
+    """Standard deviations that a two-way crossed table is made of, of a number whose mean is `mean`.
+
+    Attributes:
+        mean: Mean of the table.
+        rows: Of what a row brings; 0 where rows differ less than chance makes them.
+        columns: Of what a column brings.
+        rest: Of what is neither a row's nor a column's: their interplay, and whatever else differs between runs.
+        row_chance: Probability of rows at least that far apart where rows bring nothing (F test).
+        column_chance: The same of columns.
+    """
+
+    mean: float
+    rows: float
+    columns: float
+    rest: float
+    row_chance: float
+    column_chance: float
+
+    @property
+    def total(self) -> float:
+        """Standard deviation of a number whose row and column are both drawn anew."""
+        return math.sqrt(self.rows**2 + self.columns**2 + self.rest**2)
+
+
+def variance_components(table: npt.ArrayLike) -> Components:
+    """Components of variance of a two-way table without repetition, rows and columns both drawn at random.
+
+    With r rows, c columns and mean squares from the analysis of variance, ``E[MS_rows] = s_rest^2 + c s_rows^2``,
+    ``E[MS_columns] = s_rest^2 + r s_columns^2`` and ``E[MS_rest] = s_rest^2``; each variance is what solves these, a
+    negative one is 0 (Searle et al. 1992, chapter 4).
+
+    Args:
+        table: float [r, c], r and c at least 2; one number a cell.
+
+    Raises:
+        SettingError: Fewer rows or columns, or a number that is not finite.
+    """
+    from scipy.special import fdtrc
+
+    values = np.asarray(table, dtype=np.float64)
+    if values.ndim != 2 or min(values.shape) < 2 or not np.isfinite(values).all():
+        raise SettingError("components of variance need a table of at least two rows and columns, each number finite")
+    r, c = values.shape
+    mean = float(values.mean())
+    by_row, by_column = values.mean(1) - mean, values.mean(0) - mean
+    rest = values - mean - by_row[:, None] - by_column[None, :]
+    ms_rows = c * float((by_row**2).sum()) / (r - 1)
+    ms_columns = r * float((by_column**2).sum()) / (c - 1)
+    freedom = (r - 1) * (c - 1)
+    ms_rest = float((rest**2).sum()) / freedom
+
+    def chance(ms: float, own: int) -> float:
+        if ms_rest == 0:
+            return 0.0 if ms > 0 else 1.0
+        return float(fdtrc(own, freedom, ms / ms_rest))
+
+    return Components(
+        mean,
+        math.sqrt(max(0.0, (ms_rows - ms_rest) / c)),
+        math.sqrt(max(0.0, (ms_columns - ms_rest) / r)),
+        math.sqrt(ms_rest),
+        chance(ms_rows, r - 1),
+        chance(ms_columns, c - 1),
+    )
+
+
+def runs_needed(
+    std: float, difference: float, *, paired: bool = False, confidence: float = 0.95, most: int = 10_000
+) -> int:
+    """Runs a side after which the interval of a difference of two means is no wider than the difference either side.
+
+    The smallest n with ``t(2 n - 2) s sqrt(2 / n) <= difference``, both sides with the standard deviation s; of paired
+    runs, s being that of their differences, with ``t(n - 1) s / sqrt(n) <= difference``.
+
+    Args:
+        std: s.
+        difference: What is to be told from 0, above 0.
+        paired: Whether each run of one side has a partner on the other.
+        confidence: Of the interval.
+        most: Where counting ends.
+
+    Raises:
+        SettingError: A difference that is not above 0, or a negative spread.
+    """
+    if not (difference > 0 and std >= 0):
+        raise SettingError(
+            f"runs are counted for a difference above 0 and a spread from 0 on, not {difference} and {std}"
+        )
+    for n in range(2, most):
+        spread = std if paired else math.sqrt(2) * std
+        if _t(n - 1 if paired else 2 * n - 2, confidence) * spread / math.sqrt(n) <= difference:
+            return n
+    return most
 
 
 def bootstrap_interval(

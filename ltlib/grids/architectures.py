@@ -101,12 +101,16 @@ def _represented(row: Row, profile: str) -> Impossible | None:
     return None
 
 
+def probe(method: str, factor: float) -> Experiment:
+    """A loss on frozen features of `PROBED`."""
+    return training("mobilenet_v2", method, factor).replace(model=PROBED, recipe="probe")
+
+
 def _probe(profile: str) -> Iterator[Experiment]:
-    """Every loss on frozen features of `PROBED`, balanced and long-tailed; ours."""
+    """Every loss on frozen features, balanced and long-tailed; ours."""
     for factor in (1.0, FACTOR):
         for method in METHODS:
-            own = training("mobilenet_v2", method, factor)
-            yield own.replace(model=PROBED, recipe="probe")
+            yield probe(method, factor)
 
 
 def _pareto(profile: str) -> Iterator[Experiment]:

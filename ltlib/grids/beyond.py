@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ltlib import profiles
 from ltlib.experiment import Experiment
+from ltlib.grids import architectures
 from ltlib.grids.base import Document, Row
 from ltlib.registry import Value, format_spec
 
@@ -89,8 +90,25 @@ def _ladder(profile: str) -> Iterator[Experiment]:
                 yield rung_experiment(rung, dataset)
 
 
+def crossed(profile: str) -> int:
+    """Seeds, and choices of images, that are trained in every combination."""
+    return 2 if profile == "quick" else 3
+
+
+def _crossed(profile: str) -> Iterator[Experiment]:
+    """Two methods, as a whole network and on frozen features, each on several choices of images."""
+    for choice in range(crossed(profile)):
+        for method in ("ce", "balanced_softmax"):
+            yield Experiment("cifar100", 100, "resnet32", method, "ldam", subset_seed=choice)
+            yield architectures.probe(method, 100).replace(subset_seed=choice)
+
+
+def _seeds(grid: str, profile: str) -> int | None:
+    return crossed(profile) if grid == "crossed" else None
+
+
 def _none(row: Row) -> Experiment:
     raise AssertionError("no document prints what is asked here")
 
 
-BEYOND = Document("beyond", _none, extra={"ladder": _ladder})
+BEYOND = Document("beyond", _none, extra={"ladder": _ladder, "crossed": _crossed}, seeds=_seeds)
