@@ -172,6 +172,22 @@ def runs_needed(
     return most
 
 
+def share_interval(share: float, n: int, confidence: float = 0.95) -> Interval:
+    """Interval of a share of `n` images, such as an accuracy or a coverage (Wilson 1927).
+
+    Raises:
+        SettingError: A share outside 0..1, fewer than one image, or a confidence outside (0, 1).
+    """
+    if not 0 <= share <= 1 or n < 1:
+        raise SettingError(f"a share lies between 0 and 1, of at least one image, not {share} of {n}")
+    from scipy.special import ndtri
+
+    z2 = float(ndtri(0.5 + _level(confidence) / 2)) ** 2
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = math.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n**2))) / (1 + z2 / n)
+    return Interval(share, max(0.0, middle - half), min(1.0, middle + half), n, math.sqrt(share * (1 - share)))
+
+
 def bootstrap_interval(
     metric: Callable[..., float],
     *per_image: npt.ArrayLike,

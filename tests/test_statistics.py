@@ -31,6 +31,21 @@ def test_one_value_has_no_interval():
     assert all(math.isnan(x) for x in (ours.low, ours.high, ours.std, ours.half_width))
 
 
+@pytest.mark.parametrize(("right", "n"), [(0, 5), (5, 5), (1, 3), (900, 1000)])
+@pytest.mark.parametrize("confidence", [0.9, 0.95])
+def test_the_interval_of_a_share_is_scipys(right, n, confidence):
+    ours = statistics.share_interval(right / n, n, confidence)
+    theory = stats.binomtest(right, n).proportion_ci(confidence, "wilson")
+    assert (ours.low, ours.high) == pytest.approx((theory.low, theory.high), abs=1e-12)
+    assert (ours.mean, ours.n) == (right / n, n)
+
+
+@pytest.mark.parametrize(("share", "n"), [(1.2, 10), (-0.1, 10), (0.5, 0), (math.nan, 10)])
+def test_a_share_that_is_none_is_refused(share, n):
+    with pytest.raises(SettingError, match="a share lies between 0 and 1"):
+        statistics.share_interval(share, n)
+
+
 def test_bootstrap_of_an_accuracy_agrees_with_theory_and_repeats():
     correct = np.arange(2000) % 10 < 7
     ours = statistics.bootstrap_interval(np.mean, correct, resamples=2000, seed=1)

@@ -11,10 +11,14 @@ refused. All values are fractions.
 
 Beside it: equal-mass bins (`adaptive_calibration_error`), every class's probability (`classwise_calibration_error`),
 Brier score and likelihood, which need no bins, intervals (`ece_interval`), what chance alone gives
-(`errors_by_chance`), and class groups (`group_errors`, `group_gaps`, `hidden_error`).
+(`errors_by_chance`) and the error without it (`debiased_from_confidence`), and class groups (`group_errors`,
+`group_gaps`, `hidden_error`).
+
+After training, in modules of their own: `posthoc` and `vector` (fitted on held-out images), `crossfit` (what such a fit
+is worth elsewhere), `conformal` (sets of classes), `effects` (all of it for one network).
 """
 
-from ltlib.calibration.chance import errors_by_chance, evenly_spread
+from ltlib.calibration.chance import Debiased, debiased_from_confidence, errors_by_chance, evenly_spread
 from ltlib.calibration.checks import BINS, confidence_and_correct, probabilities
 from ltlib.calibration.classwise import classwise_calibration_error, classwise_errors
 from ltlib.calibration.equal_mass import adaptive_calibration_error, adaptive_from_confidence
@@ -31,12 +35,14 @@ from ltlib.calibration.scores import brier, negative_log_likelihood
 
 __all__ = [
     "BINS",
+    "Debiased",
     "adaptive_calibration_error",
     "adaptive_from_confidence",
     "brier",
     "classwise_calibration_error",
     "classwise_errors",
     "confidence_and_correct",
+    "debiased_from_confidence",
     "ece_interval",
     "errors_by_chance",
     "evenly_spread",

@@ -6,6 +6,7 @@ z are the logits of N images, [N, K]; pi the training prior; T > 0 a temperature
   PC-softmax). `fit_adjustment` chooses tau, and a temperature with it.
 - Temperature scaling: ``z / T`` with the T of the smallest cross-entropy on held-out images (Guo et al. 2017, arXiv
   1706.04599, section 4.2). No predicted class changes.
+- Vector scaling, ``a * z + b`` class by class, is in `ltlib.calibration.vector`.
 - Isotonic regression: per class a rising step function from its probability to how often it is right on held-out
   images, the K results scaled to sum to 1 (Zadrozny and Elkan 2002). Predicted classes can change.
 - tau-normalisation: ``w_c / |w_c|^tau`` without bias (Kang et al. 2020, arXiv 1910.09217, section 4.3).
@@ -81,9 +82,9 @@ def fit_temperature(logits: npt.ArrayLike, targets: npt.ArrayLike, balanced: boo
     """
     from scipy.optimize import minimize_scalar
 
-    scores, actual = _held_out(logits, targets)
+    scores, actual = checked_held_out(logits, targets)
     scores = scores - scores.max(axis=1, keepdims=True)
-    rows, weights = np.arange(len(actual)), _weights(actual, balanced)
+    rows, weights = np.arange(len(actual)), image_weights(actual, balanced)
 
     def cross_entropy(log_temperature: float) -> float:
         z = scores * np.exp(-log_temperature)
@@ -115,9 +116,9 @@ def fit_adjustment(logits: npt.ArrayLike, targets: npt.ArrayLike, class_counts: 
     """
     from scipy.optimize import minimize
 
-    scores, actual = _held_out(logits, targets)
+    scores, actual = checked_held_out(logits, targets)
     prior = logit_adjustment(np.zeros((1, scores.shape[1])), class_counts, -1.0)[0]  # log pi
-    rows, weights = np.arange(len(actual)), _weights(actual, balanced=True)
+    rows, weights = np.arange(len(actual)), image_weights(actual, balanced=True)
     scale = max(float(scores.std()), 1e-12)  # of the two unknowns, 1 / T and tau / T, both should be near 1
     z, own = scores / scale, scores[rows, actual] / scale
 
@@ -173,7 +174,7 @@ def isotonic_probabilities(
     """
     from sklearn.isotonic import IsotonicRegression
 
-    scores, actual = _held_out(held_out_logits, held_out_targets)
+    scores, actual = checked_held_out(held_out_logits, held_out_targets)
     before = probabilities(logits)
     if before.shape[1] != scores.shape[1]:
         raise SettingError(f"logits of {before.shape[1]} classes cannot be calibrated on those of {scores.shape[1]}")
@@ -205,15 +206,20 @@ def tau_normalise(weight: Weight, tau: float) -> Weight:
     return weight / ((length + (length == 0)) ** tau)[:, None]
 
 
-def _weights(targets: np.ndarray, balanced: bool) -> np.ndarray:
-    """Weights of images that sum to 1: the same for each, or the same for each class among them."""
+def image_weights(targets: np.ndarray, balanced: bool) -> np.ndarray:
+    """Weights of images that sum to 1, [N]: the same for each, or the same for each class among them."""
     if not balanced:
         return np.full(len(targets), 1 / len(targets))
     weights = 1 / np.bincount(targets)[targets]
     return weights / weights.sum()
 
 
-def _held_out(logits: npt.ArrayLike, targets: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+def checked_held_out(logits: npt.ArrayLike, targets: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of held-out images, [N, K] float64, and the class of each, [N] int64.
+
+    Raises:
+        SettingError: Logits that are not finite, lengths that differ, a target that is no class.
+    """
     scores = checked_scores(logits).astype(np.float64)
     actual = class_numbers(targets, scores.shape[1], "targets")
     if len(actual) != len(scores):

@@ -22,6 +22,7 @@ LOOKS = {
     "isotonic": (PURPLE, "v", "isotonic"),
     "logit_adjustment": (VERMILLION, "^", "logit adjustment, tau 1"),
     "logit_adjustment_fitted": (BROWN, "P", "logit adjustment and temperature, fitted"),
+    "vector_scaling": (MUTED, "X", "vector scaling, class-balanced"),
 }
 _QUANTITIES = {"ece": (100, "Expected calibration error (%)"), "nll": (1, "Negative log-likelihood (nats)")}
 _FAR = 2.5  # times the median, beyond which a value is drawn at the edge

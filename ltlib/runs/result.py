@@ -30,6 +30,10 @@ IN_RECORD = ("targets", *(f"{name}_{what}" for name in SELECTIONS for what in ("
 """The arrays of a committed record, [N] each."""
 HELD_OUT = "held_out.safetensors"
 _DIGITS = 7  # of a number in a record
+_DEEPEST = 4
+"""Levels of keys of which each has a line in a record: ``metrics``, ``selected``, ``posthoc`` and its methods."""
+_DETAILS = ("bins", "cross_fitted", "sets")
+"""Of a post-hoc method's numbers, what a record keeps for the selected epoch alone."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +213,8 @@ class Run:
         A run with `test_per_class` has under ``splits`` what `splits.scores` gives.
 
         Recomputed from the logits while the run's folder is there; a committed record keeps those it was made with, so
-        an older one lacks the keys that came later. ``posthoc`` is there where `held_out` is.
+        an older one lacks the keys that came later, and ``posthoc`` of the last epoch its bins, folds and sets.
+        ``posthoc`` is there where `held_out` is.
         """
         if self.folder is None:
             return self._facts["metrics"]
@@ -273,7 +278,8 @@ class Run:
     def record(self, folder: Path) -> Path:
         """Write the small committed record: ``<id>.json`` and ``<id>.npz``, together under 100 KB."""
         history = self.history.to_csv(index=False, lineterminator="\n", float_format=f"%.{_DIGITS}g")
-        facts = {**self._facts, "metrics": self.metrics, "history": history}
+        kept = {name: _shortened(values) if name == "last" else values for name, values in self.metrics.items()}
+        facts = {**self._facts, "metrics": kept, "history": history}
         arrays: dict[str, np.ndarray] = {}
         for name, found in self.predictions.items():
             small = np.uint8 if len(self.class_counts) <= 256 else np.uint16
@@ -311,6 +317,13 @@ def measure(found: Predictions, num_classes: int, groups: Mapping[str, list[int]
     return values
 
 
+def _shortened(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Metrics without what only the pages' post-hoc figures of the selected epoch show: a record is small."""
+    parts = values.get("posthoc", {})
+    left = {name: {key: own[key] for key in own if key not in _DETAILS} for name, own in parts.items()}
+    return {**values, "posthoc": left} if left else dict(values)
+
+
 def _rounded(value: Any) -> Any:
     """Numbers of a record to a few digits: small files, and more than any table prints."""
     if isinstance(value, float):
@@ -323,9 +336,10 @@ def _rounded(value: Any) -> Any:
 
 
 def _json(value: Any, indent: str = "") -> str:
-    """JSON with a line for each key and lists on one line: a record has a thousand numbers in lists."""
-    if not isinstance(value, Mapping) or not value:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    """JSON with a line for each key; lists, and what lies deeper than a post-hoc method's keys, on one line."""
+    deep = len(indent) >= _DEEPEST
+    if deep or not isinstance(value, Mapping) or not value:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":") if deep else None)
     lines = (
         f"{indent} {json.dumps(key, ensure_ascii=False)}: {_json(item, indent + ' ')}" for key, item in value.items()
     )

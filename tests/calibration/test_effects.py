@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from ltlib import calibration, places, runs, sealed
-from ltlib.calibration import effects, posthoc
+from ltlib.calibration import conformal, crossfit, effects, posthoc, vector
 from ltlib.errors import RunError
 from ltlib.experiment import Experiment
 from ltlib.runs import Predictions, Run
@@ -39,6 +39,7 @@ def test_each_method_is_what_it_says() -> None:
     assert tuple(found) == effects.METHODS
     plain, balanced = (posthoc.fit_temperature(*held, balanced=b) for b in (False, True))
     tau, temperature = posthoc.fit_adjustment(*held, COUNTS)
+    scaled = vector.fit_vector_scaling(*held, balanced=True)
     rows = {
         "none": calibration.probabilities(test[0]),
         "temperature": calibration.probabilities(test[0] / plain),
@@ -46,6 +47,7 @@ def test_each_method_is_what_it_says() -> None:
         "isotonic": posthoc.isotonic_probabilities(test[0], *held),
         "logit_adjustment": calibration.probabilities(test[0] - np.log(COUNTS)),
         "logit_adjustment_fitted": calibration.probabilities((test[0] - tau * np.log(COUNTS)) / temperature),
+        "vector_scaling": calibration.probabilities(vector.apply_vector_scaling(test[0], scaled)),
     }
     for name, values in found.items():
         assert values["accuracy"] == np.mean(rows[name].argmax(1) == test[1])
@@ -89,7 +91,7 @@ def test_means_leave_out_groups_without_images() -> None:
 
 def test_a_class_without_training_images_leaves_the_adjustments_out() -> None:
     found = effects.before_and_after(*case(0, 40), *case(1, 0, [5, 5, 5, 0]), [60, 20, 6, 0], GROUPS)
-    assert list(found) == ["none", "temperature", "temperature_balanced", "isotonic"]
+    assert list(found) == ["none", "temperature", "temperature_balanced", "isotonic", "vector_scaling"]
 
 
 # runs
@@ -203,10 +205,14 @@ def test_the_record_keeps_what_a_page_needs(held: Experiment, reports: Path) -> 
         assert list(kept) == list(effects.METHODS)
         for method in kept:
             assert kept[method]["held_out"] == known[method]["held_out"]
-            assert kept[method]["bins"]["count"] == known[method]["bins"]["count"]
+            for key in ("bins", "cross_fitted", "sets"):
+                assert (key in kept[method]) == (selection == "selected" and key in known[method])
             assert kept[method]["parameters"] == pytest.approx(known[method]["parameters"], rel=1e-6)
-            for key in ("accuracy", "ece", "ace", "classwise_ece", "mce", "brier", "nll"):
+            for key in ("accuracy", "ece", "ace", "classwise_ece", "mce", "brier", "nll", "ece_floor", "ece_debiased"):
                 assert kept[method][key] == pytest.approx(known[method][key], rel=1e-6)
+            if selection == "selected":
+                assert kept[method]["bins"]["count"] == known[method]["bins"]["count"]
+        assert selection == "last" or kept["none"]["sets"] == known["none"]["sets"]
     assert runs.verify() == []
 
 
