@@ -4,8 +4,8 @@ A score says how badly a class fits an image. Held-out images, whose class is kn
 share alpha of them stay below; an image's set holds every class whose score is not above it. If test images are like
 the held-out ones (exchangeable), the set holds the actual class with probability of at least 1 - alpha, whatever the
 network (Vovk et al. 2005; Angelopoulos and Bates 2023, section 1). The finite-sample quantile makes that exact: of n
-held-out scores the ``ceil((n + 1) (1 - alpha))``-th smallest. Where there is no such one, n < 1 / alpha - 1, nothing can
-be ruled out, the threshold is infinite and the class in every set.
+held-out scores the ``ceil((n + 1) (1 - alpha))``-th smallest. Where there is no such one, n < 1 / alpha - 1, nothing
+can be ruled out, the threshold is infinite and the class in every set.
 
 Held-out images have the training set's long tail and the test set has not, so a single threshold promises nothing of a
 tail class, and nothing of a balanced test set. `thresholds` has four ways (`WAYS`).

@@ -141,13 +141,17 @@ def mean_of(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The mean over runs of one post-hoc method's numbers in `before_and_after`, one a run and at least one.
 
     Returns:
-        ``accuracy``, ``ece``, ``classwise_ece`` (fractions), ``nll`` (nats), ``groups`` with the ECE of each that has
-        images, ``parameters``, and ``held_out`` of the first.
+        ``accuracy``, ``ece``, ``classwise_ece``, ``ece_floor``, ``ece_debiased`` (fractions, the last two NaN where no
+        run's record has them), ``nll`` (nats), ``groups`` with the ECE of each that has images, ``parameters``, and
+        ``held_out`` of the first.
     """
     first = parts[0]
     row: dict[str, Any] = {
         key: float(np.mean([part[key] for part in parts])) for key in ("accuracy", "ece", "classwise_ece", "nll")
     }
+    for key in ("ece_floor", "ece_debiased"):
+        known = [part[key] for part in parts if key in part]
+        row[key] = float(np.mean(known)) if known else math.nan
     row["groups"] = {
         group: float(np.mean([part["groups"][group]["ece"] for part in parts]))
         for group, values in first["groups"].items()

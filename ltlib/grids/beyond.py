@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from ltlib import profiles
 from ltlib.experiment import Experiment
-from ltlib.grids import architectures
+from ltlib.grids import architectures, awabs
 from ltlib.grids.base import Document, Row
 from ltlib.registry import Value, format_spec
+from ltlib.statistics import FEWEST_RUNS
 
 
 @dataclass(frozen=True)
@@ -103,12 +104,27 @@ def _crossed(profile: str) -> Iterator[Experiment]:
             yield architectures.probe(method, 100).replace(subset_seed=choice)
 
 
+POST_HOC = ("ce", "balanced_softmax", "ldam_drw", "crt", "mislas", "awabs_cutmix")
+"""Plain training, the prior in the loss, in the margins, in a second stage, and the second stages that calibrate."""
+
+
+def _post_hoc(profile: str) -> Iterator[Experiment]:
+    """Methods that keep a tenth of their training images for what is fitted afterwards; some are `awabs`'s own."""
+    dataset = awabs.dataset(profile)
+    for name in POST_HOC:
+        method = awabs.method(name, dataset, 100)
+        yield Experiment(dataset, 100, "resnet32", method, "awabs", validation="subset")
+
+
 def _seeds(grid: str, profile: str) -> int | None:
-    return crossed(profile) if grid == "crossed" else None
+    """Each seed with each choice of images; and an interval needs three runs."""
+    if grid == "crossed":
+        return crossed(profile)
+    return FEWEST_RUNS if grid == "post_hoc" and profile != "quick" else None
 
 
 def _none(row: Row) -> Experiment:
     raise AssertionError("no document prints what is asked here")
 
 
-BEYOND = Document("beyond", _none, extra={"ladder": _ladder, "crossed": _crossed}, seeds=_seeds)
+BEYOND = Document("beyond", _none, extra={"ladder": _ladder, "crossed": _crossed, "post_hoc": _post_hoc}, seeds=_seeds)

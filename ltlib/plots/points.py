@@ -31,31 +31,38 @@ def plane(
     ylabel: str = "Expected calibration error (%)",
     emphasise: Sequence[str] = (),
     log: bool = False,
+    floor: float | None = None,
     title: str = "",
 ) -> Chart:
     """Methods as points with their names beside them.
 
     Args:
-        rows: ``name`` and the two fractions.
+        rows: ``name`` and the two fractions; those that have ``<x> before`` and ``<y> before`` too come with an arrow
+            from there, an open mark.
         x: Key across.
         y: Key up.
         xlabel: Its name.
         ylabel: Its name.
         emphasise: Names to draw as filled squares.
         log: Up is logarithmic, where a few numbers are many times the others.
+        floor: A fraction up, drawn as a dotted line across.
         title: Printed above.
 
     Raises:
         SettingError: No row, a number that is not finite, or with `log` one that is not above 0.
     """
-    if not rows or not all(math.isfinite(row[x]) and math.isfinite(row[y]) for row in rows):
+    starts = [row for row in rows if f"{x} before" in row]
+    if not rows or not all(math.isfinite(row[key]) for row in rows for key in (x, y)):
         raise SettingError("points in a plane need at least one row, and two finite numbers in each")
     if log and min(row[y] for row in rows) <= 0:
         raise SettingError(f"a logarithmic axis needs numbers above 0; the smallest {y} is {min(r[y] for r in rows)}")
     width, height = DOUBLE, 4.4
     fig = Chart(figsize=(width, height))
     axes = fig.add_axes((0.075, 0.105, 0.905, 0.83))
-    across, up = 100 * np.array([row[x] for row in rows]), 100 * np.array([row[y] for row in rows])
+    ends = [(row[x], row[y]) for row in rows] + [(row[f"{x} before"], row[f"{y} before"]) for row in starts]
+    across, up = 100 * np.array(ends).T
+    if floor is not None:
+        up = np.append(up, 100 * floor)
     axes.set(xlim=_room(across, 0.12), xlabel=xlabel, ylabel=f"{ylabel}, log scale" if log else ylabel, title=title)
     if log:
         axes.set_yscale("log")
@@ -68,19 +75,36 @@ def plane(
     else:
         axes.set_ylim(*_room(up, 0.08))
     light_grid(axes, "both")
+    if floor is not None:
+        axes.axhline(100 * floor, color=MUTED, linewidth=0.9, linestyle=":", zorder=1)
+    for i, row in enumerate(starts, len(rows)):
+        look = VERMILLION if row["name"] in emphasise else BLUE
+        arrow = {"arrowstyle": "-|>", "color": look, "linewidth": 0.9, "shrinkA": 2, "shrinkB": 4, "mutation_scale": 8}
+        end = (100 * row[x], 100 * row[y])
+        axes.annotate("", end, (across[i], up[i]), arrowprops=arrow, zorder=2)
+        axes.plot(across[i], up[i], "s" if row["name"] in emphasise else "o", color=look, markersize=4,
+                  markerfacecolor="white", zorder=3)  # fmt: skip
     for i, row in enumerate(rows):
         strong = row["name"] in emphasise
         axes.plot(across[i], up[i], "s" if strong else "o", color=VERMILLION if strong else BLUE,
                   markersize=6 if strong else 5, markeredgecolor="white", markeredgewidth=0.5, zorder=3)  # fmt: skip
     size = (72 * width * 0.905, 72 * height * 0.83)
     to_axes = axes.transData + axes.transAxes.inverted()
-    spots = [(sx * size[0], sy * size[1]) for sx, sy in to_axes.transform(np.column_stack([across, up]))]
+    points = np.column_stack([across, up[: len(across)]])
+    spots = [(sx * size[0], sy * size[1]) for sx, sy in to_axes.transform(points)]
     _names(axes, spots, [str(row["name"]) for row in rows], {str(n) for n in emphasise}, size)
     order = sorted(rows, key=lambda row: -row[x])
-    said = [f"{row['name']} {alt.percent(row[x])} / {alt.percent(row[y])}" for row in order]
+    said = [
+        f"{row['name']} {alt.percent(row[x])} / {alt.percent(row[y])}"
+        + (f", before {alt.percent(row[f'{x} before'])} / {alt.percent(row[f'{y} before'])}" if row in starts else "")
+        for row in order
+    ]
     fig.alt = f"{xlabel.removesuffix(' (%)')} / {ylabel.removesuffix(' (%)').lower()}, best accuracy first: "
     fig.alt += f"{'; '.join(said)}."
-    fig.data = {"name": [row["name"] for row in rows], x: [row[x] for row in rows], y: [row[y] for row in rows]}
+    if floor is not None:
+        fig.alt += f" Chance alone gives {alt.percent(floor)}."
+    keys = ["name", x, y, *((f"{x} before", f"{y} before") if starts else ())]
+    fig.data = {key: [row.get(key, math.nan) for row in rows] for key in keys}
     return fig
 
 
@@ -98,7 +122,7 @@ def _names(
 ) -> None:
     """Each name where it covers nothing: tried around its point, near first; a thin line where it is not near."""
     taken = [(sx - 4, sy - 4, sx + 4, sy + 4) for sx, sy in spots]
-    crowded = sorted(range(len(spots)), key=lambda i: sum(math.dist(spots[i], other) for other in spots))
+    crowded = sorted(range(len(names)), key=lambda i: sum(math.dist(spots[i], other) for other in spots))
     for i in crowded:
         (sx, sy), text = spots[i], names[i]
         w, h = (_WIDTH + 0.09 * (text in strong)) * _FONT * len(text), _HEIGHT * _FONT
@@ -135,13 +159,16 @@ def _roomy(height: float) -> Chart:
 
 
 @styled
-def group_dots(rows: Sequence[Mapping[str, Any]], *, xlabel: str = "Accuracy (%)", title: str = "") -> Chart:
+def group_dots(
+    rows: Sequence[Mapping[str, Any]], *, xlabel: str = "Accuracy (%)", promise: float | None = None, title: str = ""
+) -> Chart:
     """One line a method with a mark for each class group and a bar for all images.
 
     Args:
         rows: ``name``, ``all``, and the fractions of ``head``, ``middle``, ``tail``; drawn from top to bottom. Where
             they have ``head interval`` and so on, two fractions each, those are drawn below one another.
         xlabel: What the fractions are.
+        promise: A fraction that was promised, drawn as a dotted line.
         title: Printed above.
 
     Raises:
@@ -169,6 +196,8 @@ def group_dots(rows: Sequence[Mapping[str, Any]], *, xlabel: str = "Accuracy (%)
         axes.plot(100 * row["all"], i, "|", color=BLACK, markersize=10, markeredgewidth=1.6)
     axes.set_yticks(range(len(rows)), [str(row["name"]) for row in rows])
     axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel=xlabel, title=title)
+    if promise is not None:
+        axes.axvline(100 * promise, color=MUTED, linewidth=0.9, linestyle=":", zorder=0)
     axes.tick_params(axis="y", length=0)
     light_grid(axes, "x")
     handles = [
@@ -184,7 +213,8 @@ def group_dots(rows: Sequence[Mapping[str, Any]], *, xlabel: str = "Accuracy (%)
         return f"{name} {alt.percent(row[name])}{within}"
 
     said = [f"{row['name']} {', '.join(told(row, n) for n in (*groups, 'all') if n in row)}" for row in rows]
-    fig.alt = f"{xlabel.removesuffix(' (%)')} by class group. {'; '.join(said)}."
+    promised = "" if promise is None else f", promised {alt.percent(promise)}"
+    fig.alt = f"{xlabel.removesuffix(' (%)')} by class group{promised}. {'; '.join(said)}."
     fig.data = {key: [row[key] for row in rows] for key in ("name", "all")}
     fig.data |= {name: [row.get(name, math.nan) for row in rows] for name in groups}
     if wide:

@@ -21,14 +21,18 @@ if TYPE_CHECKING:
 
 
 def intervals(study: Study, first: Mapping[str, Run], resamples: int = 500) -> list[dict[str, Any]]:
-    """ECE, 95% interval over test images and ECE by chance alone of each method, best first; fractions."""
+    """ECE, 95% interval over test images, ECE without chance and by chance alone of each method, best first; fractions.
+
+    The ECE without chance is `calibration.debiased_from_confidence`'s.
+    """
     rows = []
     for method, run in first.items():
         confidence, correct = answers(run)
         strata = run.predictions["selected"].targets
         found = calibration.ece_interval(confidence, correct, strata=strata, resamples=resamples)
         row = {"method": study.name(method), "ece": found.mean, "low": found.low, "high": found.high}
-        rows.append(row | {"chance": float(calibration.errors_by_chance(confidence).mean()), "images": found.n})
+        _, floor, debiased = calibration.debiased_from_confidence(confidence, correct)
+        rows.append(row | {"chance": floor, "debiased": debiased, "images": found.n})
     return sorted(rows, key=lambda row: row["ece"])
 
 
@@ -55,7 +59,7 @@ def interval_sentence(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def beside(frame: pd.DataFrame, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Accuracy, confidence and ECE in percent with the ECE's interval and chance, the best calibrated first.
+    """Accuracy, confidence and ECE in percent with the ECE's interval, and without chance; best calibrated first.
 
     Args:
         frame: Of `ltlib.sections.calibration.errors`.
@@ -72,6 +76,7 @@ def beside(frame: pd.DataFrame, rows: Sequence[Mapping[str, Any]]) -> pd.DataFra
         "95% interval": [
             f"{100 * low:.1f} to {100 * high:.1f}" for low, high in zip(table["low"], table["high"], strict=True)
         ],
+        "debiased": 100 * table["debiased"],
         "chance alone": 100 * table["chance"],
     }
     return printable(pd.DataFrame(shown), {})

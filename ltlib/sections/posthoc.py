@@ -32,7 +32,12 @@ SCALED = "temperature_balanced"
 """The temperature meant for a balanced test set: each class of the held-out images has the same weight."""
 FITTED = "logit_adjustment_fitted"
 WORDS = {name: LOOKS[name][2] for name in effects.METHODS}
-_SHORT = {SCALED: "temperature, balanced", FITTED: "adjustment + T, fitted", "logit_adjustment": "adjustment, tau 1"}
+_SHORT = {
+    SCALED: "temperature, balanced",
+    FITTED: "adjustment + T, fitted",
+    "vector_scaling": "vector scaling",
+    "logit_adjustment": "adjustment, tau 1",
+}
 _TITLES = {"none": "", "temperature": ", temperature", SCALED: ", temperature", FITTED: ", adjusted and scaled"}
 Changes = Mapping[str, Mapping[str, Any]]
 Values = Mapping[str, Changes]
@@ -53,16 +58,23 @@ def runs(page: Page, study: Study, grid: str) -> dict[str, list[Run]]:
 
 
 def changes_of(run: Run) -> Changes | None:
-    """What each post-hoc method made of a run at its selected epoch, or None."""
-    return run.metrics["selected"].get("posthoc")
+    """What each post-hoc method made of a run at its selected epoch, or None.
+
+    A record made before chance was taken out of ECEs has what the predictions give: that of ``none``.
+    """
+    changes = run.metrics["selected"].get("posthoc")
+    if not changes or "ece_floor" in changes["none"]:
+        return changes
+    floor, debiased = scores.without_chance([run])
+    return {**changes, "none": {**changes["none"], "ece_floor": floor, "ece_debiased": debiased}}
 
 
 def means(found: Mapping[str, Sequence[Run]]) -> dict[str, dict[str, dict[str, Any]]]:
     """Means over runs by method and post-hoc method.
 
     Returns:
-        ``accuracy``, ``ece``, ``classwise_ece`` (fractions), ``nll`` (nats), ``groups`` with each group's ECE,
-        ``parameters`` (what was fitted or set) and ``held_out``, the number of held-out images of a run.
+        What `effects.mean_of` gives: ``accuracy``, ``ece``, ``ece_debiased``, ``ece_floor``, ``nll``, ``groups`` with
+        each group's ECE, ``parameters`` (what was fitted or set), ``held_out``, the number of held-out images of a run.
     """
     result: dict[str, dict[str, dict[str, Any]]] = {}
     for method, own in found.items():
@@ -88,6 +100,7 @@ def table(study: Study, values: Values) -> pd.DataFrame:
             line: dict[str, Any] = {"method": study.name(method), "post-hoc": _SHORT.get(post, WORDS[post])}
             line |= {"T": fitted.get("temperature", np.nan), "tau": fitted.get("tau", np.nan)}
             line |= {"accuracy": 100 * row["accuracy"], "ECE": 100 * row["ece"]}
+            line |= {"debiased": 100 * row["ece_debiased"], "chance alone": 100 * row["ece_floor"]}
             line |= {group: 100 * error for group, error in row["groups"].items()}
             rows.append(line | {"class-wise": 100 * row["classwise_ece"], "NLL": row["nll"]})
     return printable(pd.DataFrame(rows), {"T": 2, "tau": 2, "class-wise": 2, "NLL": 3})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ltlib.calibration import debiased_from_confidence
 from ltlib.registry import parse
 from ltlib.statistics import FEWEST_RUNS
 from ltlib.tables import verdicts
@@ -91,6 +92,18 @@ def both(runs: Iterable[Run]) -> dict[str, float]:
     return {metric: mean(found, metric) for metric in WORDS}
 
 
+def without_chance(runs: Iterable[Run], which: str = "selected") -> tuple[float, float]:
+    """What stands beside an ECE: the chance floor and the debiased ECE of runs, means, as fractions.
+
+    Args:
+        runs: The runs; `debiased_from_confidence` of the predictions of each.
+        which: As in `mean`.
+    """
+    said = [run.predictions[which] for run in runs]
+    found = [debiased_from_confidence(one.confidence, one.predicted == one.targets) for one in said]
+    return float(np.mean([one.floor for one in found])), float(np.mean([one.debiased for one in found]))
+
+
 def by_setting(runs: Iterable[Run], key: str, default: Any) -> dict[Any, list[Run]]:
     """Runs by a setting in the text of their method, in ascending order of seed."""
     found: dict[Any, list[Run]] = {}
@@ -105,7 +118,7 @@ def setting_of(run: Run, key: str, default: Any) -> Any:
 
 
 def side_by_side(rows: Mapping[str, Sequence[Run]], name: Callable[[str], str]) -> pd.DataFrame:
-    """Accuracy, ECE and accuracy by class group of several sets of runs, in percent, a row each.
+    """Accuracy, ECE with and without chance, accuracy by class group of several sets of runs, in percent, a row each.
 
     Args:
         rows: What a row stands for, to its runs; one without runs is left out.
@@ -119,6 +132,8 @@ def side_by_side(rows: Mapping[str, Sequence[Run]], name: Callable[[str], str]) 
             continue
         row: dict[str, Any] = {"method": name(key), "runs": len(own)}
         row |= {"accuracy (%)": percent(mean(own, "accuracy")), "ECE (%)": percent(mean(own, "ece"))}
+        floor, debiased = without_chance(own)
+        row |= {"ECE debiased (%)": percent(debiased), "chance alone (%)": percent(floor)}
         row |= {f"{group} (%)": percent(mean(own, "accuracy", group)) for group in own[0].groups}
         found.append(row)
     return pd.DataFrame(found)

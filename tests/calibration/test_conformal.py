@@ -31,7 +31,9 @@ def test_regularised_scores_pay_for_each_place_beyond_the_allowed() -> None:
     assert found == pytest.approx(np.array([[1.0 + 0.2, 0.5, 0.8 + 0.1]]))
 
 
-@pytest.mark.parametrize(("n", "alpha", "place"), [(9, 0.1, 9), (8, 0.1, None), (19, 0.1, 18), (10, 0.3, 8), (0, 0.5, None)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("n", "alpha", "place"), [(9, 0.1, 9), (8, 0.1, None), (19, 0.1, 18), (10, 0.3, 8), (0, 0.5, None)]
+)
 def test_the_finite_sample_quantile(n: int, alpha: float, place: int | None) -> None:
     """ceil((n + 1)(1 - alpha)): 9 of 9, 9 of 8 (none), 18 of 19, ceil(7.7) of 10, 1 of 0 (none)."""
     scores = np.random.default_rng(0).permutation(np.arange(1, n + 1))

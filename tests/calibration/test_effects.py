@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from ltlib import calibration, places, runs, sealed
-from ltlib.calibration import conformal, crossfit, effects, posthoc, vector
+from ltlib.calibration import effects, posthoc, vector
 from ltlib.errors import RunError
 from ltlib.experiment import Experiment
 from ltlib.runs import Predictions, Run

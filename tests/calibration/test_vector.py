@@ -21,7 +21,7 @@ def planted(images: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return logits, (draw.random((images, 1)) > shares).sum(axis=1).clip(max=3)
 
 
-def slow(logits, targets, weights, ridge, temperature):  # noqa: ANN001, ANN201 - the formula, an image at a time
+def slow(logits, targets, weights, ridge, temperature):
     """The penalised cross-entropy as a function of [a, b]."""
 
     def value(unknowns: np.ndarray) -> float:

@@ -16,7 +16,7 @@ from ltlib.sections.study import setting
 from ltlib.sections.words import listed, many, printable
 from ltlib.sections.world import ROUNDING, gathered
 from ltlib.statistics import FEWEST_RUNS
-from ltlib.tables.scores import CLOSE, mean, percent, seconds
+from ltlib.tables.scores import CLOSE, mean, percent, seconds, without_chance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +27,15 @@ if TYPE_CHECKING:
 Climbed = Mapping[Rung, Sequence["Run"]]
 """Runs of each rung on one set, all seeds together."""
 GROUPS = ("head", "middle", "tail")
-DIGITS = {"runs": 0, "accuracy (%)": 2, "gain (points)": 2, "ECE (%)": 2, "images seen (first = 1)": 2}
+DIGITS = {
+    "runs": 0,
+    "accuracy (%)": 2,
+    "gain (points)": 2,
+    "ECE (%)": 2,
+    "ECE debiased (%)": 2,
+    "chance alone (%)": 2,
+    "images seen (first = 1)": 2,
+}
 """Behind the point; one for all others."""
 
 
@@ -95,6 +103,7 @@ def table(found: Climbed) -> pd.DataFrame:
     first = next(iter(found.values()))
     for rung, own in found.items():
         difference, low, high, _ = gain(found, rung)
+        floor, debiased = without_chance(own, "last")
         told = "" if math.isnan(difference) else f"{100 * low:+.1f} to {100 * high:+.1f}"
         rows.append(
             {
@@ -105,6 +114,8 @@ def table(found: Climbed) -> pd.DataFrame:
                 "between": told,
                 **{f"{group} (%)": percent(mean(own, "accuracy", group, "last"), 1) for group in GROUPS},
                 "ECE (%)": percent(mean(own, "ece", which="last")),
+                "ECE debiased (%)": percent(debiased),
+                "chance alone (%)": percent(floor),
                 "images seen (first = 1)": round(images_seen(own[0]) / images_seen(first[0]), 2),
                 "time (first = 1)": round(seconds(own) / seconds(first), 2),
                 "parameters (thousand)": round(own[0].parameters / 1e3, 1),
