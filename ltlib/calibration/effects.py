@@ -208,8 +208,8 @@ def _fits(class_counts: Sequence[int]) -> dict[str, Fit]:
         said = {"mean scale": float(own.scale.mean()), "range of biases": float(np.ptp(own.bias))}
         return said, lambda z: calibration.probabilities(vector.apply_vector_scaling(z, own))
 
-    every = (none, plain, balanced, isotonic, adjusted, fitted, each_class)
-    known = dict(zip(METHODS, every, strict=True))
+    every: tuple[Fit, ...] = (none, plain, balanced, isotonic, adjusted, fitted, each_class)
+    known: dict[str, Fit] = dict(zip(METHODS, every, strict=True))
     return known if min(class_counts) >= 1 else {name: fit for name, fit in known.items() if "adjustment" not in name}
 
 

@@ -91,7 +91,11 @@ def plane(
     size = (72 * width * 0.905, 72 * height * 0.83)
     to_axes = axes.transData + axes.transAxes.inverted()
     points = np.column_stack([across, up[: len(across)]])
-    spots = [(sx * size[0], sy * size[1]) for sx, sy in to_axes.transform(points)]
+    shown = to_axes.transform(points)
+    for i, row in enumerate(starts, len(rows)):  # names keep off the arrows
+        end = next(j for j, other in enumerate(rows) if other is row)
+        shown = np.vstack([shown, shown[i] + (shown[end] - shown[i]) * np.linspace(0.1, 0.9, 9)[:, None]])
+    spots = [(sx * size[0], sy * size[1]) for sx, sy in shown]
     _names(axes, spots, [str(row["name"]) for row in rows], {str(n) for n in emphasise}, size)
     order = sorted(rows, key=lambda row: -row[x])
     said = [

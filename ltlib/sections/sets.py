@@ -164,6 +164,6 @@ def tail_sentence(found: Mapping[str, Sequence[Run]], study: Study, posts: Seque
         broken = {study.name(method): missed(own, post) for method, own in found.items() if with_sets(own)}
         bad = [f"{name} ({listed(groups)})" for name, groups in broken.items() if groups]
         if broken:
-            named = f", {listed(bad)}" if bad else ""
-            parts.append(f"{PROBABILITIES[post]}, for {len(bad)} of {many(len(broken), 'method')}{named}")
-    return f"One threshold for all leaves a class group below the promise: {'. '.join(parts)}." if parts else ""
+            how = PROBABILITIES[post][:1].upper() + PROBABILITIES[post][1:]
+            parts.append(f"{how}: {len(bad)} of {many(len(broken), 'method')}{f', {listed(bad)}' if bad else ''}.")
+    return f"Where one threshold for all leaves a class group below the promise. {' '.join(parts)}" if parts else ""

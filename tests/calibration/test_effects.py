@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from ltlib import calibration, places, runs, sealed
-from ltlib.calibration import effects, posthoc, vector
+from ltlib.calibration import conformal, crossfit, effects, posthoc, vector
 from ltlib.errors import RunError
 from ltlib.experiment import Experiment
 from ltlib.runs import Predictions, Run
@@ -54,6 +54,8 @@ def test_each_method_is_what_it_says() -> None:
         assert values["held_out"] == 36
         assert values["nll"] == pytest.approx(calibration.negative_log_likelihood(rows[name], test[1]))
         assert values["ece"] == pytest.approx(calibration.expected_calibration_error(rows[name], test[1]))
+        chance = calibration.debiased_from_confidence(rows[name].max(1), rows[name].argmax(1) == test[1])
+        assert (values["ece_floor"], values["ece_debiased"]) == pytest.approx((chance.floor, chance.debiased))
         tail = test[1] >= 2
         assert values["groups"]["tail"]["accuracy"] == np.mean(rows[name].argmax(1)[tail] == test[1][tail])
         tail_error = calibration.expected_calibration_error(rows[name][tail], test[1][tail])
@@ -65,6 +67,52 @@ def test_each_method_is_what_it_says() -> None:
     assert found["logit_adjustment_fitted"]["parameters"] == {"tau": tau, "temperature": temperature}
     assert found["temperature"]["accuracy"] == found["none"]["accuracy"]
     assert found["logit_adjustment_fitted"]["accuracy"] > found["none"]["accuracy"] + 0.1
+
+
+def test_folds_and_sets_are_what_they_say() -> None:
+    test, held = case(0, 400), case(1, 0, [24, 8, 3, 1])
+    found = effects.before_and_after(*test, *held, COUNTS, GROUPS)
+    assert tuple(name for name in found if "cross_fitted" in found[name]) == effects.CROSS_FITTED
+    assert tuple(name for name in found if "sets" in found[name]) == effects.IN_SETS
+    fold = crossfit.folds(held[1])
+    rows = np.empty((36, 4))
+    taus = []
+    for out in range(5):
+        logits, targets = held[0][fold != out], held[1][fold != out]
+        tau, temperature = posthoc.fit_adjustment(logits, targets, COUNTS)
+        taus.append(tau)
+        rows[fold == out] = calibration.probabilities((held[0][fold == out] - tau * np.log(COUNTS)) / temperature)
+    crossed = found["logit_adjustment_fitted"]["cross_fitted"]
+    assert crossed["folds"] == 5
+    assert crossed["parameters"]["tau"] == pytest.approx(taus)
+    by_class = [-np.log(rows[held[1] == c, c]).mean() for c in range(4)]
+    assert crossed["nll"] == pytest.approx(np.mean(by_class))
+    # one threshold: the ceil(37 * 0.9) = 34th of the 36 cross-fitted scores
+    limit = np.sort(1 - rows[np.arange(36), held[1]])[33]
+    tau, temperature = posthoc.fit_adjustment(*held, COUNTS)
+    inside = 1 - calibration.probabilities((test[0] - tau * np.log(COUNTS)) / temperature) <= limit
+    kept = found["logit_adjustment_fitted"]["sets"]
+    one = dict(zip(kept["columns"], kept["threshold"]["all"], strict=True))
+    own = inside[np.arange(400), test[1]]
+    assert one["coverage"] == pytest.approx(own.mean())
+    assert one["coverage tail"] == pytest.approx(own[test[1] >= 2].mean())
+    assert one["size"] == pytest.approx(inside.sum(axis=1).mean(), abs=5e-5)
+    assert (one["images"], one["images tail"], one["never out"]) == (400, 200, 0)
+    assert not any("none" in name for name in kept["columns"]), "a group without images has no coverage"
+    each = dict(zip(kept["columns"], kept["threshold"]["classes"], strict=True))
+    assert each["never out"] == 3  # fewer than nine held-out images
+    assert set(kept["adaptive"]) == set(conformal.WAYS)
+
+
+def test_groups_that_leave_out_a_class_have_no_thresholds_of_their_own() -> None:
+    found = effects.before_and_after(*case(0, 40), *case(1, 0, [24, 8, 3, 1]), COUNTS, {"head": [0]})
+    assert set(found["none"]["sets"]["threshold"]) == {"all", "balanced", "classes"}
+
+
+def test_one_held_out_image_cannot_be_crossed() -> None:
+    found = effects.before_and_after(*case(0, 40), *case(1, 0, [1, 0, 0, 0]), COUNTS, GROUPS)
+    assert list(found) == list(effects.METHODS)
+    assert not any("cross_fitted" in values or "sets" in values for values in found.values())
 
 
 def test_bins_come_back_as_the_table_they_were() -> None:

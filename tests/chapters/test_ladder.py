@@ -6,6 +6,7 @@ import math
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -20,7 +21,10 @@ BY_KEY = {rung.key: rung for rung in RUNGS}
 def a_run(experiment: Experiment, accuracy: float, seconds: float = 10.0) -> Any:
     group = {"accuracy": accuracy / 2}
     metrics = {"accuracy": accuracy, "ece": 0.1, "groups": {"head": {"accuracy": 0.9}, "tail": group}}
+    zeros, sure = np.zeros(4, dtype=int), np.array([1.0, 1.0, 0.5, 0.5])
+    said = SimpleNamespace(targets=zeros, predicted=np.array([0, 1, 0, 0]), confidence=sure)
     return SimpleNamespace(
+        predictions={"last": said},
         id=f"{experiment.run_id}{accuracy}",
         cell_id=experiment.cell_id,
         experiment=experiment,
@@ -93,6 +97,9 @@ def test_cost_is_in_units_of_the_first_rung() -> None:
     assert frame["images seen (first = 1)"].tolist() == [1.0, 1.0, 2.0]
     assert frame["time (first = 1)"].tolist() == [1.0, 1.2, 2.0]
     assert frame["tail (%)"].tolist() == [25.0, 30.0, 30.0]
+    # two at 1.0, one of them right: 0.25 whatever chance does; two at 0.5, both right: 0.25, by chance 0 or 0.25
+    assert frame["chance alone (%)"].tolist() == pytest.approx([12.5] * 3, abs=3)
+    assert (frame["ECE debiased (%)"] > 25).all()
     assert frame["between"].tolist() == ["", "+9.0 to +11.0", "-1.0 to +1.0"]
 
 

@@ -57,6 +57,33 @@ def test_names_in_the_plane_lie_apart_and_inside(log: bool) -> None:
     assert f"best accuracy first: {best['name']} {100 * best['accuracy']:.1f}%" in fig.alt
 
 
+def test_arrows_come_from_before_and_chance_lies_across() -> None:
+    before = {"accuracy before": 0.51, "ece before": 0.23}
+    rows = [{"name": "CE", "accuracy": 0.65, "ece": 0.02} | before, {"name": "Other", "accuracy": 0.6, "ece": 0.1}]
+    fig = points.plane(rows, emphasise=["CE"], floor=0.01)
+    fig.draw_without_rendering()
+    axes = fig.axes[0]
+    low, high = axes.get_ylim()
+    assert low < 1.0 < 23.0 < high
+    assert axes.get_xlim()[0] < 51.0
+    assert [line.get_ydata()[0] for line in axes.lines if line.get_linestyle() == ":"] == [1.0]
+    arrows = [text for text in axes.texts if getattr(text, "arrow_patch", None) is not None]
+    assert [(arrow.xyann, arrow.xy) for arrow in arrows] == [((51.0, 23.0), (65.0, 2.0))]  # type: ignore[attr-defined]
+    assert {text.get_text() for text in axes.texts if text.get_text()} == {"CE", "Other"}
+    assert "CE 65.0% / 2.0%, before 51.0% / 23.0%; Other 60.0% / 10.0%." in fig.alt
+    assert fig.alt.endswith("Chance alone gives 1.0%.")
+    frame = fig.frame()
+    assert frame["ece before"].tolist() == pytest.approx([0.23, np.nan], nan_ok=True)
+    plain = points.plane([{"name": "Other", "accuracy": 0.6, "ece": 0.1}])
+    assert "ece before" not in plain.frame()
+
+
+def test_a_promise_is_a_line() -> None:
+    fig = points.group_dots([{"name": "A", "all": 0.6, "head": 0.9, "tail": 0.2}], xlabel="Held (%)", promise=0.9)
+    assert [line.get_xdata()[0] for line in fig.axes[0].lines if line.get_linestyle() == ":"] == [90.0]
+    assert fig.alt.startswith("Held by class group, promised 90.0%. A ")
+
+
 def test_plane_refuses_what_it_cannot_place() -> None:
     with pytest.raises(SettingError, match="two finite numbers"):
         points.plane([{"name": "a", "accuracy": float("nan"), "ece": 0.1}])

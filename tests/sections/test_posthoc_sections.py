@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from handmade import a_run, changed, two_hundred
 
+from ltlib import calibration
 from ltlib.experiment import Experiment
 from ltlib.grids.base import Document
 from ltlib.pages import declared
@@ -75,6 +76,24 @@ def test_table_and_panels(found: dict[str, Any]) -> None:
         "Plain",
         "Plain, isotonic",
     ]
+
+
+def test_an_older_record_has_the_floor_that_its_predictions_give() -> None:
+    """`changed` is such a record: its own numbers know no floor, its answers do, as they were trained."""
+    run = a_run(two_hundred(), changed(0.2, 0.04))
+    said = run.predictions["selected"]
+    expected = calibration.debiased_from_confidence(said.confidence, said.predicted == said.targets)
+    values = posthoc.means({"ce": [run]})["ce"]
+    assert values["none"]["ece_floor"] == expected.floor
+    assert values["none"]["ece_debiased"] == expected.debiased
+    assert np.isnan(values["temperature"]["ece_floor"])
+    newer = changed(0.2, 0.04)
+    newer["none"] |= {"ece_floor": 0.011, "ece_debiased": 0.195}
+    values = posthoc.means({"ce": [a_run(two_hundred(), newer)]})["ce"]
+    assert (values["none"]["ece_floor"], values["none"]["ece_debiased"]) == (0.011, 0.195)
+    frame = posthoc.table(TOY, {"ce": values})
+    assert frame.loc[0, ["ECE", "debiased", "chance alone"]].tolist() == ["20.0", "19.5", "1.1"]
+    assert frame.loc[1, "debiased"] == "–"
 
 
 def test_means_over_seeds() -> None:
