@@ -60,7 +60,9 @@ def _interval(rows: Sequence[Mapping[str, float]], name: str) -> Interval:
     if what == "coverage":
         return statistics.share_interval(mean, images)
     if what == "size":
-        return statistics.summary_interval(mean, rows[0][f"size_std {group}".strip()], images)
+        std = rows[0][f"size_std {group}".strip()]
+        half = statistics.t_half_width(std, images) if images > 1 else 0.0
+        return Interval(mean, mean - half, mean + half, images, std)
     return Interval(mean, mean, mean, len(values), 0.0)
 
 
