@@ -12,11 +12,17 @@ An augmentation is a text, its parts joined by ``+`` and applied in this order, 
 ``vflip``         top-bottom, probability 1/2
 ``jitterS``       brightness, contrast, saturation in random order, each by a factor uniform in [max(0, 1 - S), 1 + S]
                   (`ltlib.batches.colour`)
+``distortS``      SimCLR's colours: with probability 0.8 the same three by S, and the hue by up to S / 4 of its circle, in
+                  random order (`ltlib.batches.distortion`)
+``greyP``         without colour, with a probability of P percent
+``blurP``         blurred, with a probability of P percent, by 0.1 to 2 pixels (`ltlib.batches.blur`)
 ``rotateD``       about the image's centre, angle uniform in [-D, D] degrees, nearest pixel, zeros outside
 ``autoaugment``   two operations of AutoAugment's CIFAR-10 policy (`ltlib.batches.policies`)
 ``randaugmentM``  two random operations of strength M of 30; ``randaugment`` is torchvision's ``randaugment9``
 ``cutoutN``       a black square of N pixels, centre uniform over the image, cut at its border; N even
 ``none``          nothing
+``simclr``        short for ``resizedcrop20+flip+distort0.4+grey20+blur50``: what the codes of contrastive learning on
+                  CIFAR do to the views they compare
 ================  ======================================================================================================
 
 Crop and resized crop exclude each other. Table 1 of ``cefl`` has for photographs the resized crop, the left-right flip,
@@ -34,25 +40,25 @@ any packing of the batches. The pixel operations themselves are in `ltlib.batche
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ltlib.batches import colour, policies, resized_crop
-from ltlib.batches.normalising import NORMALISATIONS, Normaliser, check_normalisation, mean_and_std, normalise
+from ltlib.batches import blur, colour, distortion, policies, resized_crop
+from ltlib.batches.normalising import NORMALISATIONS, Normaliser, normalise
 from ltlib.batches.pixels import crop, cutout, horizontal_flip, pad, rotate, vertical_flip, windows
 from ltlib.errors import SettingError, UnknownName
 
 __all__ = ["NORMALISATIONS", "Augmentation", "Normaliser", "create", "crop", "cutout", "horizontal_flip", "normalise"]
-__all__ += ["pad", "rotate", "transform", "vertical_flip", "windows"]
+__all__ += ["pad", "rotate", "vertical_flip", "windows"]
 
 _PART = re.compile(r"([a-z]+?)(\d+(?:\.\d+)?)?")
 _EXAMPLES = (
-    *("crop4", "shift1", "resizedcrop", "flip", "vflip", "jitter0.4", "rotate10"),
-    *("autoaugment", "randaugment9", "cutout16", "none"),
+    *("crop4", "shift1", "resizedcrop", "flip", "vflip", "jitter0.4", "distort0.4", "grey20", "blur50", "rotate10"),
+    *("autoaugment", "randaugment9", "cutout16", "none", "simclr"),
 )
 
 
@@ -73,11 +79,17 @@ _PARTS = {
     "altflip": _Part(1, "alternating"),
     "vflip": _Part(1, "vflip"),
     "jitter": _Part(2, "jitter", 0.4),
-    "rotate": _Part(3, "degrees", 10),
-    "autoaugment": _Part(4, "policy"),
-    "randaugment": _Part(4, "policy", 9),
-    "cutout": _Part(5, "hole", 16),
+    "distort": _Part(2, "distortion", 0.4),
+    "grey": _Part(3, "grey", 20),
+    "blur": _Part(4, "blur", 50),
+    "rotate": _Part(5, "degrees", 10),
+    "autoaugment": _Part(6, "policy"),
+    "randaugment": _Part(6, "policy", 9),
+    "cutout": _Part(7, "hole", 16),
 }
+_SHORT = {"simclr": "resizedcrop20+flip+distort0.4+grey20+blur50"}
+_EXCLUSIVE = ({"flip", "alternating"}, {"jitter", "distortion"})
+"""Fields of which an augmentation sets one."""
 _OPTIONAL = ("resizedcrop", "randaugment")
 """Parts whose number may be left out; the example stands for it."""
 _MOST_JITTER = 2
@@ -96,6 +108,9 @@ class Augmentation:
         alternating: Whether each image is mirrored left-right in every second epoch.
         vflip: Whether images are mirrored top-bottom half of the time.
         jitter: Largest change of the factors of brightness, contrast and saturation from 1; 0: none.
+        distortion: The same of SimCLR's colour distortion, which also turns the hue; 0: none.
+        grey: Chance that an image loses its colours.
+        blur: Chance that it is blurred.
         degrees: Largest angle of the rotation; 0: none.
         policy: ``autoaugment``, ``randaugmentM``, or empty.
         hole: Side of CutOut's square in pixels; 0: none.
@@ -108,6 +123,9 @@ class Augmentation:
     alternating: bool = False
     vflip: bool = False
     jitter: float = 0.0
+    distortion: float = 0.0
+    grey: float = 0.0
+    blur: float = 0.0
     degrees: float = 0.0
     policy: str = ""
     hole: int = 0
@@ -121,6 +139,9 @@ class Augmentation:
             *(resized_crop.DRAWS if self.share else ()),
             *self._mirrored,
             *(colour.DRAWS if self.jitter else ()),
+            *(distortion.DRAWS if self.distortion else ()),
+            *(["grey"] if self.grey else []),
+            *(blur.DRAWS if self.blur else ()),
             *(["angle"] if self.degrees else []),
             *(policies.DRAWS if self.policy else ()),
             *(("hole_y", "hole_x", "hole_side") if self.hole else ()),
@@ -148,9 +169,11 @@ class Augmentation:
             with probability 1/2 (for ``altflip`` `ltlib.batches.draws` puts others in place, because it knows image
             and epoch); ``angle`` float32 degrees counter-clockwise, uniform in [-degrees, degrees);
             ``hole_y``, ``hole_x`` float32 in [0, 1), the square's centre as a share of the image's sides, and
-            ``hole_side`` int64, the same for all. For the others see ``draw`` of `ltlib.batches.resized_crop` (``top``,
-            ``left``, ``height``, ``width``), `ltlib.batches.colour` (``brightness``, ``contrast``, ``saturation``,
-            ``colour_order``) and `ltlib.batches.policies` (``operation1``, ``operation2``).
+            ``hole_side`` int64, the same for all; ``grey`` bool. For the others see ``draw`` of
+            `ltlib.batches.resized_crop` (``top``, ``left``, ``height``, ``width``), `ltlib.batches.colour`
+            (``brightness``, ``contrast``, ``saturation``, ``colour_order``), `ltlib.batches.distortion` (these and
+            ``hue``), `ltlib.batches.blur` (``blur_own``, ``blur_next``, ``blur_far``) and `ltlib.batches.policies`
+            (``operation1``, ``operation2``).
 
         Raises:
             SettingError: The generator is not on the CPU, or a resized crop is not told the size.
@@ -171,6 +194,12 @@ class Augmentation:
             draws[name] = torch.rand(shape, generator=generator) < 0.5
         if self.jitter:
             draws |= colour.draw(self.jitter, generator, shape)
+        if self.distortion:
+            draws |= distortion.draw(self.distortion, generator, shape)
+        if self.grey:
+            draws["grey"] = torch.rand(shape, generator=generator) < self.grey
+        if self.blur:
+            draws |= blur.draw(self.blur, generator, shape)
         if self.degrees:
             draws["angle"] = torch.empty(shape).uniform_(-self.degrees, self.degrees, generator=generator)
         if self.policy:
@@ -190,7 +219,7 @@ def create(text: str) -> Augmentation:
     """
     settings: dict[str, Any] = {}
     stage = -1
-    parts = [part.strip() for part in text.split("+")]
+    parts = [part.strip() for part in _SHORT.get(text.strip(), text).split("+")]
     if parts == ["none"]:
         return Augmentation()
     for part in parts:
@@ -206,12 +235,13 @@ def create(text: str) -> Augmentation:
         if (number is None) != (known.example is None):
             wanted = "takes no number" if number else f"needs a number, as in {name}{known.example}"
             raise SettingError(f"augmentation {text!r}: {name} {wanted}")
-        same = {"flip": "alternating", "alternating": "flip"}.get(known.field)
-        if known.field in settings or same in settings or known.place == stage == 0:
+        same = {known.field}.union(*(fields for fields in _EXCLUSIVE if known.field in fields))
+        if same & set(settings) or known.place == stage == 0:
             raise SettingError(f"augmentation {text!r} has two parts that do the same as {part}; keep one")
         if known.place < stage:
             raise SettingError(
-                f"augmentation {text!r}: write the crop first, then flips, jitter, rotation, a policy, and cutout last"
+                f"augmentation {text!r}: write the crop first, then flips, jitter or distort, grey, blur, rotation, "
+                "a policy, and cutout last"
             )
         stage = known.place
         settings[known.field] = _value(text, name, number)
@@ -232,9 +262,13 @@ def _value(text: str, name: str, number: str | None) -> bool | int | float | str
         if not 0 < value <= 100:
             raise SettingError(f"augmentation {text!r}: the smallest area must be above 0 and at most 100 percent")
         return value / 100
-    if name == "jitter":
+    if name in ("grey", "blur"):
+        if not 0 < value <= 100:
+            raise SettingError(f"augmentation {text!r}: the chance of {name} must be above 0 and at most 100 percent")
+        return value / 100
+    if name in ("jitter", "distort"):
         if not 0 < value <= _MOST_JITTER:
-            raise SettingError(f"augmentation {text!r}: the jitter must be above 0 and at most {_MOST_JITTER}")
+            raise SettingError(f"augmentation {text!r}: the {name} must be above 0 and at most {_MOST_JITTER}")
         return value
     if name == "rotate":
         if not 0 < value <= 180:
@@ -247,114 +281,3 @@ def _value(text: str, name: str, number: str | None) -> bool | int | float | str
     if value != int(value) or value < 1:
         raise SettingError(f"augmentation {text!r}: the padding must be a whole number of pixels, at least 1")
     return int(value)
-
-
-# --- the same for a DataLoader ---------------------------------------------------------------------------------------
-
-
-def transform(
-    text: str,
-    normalise: str = "mean_std",
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
-) -> Callable[[Any], Tensor]:
-    """The augmentation as a torchvision pipeline for one RGB Pillow image, with draws from torch's global generator.
-
-    Same distribution as `Augmentation.draw` and the same pixels at equal draws; other draws at an equal seed.
-
-    Args:
-        text: As for `create`.
-        normalise: As for `Normaliser`.
-        mean: As for `Normaliser`.
-        std: As for `Normaliser`.
-
-    Returns:
-        Pillow image to float32 [3, H, W]; can be pickled for worker processes.
-
-    Raises:
-        UnknownName, SettingError: As `create` and `Normaliser`.
-    """
-    from torchvision import transforms
-
-    augmentation = create(text)
-    check_normalisation(normalise, mean, std, channels=3)
-    steps: list[Callable[[Any], Any]] = []
-    if augmentation.padding:
-        steps.append(_OwnSizeCrop(augmentation.padding))
-    if augmentation.share:
-        steps.append(_OwnSizeResizedCrop(augmentation.share))
-    if augmentation.flip or augmentation.alternating:  # a transform knows neither image nor epoch
-        steps.append(transforms.RandomHorizontalFlip())
-    if augmentation.vflip:
-        steps.append(transforms.RandomVerticalFlip())
-    if augmentation.jitter:
-        steps.append(transforms.ColorJitter(*[augmentation.jitter] * 3))
-    if augmentation.degrees:
-        steps.append(transforms.RandomRotation(augmentation.degrees))
-    if augmentation.policy == "autoaugment":
-        steps.append(transforms.AutoAugment(transforms.AutoAugmentPolicy.CIFAR10))
-    elif augmentation.policy:
-        steps.append(transforms.RandAugment(2, policies.randaugment_strength(augmentation.policy)))
-    if augmentation.hole:
-        steps.append(_Hole(augmentation.hole))
-    steps.append(transforms.ToTensor())
-    mean, std = mean_and_std(normalise, mean, std)
-    if mean is not None:
-        steps.append(transforms.Normalize(mean, std))
-    elif normalise == "signed":
-        steps[-1] = transforms.Lambda(_signed)
-    elif normalise == "unit_twice":
-        steps.append(transforms.Lambda(_divide_again))
-    return transforms.Compose(steps)
-
-
-@dataclass(frozen=True)
-class _OwnSizeCrop:
-    """torchvision's `RandomCrop(size, padding)` for images of any size, each cropped to its own."""
-
-    padding: int
-
-    def __call__(self, image: Any) -> Any:
-        from torchvision.transforms import RandomCrop, functional
-
-        width, height = image.size
-        padded = functional.pad(image, [self.padding])
-        return functional.crop(padded, *RandomCrop.get_params(padded, (height, width)))
-
-
-@dataclass(frozen=True)
-class _OwnSizeResizedCrop:
-    """torchvision's `RandomResizedCrop(size)` for images of any size, each brought back to its own."""
-
-    share: float
-
-    def __call__(self, image: Any) -> Any:
-        from torchvision.transforms import RandomResizedCrop, functional
-
-        box = RandomResizedCrop.get_params(image, [self.share, 1.0], list(resized_crop.RATIO))
-        return functional.resized_crop(image, *box, [image.height, image.width])
-
-
-@dataclass(frozen=True)
-class _Hole:
-    """`cutout` on a Pillow image, its centre from torch's global generator."""
-
-    side: int
-
-    def __call__(self, image: Any) -> Any:
-        image = image.copy()
-        y, x = (int(torch.randint(length, ())) - self.side // 2 for length in (image.height, image.width))
-        image.paste(0, (max(x, 0), max(y, 0), x + self.side, y + self.side))
-        return image
-
-
-def _divide_again(image: Tensor) -> Tensor:
-    """The second division of ``unit_twice``."""
-    return image / 255
-
-
-def _signed(image: Any) -> Tensor:
-    """``signed`` of a Pillow image, which needs no division by 255."""
-    from torchvision.transforms import functional
-
-    return (functional.pil_to_tensor(image).float() - 127) / 128

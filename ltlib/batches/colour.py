@@ -91,11 +91,20 @@ def jitter(images: Tensor, brightness: Tensor, contrast: Tensor, saturation: Ten
     planes = images.permute(0, 3, 1, 2).contiguous().float()
     for kind in (first, second, 3 - first - second):
         factor = factors.gather(1, kind[:, None])
-        blend(_duller(planes, kind)[:, None], planes, factor[:, :, None, None], out=planes)
+        blend(duller(planes, kind)[:, None], planes, factor[:, :, None, None], out=planes)
     return torch.stack(planes.int().to(torch.uint8).unbind(1), -1)  # by way of int: a CPU does it faster
 
 
-def _duller(planes: Tensor, kind: Tensor) -> Tensor:
+def greyed(images: Tensor, grey_ones: Tensor) -> Tensor:
+    """Images uint8 [B, H, W, C], those of the mask [B] without their colours; C 3 (or 1, which have none)."""
+    if images.shape[3] == 1:
+        return images
+    planes = images.permute(0, 3, 1, 2).float()
+    levels = grey(*planes.unbind(1)).to(torch.uint8)[..., None]
+    return torch.where(grey_ones[:, None, None, None], levels, images)
+
+
+def duller(planes: Tensor, kind: Tensor) -> Tensor:
     """What each image is blended with: [B, H, W] from [B, C, H, W]."""
     levels = grey(*planes.unbind(1)) if planes.shape[1] == 3 else planes[:, 0]
     flat = rounded_mean(levels) * (kind == CONTRAST)

@@ -21,13 +21,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ltlib.batches import augment, colour, policies, resized_crop
+from ltlib.batches import augment, blur, colour, distortion, policies, resized_crop
 from ltlib.datasets.mapped import MappedImages
 from ltlib.errors import DataError, SettingError, UnknownName
 
 _DRAWS = (
-    *("dy", "dx", *resized_crop.DRAWS, "flip", "vflip", *colour.DRAWS, "angle", *policies.DRAWS),
-    *("hole_y", "hole_x", "hole_side"),
+    *("dy", "dx", *resized_crop.DRAWS, "flip", "vflip", *colour.DRAWS, "hue", "grey", *blur.DRAWS, "angle"),
+    *(*policies.DRAWS, "hole_y", "hole_x", "hole_side"),
 )
 PIECE_BYTES = 1 << 19
 """Of images that a CPU changes at a time; with more, what is between two operations leaves its cache."""
@@ -172,8 +172,14 @@ class Resident:
                 images = augment.vertical_flip(images, draws["vflip"])
         if "flip" in draws:
             images = augment.horizontal_flip(images, draws["flip"])
-        if "brightness" in draws:
+        if "hue" in draws:
+            images = distortion.distort(images, *(draws[name] for name in distortion.DRAWS))
+        elif "brightness" in draws:
             images = colour.jitter(images, *(draws[name] for name in colour.DRAWS))
+        if "grey" in draws:
+            images = colour.greyed(images, draws["grey"])
+        if "blur_own" in draws:
+            images = blur.blur(images, *(draws[name] for name in blur.DRAWS))
         if "angle" in draws:
             images = augment.rotate(images, draws["angle"])
         for name in policies.DRAWS:

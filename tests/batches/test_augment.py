@@ -15,6 +15,7 @@ from scipy import stats
 from torchvision import transforms
 
 from ltlib.batches import augment
+from ltlib.batches.pipeline import transform
 from ltlib.errors import SettingError, UnknownName
 
 SIZES = [(8, 8), (32, 32), (7, 9), (33, 31), (1, 5), (64, 48)]
@@ -96,9 +97,9 @@ def test_unknown_part_names_the_nearest():
         ("jitter", "needs a number, as in jitter0.4"),
         ("jitter0", "above 0 and at most 2"),
         ("jitter40", "above 0 and at most 2"),
-        ("jitter0.4+flip", "then flips, jitter, rotation"),
-        ("rotate10+jitter0.4", "then flips, jitter, rotation"),
-        ("cutout4+jitter0.4", "then flips, jitter, rotation"),
+        ("jitter0.4+flip", "then flips, jitter or distort, grey, blur, rotation"),
+        ("rotate10+jitter0.4", "then flips, jitter or distort, grey, blur, rotation"),
+        ("cutout4+jitter0.4", "then flips, jitter or distort, grey, blur, rotation"),
         ("none+flip", "alone"),
     ],
 )
@@ -253,7 +254,7 @@ def test_transform_gives_the_same_images_equally_often():
     dy, dx, flip = (grid.flatten() for grid in torch.meshgrid(*map(torch.arange, (3, 3, 2)), indexing="ij"))
     possible = augment.horizontal_flip(augment.crop(image.expand(18, -1, -1, -1), 1, dy, dx), flip.bool())
     possible = augment.normalise(possible, "mean_std", MEAN, STD)
-    pipeline = augment.transform("shift1+flip", "mean_std", MEAN, STD)
+    pipeline = transform("shift1+flip", "mean_std", MEAN, STD)
     torch.manual_seed(0)
     seen = torch.zeros(18)
     for _ in range(1800):
@@ -274,7 +275,7 @@ def test_transform_has_the_statistics_of_the_batched_path(kind):
     batch = augment.vertical_flip(augment.horizontal_flip(batch, draws["flip"]), draws["vflip"])
     ours = augment.normalise(augment.rotate(batch, draws["angle"]), kind, MEAN, STD)
     torch.manual_seed(6)
-    pipeline, source = augment.transform(text, kind, MEAN, STD), pillow(image)[0]
+    pipeline, source = transform(text, kind, MEAN, STD), pillow(image)[0]
     theirs = torch.stack([pipeline(source) for _ in range(count)])
     assert theirs.shape == ours.shape
     for a, b in ((ours, theirs), ((ours - ours.mean(0)) ** 2, (theirs - theirs.mean(0)) ** 2)):
@@ -285,14 +286,14 @@ def test_transform_has_the_statistics_of_the_batched_path(kind):
 def test_transform_without_parts_is_totensor_and_normalize():
     image = pillow(pixels(1, 8, 8))[0]
     expected = transforms.Normalize(MEAN, STD)(transforms.ToTensor()(image))
-    assert torch.equal(augment.transform("none", "mean_std", MEAN, STD)(image), expected)
+    assert torch.equal(transform("none", "mean_std", MEAN, STD)(image), expected)
     for kind in augment.NORMALISATIONS:
         ours = augment.normalise(pixels(1, 8, 8), kind, MEAN, STD)[0]
-        assert torch.equal(augment.transform("none", kind, MEAN, STD)(image), ours)
+        assert torch.equal(transform("none", kind, MEAN, STD)(image), ours)
 
 
 def test_transform_can_be_sent_to_worker_processes():
-    pipeline = augment.transform("crop4+flip+vflip+rotate10", "unit_twice")
+    pipeline = transform("crop4+flip+vflip+rotate10", "unit_twice")
     again = pickle.loads(pickle.dumps(pipeline))
     image = pillow(pixels(1, 8, 8))[0]
     torch.manual_seed(0)
@@ -303,6 +304,6 @@ def test_transform_can_be_sent_to_worker_processes():
 
 def test_transform_refuses_early():
     with pytest.raises(UnknownName):
-        augment.transform("cropp4", "unit")
+        transform("cropp4", "unit")
     with pytest.raises(SettingError, match="mean"):
-        augment.transform("flip")
+        transform("flip")

@@ -16,6 +16,7 @@ from test_resized_crop import samples
 from torchvision.transforms import ColorJitter, functional
 
 from ltlib.batches import augment, colour
+from ltlib.batches.pipeline import transform
 
 ORDERS = list(itertools.permutations(range(3)))
 CHANGES = (functional.adjust_brightness, functional.adjust_contrast, functional.adjust_saturation)
@@ -159,7 +160,7 @@ def test_the_dataloaders_pipeline_has_the_same_pixels_at_equal_draws(monkeypatch
     draws = augmentation.draw(torch.Generator().manual_seed(6), (len(images),), (32, 32))
     mean, std = (0.5, 0.4, 0.3), (0.2, 0.3, 0.25)
     batch = Resident(images, [0] * len(images), mean=mean, std=std).batch(torch.arange(len(images)), draws)
-    pipeline = augment.transform(text, "mean_std", mean, std)
+    pipeline = transform(text, "mean_std", mean, std)
     current = 0
     asked: list[object] = []
 

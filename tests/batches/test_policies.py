@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision.transforms import InterpolationMode, autoaugment
 
 from ltlib.batches import augment, pixels, policies
+from ltlib.batches.pipeline import transform
 from ltlib.batches.resident import Resident
 from ltlib.errors import SettingError, UnknownName
 
@@ -273,7 +274,7 @@ def test_cutouts_centre_is_uniform_and_the_dataloader_agrees():
     centres = torch.bincount((draws["hole_y"] * 8).long() * 8 + (draws["hole_x"] * 8).long(), minlength=64)
     assert stats.chisquare(centres.numpy()).pvalue > 0.01
     ours = pixels.cutout(white, draws["hole_y"], draws["hole_x"], draws["hole_side"]).eq(0).all(-1)
-    pipeline = augment.transform(f"cutout{side}", "unit")
+    pipeline = transform(f"cutout{side}", "unit")
     torch.manual_seed(5)
     image = Image.fromarray(white[0].numpy())
     theirs = torch.stack([pipeline(image) for _ in range(count)]).eq(0).all(1)
@@ -362,7 +363,7 @@ def test_the_pipeline_has_the_statistics_of_the_batched_path():
     resident = Resident(image, [0], normalise="unit")
     ours = resident.batch(torch.zeros(count, dtype=torch.int64), draws)
     torch.manual_seed(9)
-    pipeline, source = augment.transform(text, "unit"), Image.fromarray(image[0].numpy())
+    pipeline, source = transform(text, "unit"), Image.fromarray(image[0].numpy())
     theirs = torch.stack([pipeline(source) for _ in range(count)])
     for a, b in ((ours, theirs), (ours**2, theirs**2)):
         error = ((a.var(0) + b.var(0)) / count).sqrt()
@@ -371,7 +372,7 @@ def test_the_pipeline_has_the_statistics_of_the_batched_path():
 
 def test_the_pipeline_can_be_sent_to_worker_processes():
     for text in ("autoaugment+cutout4", "randaugment5"):
-        pipeline = augment.transform(text, "unit")
+        pipeline = transform(text, "unit")
         again = pickle.loads(pickle.dumps(pipeline))
         source = Image.fromarray(samples(8, 8)[0].numpy())
         torch.manual_seed(0)
