@@ -13,6 +13,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from ltlib import datasets, methods, models, plugins, recipes, registry
+from ltlib.batches import augment
 from ltlib.batches.resident import check_resize
 from ltlib.datasets.subsets import real_number, whole_number
 from ltlib.errors import SettingError
@@ -289,6 +290,18 @@ def _own(exp: Experiment, model: Spec, method: Spec, stages: tuple[Stage, ...], 
     return tuple(dict.fromkeys(Own(kind, entry.name, entry.module) for kind, entry in found))
 
 
+def _check_padding(stages: tuple[Stage, ...], recipe: Recipe) -> None:
+    """The images are stored once, with one padding; views that are not cropped do without."""
+    stored = augment.create("+".join(recipe.augmentation) or "none").padding
+    for stage in stages:
+        wanted = augment.create(stage.view_augmentation or "none").padding
+        if wanted not in (0, stored):
+            raise SettingError(
+                f"the compared views are cropped with a padding of {wanted} pixels and the recipe's with {stored}; "
+                "give both the same crop, or the views a resizedcrop"
+            )
+
+
 @lru_cache(maxsize=2**15)  # the plans of all profiles hold some five thousand
 def _resolve(exp: Experiment, info: datasets.DatasetInfo, registrations: int) -> Resolved:
     recipe_spec = recipes.spec(exp.recipe)
@@ -321,6 +334,7 @@ def _resolve(exp: Experiment, info: datasets.DatasetInfo, registrations: int) ->
     if own := datasets.own_mark(exp.dataset):
         data["own"] = own
     model, stages = models.spec(exp.model), freezing.freeze(methods.stages(method), recipe.frozen, method.name)
+    _check_padding(stages, recipe)
     return Resolved(
         experiment=exp,
         data=data,

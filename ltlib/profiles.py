@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass, fields
 from functools import lru_cache
 
-from ltlib import datasets, recipes
+from ltlib import datasets, methods, recipes
 from ltlib.errors import UnknownName
 from ltlib.experiment import Experiment
 from ltlib.registry import format_spec, format_value, parse
@@ -184,12 +184,22 @@ def _resolved(experiment: Experiment, size: Profile, represented: tuple[str, ...
     small = size.small if own else None
     return experiment.replace(
         dataset=there,
+        method=_method(experiment, there),
         imbalance_factor=factor,
         model=network(experiment.model, profile),
         recipe=_recipe(experiment, there, size, small),
         precision=experiment.precision or size.precision,
         limit=experiment.limit if small is None else small.images,
     )
+
+
+def _method(experiment: Experiment, dataset: str) -> str:
+    """The method; its compared views have the recipe's augmentation where images must not be mirrored."""
+    views = methods.spec(experiment.method).settings.get("views", "recipe")
+    if dataset == experiment.dataset or datasets.info(dataset).flips or views == "recipe":
+        return experiment.method
+    name, settings = parse(experiment.method)
+    return format_spec(name, settings | {"views": "recipe"})
 
 
 def _recipe(experiment: Experiment, dataset: str, size: Profile, small: Small | None) -> str:

@@ -1,12 +1,12 @@
-"""SimCLR's colour distortion of whole batches: brightness, contrast, saturation and hue in an order of each image's own.
+"""SimCLR's colour distortion of whole batches: brightness, contrast, saturation, hue, in an order of each image's own.
 
 Chen et al. 2020, Appendix A (arXiv 2002.05709), as the codes of contrastive learning on CIFAR write it:
-``RandomApply([ColorJitter(S, S, S, S / 4)], p=0.8)``, S 0.4 for images of 32 pixels. Every pixel equals torchvision's on
-Pillow images: three blends (`ltlib.batches.colour`), and a hue that is turned in Pillow's 8-bit HSV.
+``RandomApply([ColorJitter(S, S, S, S / 4)], p=0.8)``, S 0.4 for images of 32 pixels. Every pixel equals torchvision's
+on Pillow images: three blends (`ltlib.batches.colour`), and a hue that is turned in Pillow's 8-bit HSV.
 
 That HSV is coarse: there and back changes most colours by a few levels even where nothing is turned, as in torchvision.
-Pillow computes it partly in single and partly in double precision (``rgb2hsv_row`` and ``hsv2rgb`` in its Convert.c); of
-all 2^24 colours none comes out otherwise here.
+Pillow computes it partly in single and partly in double precision (``rgb2hsv_row`` and ``hsv2rgb`` in its Convert.c);
+of all 2^24 colours none comes out otherwise here.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ def distort(
 
 @lru_cache(maxsize=16)
 def _orders(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Of each permutation of four: the three blends in order, int64 [24, 3], and how many of them precede the hue, [24].
+    """Of each permutation of four: the three blends in order, int64 [24, 3], and how many of them precede the hue,
+    [24].
 
     Made once, so that later calls (inside a CUDA graph) only look them up.
     """
@@ -111,7 +112,7 @@ def turned(planes: Tensor, turn: Tensor) -> Tensor:
 
 
 def _hue(red: Tensor, green: Tensor, blue: Tensor, value: Tensor, spread: Tensor) -> Tensor:
-    """Pillow's hue, 0..255, whole numbers as float32. Its rounding at every step is kept: it decides at whole levels."""
+    """Pillow's hue, 0..255, as float32; its rounding at every step is kept, because it decides at whole levels."""
     is_red, is_green = red == value, green == value
     plus = value - torch.where(is_red, blue, torch.where(is_green, red, green))
     minus = value - torch.where(is_red, green, torch.where(is_green, blue, red))
@@ -124,7 +125,7 @@ def _hue(red: Tensor, green: Tensor, blue: Tensor, value: Tensor, spread: Tensor
 
 
 def _rgb(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
-    """From HSV in whole levels, [B, H, W] each, to planes [B, 3, H, W]: exact products of whole numbers, rounded once."""
+    """From HSV in whole levels, [B, H, W] each, to planes [B, 3, H, W]: exact products, rounded once."""
     planes = []
     for start in (5, 3, 1):
         place = (hue * 6).add_(255 * start).remainder_(1530)

@@ -49,6 +49,8 @@ class Draw:
     Attributes:
         index: int64 [S, B], which images.
         views: Augmentation draws by name, each [S, V, B].
+        compared: The same of every view but the first, [S, V - 1, B], where those have an augmentation of their own;
+            `views` is then the first's alone. None where all have the same.
         mix: What the mixing drew, by name: lam [S, B], box [S, B, 4], partner [S, B] in the batch.
         second: A second image for each: what CMO pastes, or the other branch's.
         noise: Uniform numbers for losses that need them, [S, rows, columns].
@@ -59,6 +61,7 @@ class Draw:
     mix: Mapping[str, Tensor] = field(default_factory=dict)
     second: Draw | None = None
     noise: Tensor | None = None
+    compared: Mapping[str, Tensor] | None = None
 
     @property
     def steps(self) -> int:
@@ -80,6 +83,7 @@ class Draw:
             {key: change(value) for key, value in self.mix.items()},
             None if self.second is None else self.second.each(change),
             None if self.noise is None else change(self.noise),
+            None if self.compared is None else {key: change(value) for key, value in self.compared.items()},
         )
 
 
@@ -99,6 +103,7 @@ def epoch_draws(
     epochs: int,
     batch_size: int,
     views: int,
+    compared: Augmentation | None = None,
     mixing: Mixing | None = None,
     image_size: tuple[int, int] = (32, 32),
     second: Order | None = None,
@@ -117,6 +122,7 @@ def epoch_draws(
         epochs: Epochs of the stage.
         batch_size: B.
         views: V, augmented views of each image.
+        compared: Augmentation of every view but the first, where it is another.
         mixing: Draws lambdas, boxes and partners.
         image_size: Height and width, for the boxes of the mixing and of the resized crop.
         second: Sampler of a second stream of images (a two-branch method's), cut or repeated to the first's length.
@@ -134,11 +140,19 @@ def epoch_draws(
     index = order(targets, epoch, epochs, numbers("order"))
     if most_steps is not None:
         index = index[: most_steps * batch_size]
-    draws = augmentation.draw(numbers("augment"), (views, len(index)), image_size)
-    if augmentation.alternating:
-        first = torch.rand(len(targets), generator=generator(seed, "first mirrored", stage)) < 0.5
-        turns = torch.arange(epoch, epoch + views)[:, None] % 2 == 0
-        draws["flip"] = first[index] ^ turns
+
+    def drawn(kind: Augmentation, purpose: str, first: int, last: int) -> dict[str, Tensor]:
+        """Of the views from `first` to before `last`."""
+        draws = kind.draw(numbers(purpose), (last - first, len(index)), image_size)
+        if kind.alternating:
+            mirrored = torch.rand(len(targets), generator=generator(seed, "first mirrored", stage)) < 0.5
+            turns = torch.arange(epoch + first, epoch + last)[:, None] % 2 == 0
+            draws["flip"] = mirrored[index] ^ turns
+        return draws
+
+    alike = views if compared is None else 1
+    draws = drawn(augmentation, "augment", 0, alike)
+    others = None if compared is None else drawn(compared, "compared augment", 1, views)
     mix_numbers, noise_numbers = numbers("mix"), numbers("noise")
     other = None
     if second is not None:
@@ -146,7 +160,8 @@ def epoch_draws(
         other = found.repeat(math.ceil(len(index) / len(found)))[: len(index)]
     beside_draws: dict[str, Tensor] = {}
     if second is not None or (mixing is not None and mixing.partners == "dataset"):
-        beside_draws = augmentation.draw(numbers("second augment"), (1, len(index)), image_size)
+        rows = 1 if mixing is None else mixing.views
+        beside_draws = augmentation.draw(numbers("second augment"), (rows, len(index)), image_size)
     full = len(index) // batch_size
     result = []
     for start, steps, size in ((0, full, batch_size), (full * batch_size, 1, len(index) - full * batch_size)):
@@ -163,14 +178,15 @@ def epoch_draws(
             mix = mixing.draw(mix_numbers, (steps, size), image_size, targets=targets, epoch=epoch, epochs=epochs)
             if mixing.partners == "dataset":
                 beside = mix.pop("partner")
-        rows = None if noise is None else (steps, noise[0] * size, noise[1])
+        places = None if noise is None else (steps, noise[0] * size, noise[1])
         result.append(
             Draw(
                 index[part].reshape(steps, size),
                 pieces(draws),
                 mix,
                 None if beside is None else Draw(beside, pieces(beside_draws)),
-                None if rows is None else torch.rand(rows, generator=noise_numbers),
+                None if places is None else torch.rand(places, generator=noise_numbers),
+                None if others is None else pieces(others),
             )
         )
     return result

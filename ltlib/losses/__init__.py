@@ -18,6 +18,7 @@ from ltlib.losses.base import LOSSES, Loss, create, spec
 from ltlib.losses.bcl import BalancedContrastive
 from ltlib.losses.binary import BinaryCrossEntropy, FocalSigmoid
 from ltlib.losses.cefl import CEFL, CEFL2
+from ltlib.losses.concutmix import ContrastiveCutMix
 from ltlib.losses.contrastive import SimCLR, SupCon
 from ltlib.losses.cross_entropy import CrossEntropy
 from ltlib.losses.deferred import Deferred, deferred, ldam_drw
@@ -28,6 +29,7 @@ from ltlib.losses.kcl import KPositive
 from ltlib.losses.lade import LADE
 from ltlib.losses.ldam import LDAM
 from ltlib.losses.loss_balance import LossEqualised, PriorEqualised
+from ltlib.losses.proco import ProCo
 from ltlib.losses.smoothing import AWABS, LabelAwareSmoothing, LabelSmoothing, mislas_epsilons
 from ltlib.losses.tsc import Targeted
 from ltlib.losses.weighted import ClassBalanced, WeightedCrossEntropy
@@ -44,6 +46,7 @@ __all__ = [
     "BalancedSoftmax",
     "BinaryCrossEntropy",
     "ClassBalanced",
+    "ContrastiveCutMix",
     "CrossEntropy",
     "Deferred",
     "Equalization",
@@ -57,6 +60,7 @@ __all__ = [
     "Loss",
     "LossEqualised",
     "PriorEqualised",
+    "ProCo",
     "SimCLR",
     "SupCon",
     "Targeted",
@@ -101,6 +105,8 @@ LOSSES.register("simclr", source="Chen et al. 2020, Eq. 1")(SimCLR)
 LOSSES.register("bcl", source="Zhu et al. 2022, Eq. 6; convergent section 2.5")(BalancedContrastive)
 LOSSES.register("kcl", source="Kang et al. 2021, Eq. 4")(KPositive)
 LOSSES.register("tsc", source="Li et al. 2022, Eqs. 2 and 4")(Targeted)
+LOSSES.register("concutmix", source="Pan et al. 2024, and its code")(ContrastiveCutMix)
+LOSSES.register("proco", source="Du et al. 2024, and its code")(ProCo)
 
 
 def names() -> list[str]:

@@ -70,6 +70,10 @@ class LogitAdjustment(Loss):
         logits = working_precision(logits)
         return F.cross_entropy(logits + self.constant("shift", logits), targets, reduction="none")
 
+    def soft(self, logits: Tensor, labels: Tensor) -> Tensor:
+        logits = working_precision(logits)
+        return F.cross_entropy(logits + self.constant("shift", logits), labels.to(logits.dtype))
+
 
 class VectorScaling(Loss):
     """Vector-scaling loss, ``CE(z / Delta + tau log pi, y)`` with ``Delta_c = (n_max / n_c)^gamma``.

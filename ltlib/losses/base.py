@@ -27,12 +27,14 @@ class Loss(nn.Module):
         contrastive: Whether it compares features, ``loss(features, targets)``, instead of reading logits.
         instances: Whether its targets say which views show the same image, instead of classes.
         mixable: Whether `mixed` labels have a meaning; False for margins and for weights that depend on the batch.
+        takes_mixed: Whether a contrastive loss says what the labels of mixed images are.
         noise: Whether it draws random numbers; ``per_sample(logits, targets, noise)`` then takes uniform ones, [B, K].
     """
 
     contrastive = False
     instances = False
     mixable = True
+    takes_mixed = False
     noise = False
 
     def __init__(self) -> None:
@@ -83,6 +85,18 @@ class Loss(nn.Module):
             noise = torch.rand(logits.shape, device=logits.device)
         own = self.reduce(lam * self._each(logits, targets, noise), targets)
         return own + self.reduce((1 - lam) * self._each(logits, partner_targets, noise), partner_targets)
+
+    def soft(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The loss of images that are of several classes, a scalar.
+
+        Args:
+            logits: [B, K].
+            labels: float [B, K], shares of the classes.
+
+        Raises:
+            SettingError: The loss has no such form.
+        """
+        raise SettingError(f"{type(self).__name__} has no form for labels of several classes; use logit_adjustment")
 
     def set_epoch(self, epoch: int, epochs: int) -> None:
         """Called before each epoch, counted from 1, of a stage of `epochs`; changes buffers in place, if anything."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ltlib.batches import draws
+from ltlib.methods import parts
 from ltlib.methods.parts import loss as loss_
 from ltlib.methods.stage import METHODS, Stage
 
@@ -17,3 +18,28 @@ def bbn() -> tuple[Stage, ...]:
 def reslt(*, beta: float = 0.99) -> tuple[Stage, ...]:
     """Three branches for all, medium and tail, and tail classes, whose logits are summed."""
     return (Stage(loss=loss_("ce"), network="reslt", beta=float(beta)),)
+
+
+@METHODS.register("glmc", source="Du et al. 2023, and its code")
+def glmc(
+    *,
+    consistency: float = 10.0,
+    weights: str = "inverse",
+    power: float = 0.2,
+    alpha: float = 1.0,
+    projection: int = 128,
+) -> tuple[Stage, ...]:
+    """Two mixed views that agree, while the loss moves from plain to rebalanced labels.
+
+    The defaults are those of the code for CIFAR, which trains a ResNet-32 four times as wide with a decay of 5e-3. Its
+    figures with MaxNorm have a second stage that is not in the code; ``weight_balancing`` has one of that kind.
+    """
+    return (
+        Stage(
+            loss=loss_("weighted_ce", weights=weights, reduction="batch_size"),
+            weights=(float(consistency), 1.0),
+            projection=projection,
+            network="glmc",
+            mix=parts.mix("glmc", alpha=float(alpha), power=float(power)),
+        ),
+    )

@@ -117,22 +117,115 @@ def tsc(
 
 
 @METHODS.register("bcl", version=2, source="Zhu et al. 2022, and its code; convergent section 2.5.1")
-def bcl(*, temperature: float = 0.1, weight: float = 0.35, projection: int = 128) -> tuple[Stage, ...]:
+def bcl(
+    *,
+    temperature: float = 0.1,
+    weight: float = 0.35,
+    projection: int = 128,
+    ce_weight: float = 1.0,
+    tau: float = 1.0,
+    classifier: str = "normed",
+    hidden: int = 0,
+    views: Any = "recipe",
+) -> tuple[Stage, ...]:
     """Balanced contrastive loss beside logit-adjusted cross-entropy, on three views.
 
     As in the code: the first view is classified by a cosine classifier of scale 30, the other two are compared; the
     projector has batch normalisation, and class prototypes are the classifier's weights through a projector of their
-    own. Otherwise than there, where the first view has RandAugment and the others SimCLR's augmentation, all three have
-    the recipe's. The code trains on ImageNet-LT and iNaturalist, at temperature 0.07 with a projection 1024 wide; 0.1
-    is its loss's own default.
+    own. There the first view has RandAugment and the others SimCLR's augmentation: the compared views have ``views``,
+    and by default the recipe's. The code trains on ImageNet-LT and iNaturalist, at temperature 0.07 with a projection
+    1024 wide; 0.1 is its loss's own default.
+
+    As the code of ConCutMix trains it on CIFAR, with AutoAugment in the recipe:
+    ``bcl[views=simclr;weight=0.6;ce_weight=2;hidden=512;classifier=linear]``. For a linear classifier that code
+    projects the columns of its weights, which are features and not classes; here the prototypes are of the classes
+    always.
     """
     return (
         Stage(
             contrastive=loss_("bcl", temperature=temperature),
-            loss=loss_("logit_adjustment"),
-            weights=(float(weight), 1.0),
-            classifier="normed",
+            loss=loss_("logit_adjustment", tau=float(tau)),
+            weights=(float(weight), float(ce_weight)),
+            classifier=_linear_or_normed("bcl", classifier),
             projection=projection,
             projector="prototypes",
+            projector_hidden=hidden,
+            view_augmentation=parts.views(views),
         ),
     )
+
+
+@METHODS.register("proco", source="Du et al. 2024, and its code")
+def proco(
+    *,
+    temperature: float = 0.1,
+    weight: float = 1.0,
+    projection: int = 128,
+    hidden: int = 512,
+    tau: float = 1.0,
+    views: Any = "simclr",
+) -> tuple[Stage, ...]:
+    """Contrastive loss in expectation over a von Mises-Fisher distribution of each class, beside logit adjustment.
+
+    As in the code for CIFAR: the first view, with the recipe's augmentation (AutoAugment and Cutout there), is
+    classified, linearly; the other two meet the classes' distributions; the projector has batch normalisation and a
+    hidden layer 512 wide. Its compared views are cropped to as little as 8 percent of the area and not blurred:
+    ``views=resizedcrop+flip+distort0.4+grey20``.
+    """
+    return (
+        Stage(
+            contrastive=loss_("proco", temperature=float(temperature), width=projection),
+            loss=loss_("logit_adjustment", tau=float(tau)),
+            weights=(float(weight), 1.0),
+            projection=projection,
+            projector="mlp_bn",
+            projector_hidden=hidden,
+            apart=True,
+            view_augmentation=parts.views(views),
+        ),
+    )
+
+
+@METHODS.register("concutmix", source="Pan et al. 2024, and its code")
+def concutmix(
+    *,
+    temperature: float = 0.1,
+    weight: float = 0.6,
+    ce_weight: float = 2.0,
+    projection: int = 128,
+    hidden: int = 512,
+    tau: float = 1.0,
+    classifier: str = "linear",
+    prob: float = 0.5,
+    top_k: int = 30,
+    factor: float = 20 / 255,
+    start: float = 0.5,
+    views: Any = "simclr",
+) -> tuple[Stage, ...]:
+    """BCL whose classified view is mixed with images of rare classes, its label by similarity late in training.
+
+    The weights are those of the code for CIFAR, which has AutoAugment without Cutout in its recipe, tau 0.9 (0.79 for
+    400 epochs; ``start=0.4`` there), and on CIFAR-10 ``top_k=3;factor=0.00784;tau=0.85``. CutMix takes its donors from
+    a class-balanced sampler and mixes every second batch; `ltlib.losses.concutmix` says what the similarity is worth.
+    """
+    return (
+        Stage(
+            contrastive=loss_(
+                "concutmix", temperature=float(temperature), top_k=top_k, factor=float(factor), start=float(start)
+            ),
+            loss=loss_("logit_adjustment", tau=float(tau)),
+            weights=(float(weight), float(ce_weight)),
+            classifier=_linear_or_normed("concutmix", classifier),
+            projection=projection,
+            projector="prototypes",
+            projector_hidden=hidden,
+            mix=parts.mix("cmo", prob=float(prob), first=0, last=0),
+            view_augmentation=parts.views(views),
+        ),
+    )
+
+
+def _linear_or_normed(method: str, classifier: str) -> Any:
+    if classifier not in ("linear", "normed"):
+        raise SettingError(f"classifier of {method} must be linear or normed, not {classifier!r}")
+    return "keep" if classifier == "linear" else "normed"

@@ -24,6 +24,12 @@ def mix(name: str, **settings: Any) -> Spec:
     return mixing.spec(format_spec(name, settings))
 
 
+def views(augmentation: Any) -> str:
+    """A method's setting of the same name as `Stage.view_augmentation`: ``recipe``, or parts of an augmentation."""
+    text = "+".join(augmentation) if isinstance(augmentation, tuple) else str(augmentation)
+    return "" if text == "recipe" else text
+
+
 def second(objective: Spec, epochs: float, **changes: Any) -> Stage:
     """The usual second stage: the classifier only, class-balanced batches, cosine schedule without warm-up.
 

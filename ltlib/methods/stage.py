@@ -11,6 +11,7 @@ from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, Literal
 
 from ltlib import losses, mixing
+from ltlib.batches import augment
 from ltlib.batches.samplers import SAMPLERS
 from ltlib.errors import SettingError
 from ltlib.limits import NOT_NEGATIVE, POSITIVE, SHARE, Limit, check_limits
@@ -27,11 +28,14 @@ REGISTRIES: Mapping[str, Registry[Any]] = {
     "finish": finishes.FINISHES,
 }
 """The fields of a stage that name a component, and where it is registered."""
+SOFT = ("logit_adjustment",)
+"""Losses that have a form for labels of several classes, `losses.Loss.soft`."""
 ALL_PARTS: Mapping[str, float] = {"backbone": 1.0, "projector": 1.0, "classifier": 1.0}
 
 LIMITS: Mapping[str, Limit] = {
     "epochs": NOT_NEGATIVE,
     "projection": Limit(whole=True),
+    "projector_hidden": Limit(whole=True),
     "peak_lr": POSITIVE,
     "weight_decay": NOT_NEGATIVE,
     "max_norm": SHARE,
@@ -41,10 +45,11 @@ LIMITS: Mapping[str, Limit] = {
 CHOICES: Mapping[str, tuple[str | None, ...]] = {
     "epoch_ends": ("sampler", "images"),
     "classifier": ("keep", "reset", "cosine", "normed", "lws", "lws_mislas"),
-    "projector": ("mlp", "prototypes"),
+    "projector": ("mlp", "mlp_bn", "prototypes"),
+    "apart": (False, True),
     "classifier_input": ("features", "projection"),
     "batch_norm": ("train", "eval", "shift"),
-    "network": ("plain", "bbn", "reslt"),
+    "network": ("plain", "bbn", "reslt", "glmc"),
     "schedule": (None, "step", "cosine", "constant"),
     "selects_by": ("loss", "objective"),
 }
@@ -71,13 +76,15 @@ class Stage:
             ``lws_mislas``: put learnable scales on the one that is there. A first stage may name the classifier the
             network is built with, ``cosine`` or ``normed``.
         projection: Width of the projector; 0 for none.
-        projector: Its kind, in the first stage: ``mlp``, or ``prototypes``, with batch normalisation and a second one
-            for the classifier's weights.
+        projector: Its kind, in the first stage: ``mlp``; ``mlp_bn``, with batch normalisation; or ``prototypes``, with
+            that and a second one for the classifier's weights.
+        projector_hidden: Width of the projector's hidden layer; 0 for the features'.
         classifier_input: What the classifier reads, ``features`` or ``projection``.
         batch_norm: Statistics of frozen parts are left as they are; ``eval`` leaves all, ``shift`` lets frozen parts
             learn theirs anew (shifted batch normalisation).
         mix: Mixing of images and labels, or None.
-        network: ``plain``, or a network of several branches: ``bbn``, ``reslt``.
+        network: ``plain``; a network of several branches, ``bbn`` or ``reslt``; or ``glmc``, whose weights are those of
+            its views' consistency and of its classification.
         second_sampler: Order of a two-branch method's second stream.
         schedule: Instead of the recipe's; its warm-up is then left out.
         peak_lr: Learning rate instead of the recipe's, before the factors of `lr`.
@@ -88,6 +95,9 @@ class Stage:
             stage begins, and this share of the way to the longest's.
         finish: What is done to the network after the stage: ``tau_normalization``, ``nearest_class_mean``, or None.
         beta: ResLT's weight of the branches' own losses.
+        apart: Whether the classified view is none of the compared ones, but one more; with prototypes it always is.
+        view_augmentation: Augmentation of every view but the first, as `ltlib.batches.augment.create` takes it; empty
+            for the recipe's, which the first view, the classified one, has in any case.
     """
 
     loss: Spec | None = None
@@ -99,11 +109,11 @@ class Stage:
     lr: Mapping[str, float] = field(default_factory=lambda: dict(ALL_PARTS))
     classifier: Literal["keep", "reset", "cosine", "normed", "lws", "lws_mislas"] = "keep"
     projection: int = 0
-    projector: Literal["mlp", "prototypes"] = "mlp"
+    projector: Literal["mlp", "mlp_bn", "prototypes"] = "mlp"
     classifier_input: Literal["features", "projection"] = "features"
     batch_norm: Literal["train", "eval", "shift"] = "train"
     mix: Spec | None = None
-    network: Literal["plain", "bbn", "reslt"] = "plain"
+    network: Literal["plain", "bbn", "reslt", "glmc"] = "plain"
     second_sampler: Spec | None = None
     schedule: str | None = None
     peak_lr: float | None = None
@@ -112,6 +122,9 @@ class Stage:
     max_norm: float | None = None
     finish: Spec | None = None
     beta: float | None = None
+    projector_hidden: int = 0
+    apart: bool = False
+    view_augmentation: str = ""
 
     def __post_init__(self) -> None:
         """Read texts as components, and refuse what has no meaning, before an earlier stage is trained.
@@ -121,7 +134,7 @@ class Stage:
             SettingError: A number outside its limit, an unknown word, a stage that would train nothing; a setting of
                 the loss, the sampler, the mixing or the finish outside its own limits; mixed labels for a loss without
                 a meaning for them, or mixing where no single stream of images is classified; a selection by an
-                objective that is no more than its loss, prototypes for another loss.
+                objective that is no more than its loss, prototypes for another loss, views apart from none.
         """
         for f in fields(self):
             object.__setattr__(self, f.name, plain(getattr(self, f.name)))
@@ -132,14 +145,41 @@ class Stage:
         self._check_components()
         if self.selects_by == "objective" and (self.contrastive is None or self.loss is None):
             raise SettingError("selects_by=objective needs a contrastive loss beside a classification loss")
-        if self.projector == "prototypes" and (self.loss is None or getattr(self.contrastive, "name", "") != "bcl"):
-            raise SettingError("projector=prototypes is for the contrastive loss bcl beside a classification loss")
+        self._check_views()
+        self._check_mix()
+
+    def _check_views(self) -> None:
+        name = getattr(self.contrastive, "name", "")
+        if self.projector == "prototypes" and (self.loss is None or name not in ("bcl", "concutmix")):
+            raise SettingError(
+                "projector=prototypes is for the contrastive loss bcl (or concutmix) beside a classification loss"
+            )
+        if name == "concutmix" and (self.projector != "prototypes" or getattr(self.loss, "name", "") not in SOFT):
+            raise SettingError(f"concutmix needs projector=prototypes and, for its labels, the loss {SOFT[0]}")
+        if self.apart and (self.contrastive is None or self.loss is None):
+            raise SettingError("apart=true needs a contrastive loss beside a classification loss")
+        if self.view_augmentation:
+            if self.contrastive is None:
+                raise SettingError("view_augmentation is for views that a contrastive loss compares")
+            object.__setattr__(self, "view_augmentation", augment.create(self.view_augmentation).text)
+
+    def _check_mix(self) -> None:
+        if (self.network == "glmc") != (self.mix is not None and self.mix.name == "glmc"):
+            raise SettingError("the network glmc and the mixing glmc are for each other; give a stage both or neither")
+        if self.network == "glmc" and (self.loss is None or self.contrastive is not None or not self.projection):
+            raise SettingError("the network glmc needs a classification loss alone, and a projection")
         if self.mix is None:
             return
-        if self.contrastive is not None or self.network != "plain":
+        takes = self.contrastive is None or _made(self.contrastive).takes_mixed
+        if not takes or self.network not in ("plain", "glmc"):
             other = self.network if self.contrastive is None else self.contrastive.name
             raise SettingError(f"{self.mix.name} mixes one stream of images and cannot be combined with {other}")
-        if mixing.create(self.mix).partners != "none" and self.loss is not None and not _made(self.loss).mixable:
+        partners = mixing.create(self.mix).partners
+        if self.contrastive is not None and partners != "dataset":
+            raise SettingError(
+                f"{self.contrastive.name} mixes with images of the whole set, as cmo, not {self.mix.name}"
+            )
+        if partners != "none" and self.loss is not None and not _made(self.loss).mixable:
             raise SettingError(
                 f"{self.mix.name} mixes labels, which has no meaning for the loss {self.loss.name}; "
                 "choose another loss or no mixing"

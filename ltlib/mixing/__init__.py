@@ -39,6 +39,7 @@ from __future__ import annotations
 from ltlib.mixing.base import Mixing
 from ltlib.mixing.blends import Mixup, Remix
 from ltlib.mixing.boxes import CMO, CutMix, CutOut
+from ltlib.mixing.consistency import GlobalLocal
 from ltlib.mixing.thumbnails import CutThumbnail, MixedThumbnail
 from ltlib.registry import Registry, Spec
 
@@ -94,6 +95,12 @@ def remix(
 def cmo(*, alpha: float = 1.0, prob: float = 0.5, power: float = 1.0, first: int = 3, last: int = 3) -> CMO:
     """CutMix that pastes images drawn with inverse class frequency."""
     return CMO(prob=prob, alpha=alpha, power=power, first=first, last=last)
+
+
+@MIXINGS.register("glmc", source="Du et al. 2023, section 3.2; its code")
+def glmc(*, alpha: float = 1.0, prob: float = 1.0, power: float = 0.2, per_sample: bool = False) -> GlobalLocal:
+    """Mixup of one view and CutMix of another, with one partner, drawn by a power of the class frequency."""
+    return GlobalLocal(prob=prob, per_sample=per_sample, alpha=alpha, power=power)
 
 
 @MIXINGS.register("cutout", source="DeVries and Taylor 2017; awabs section 2.3.2")

@@ -43,12 +43,14 @@ class Mixing:
         prob: Chance that a batch (``per_sample``: an image) is mixed.
         per_sample: Draw for every image instead of once for the batch.
         partners: Where the second image comes from: nowhere, the same batch, or the whole training set.
+        views: How many views of each image it mixes, the first ones; each has a view of the partner's.
         limits: Of the settings that are numbers; a mixing adds those of its own.
     """
 
     prob: float = 1.0
     per_sample: bool = False
     partners: ClassVar[Literal["none", "batch", "dataset"]] = "batch"
+    views: ClassVar[int] = 1
     limits: ClassVar[Mapping[str, Limit]] = {"prob": SHARE}
 
     def __post_init__(self) -> None:

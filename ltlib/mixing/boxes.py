@@ -74,13 +74,22 @@ class CMO(CutMix):
         return self.first < epoch <= epochs - self.last
 
     def _partner(self, generator: torch.Generator, asked: Asked) -> Tensor:
-        targets = asked.targets
-        if targets is None:
-            raise SettingError("cmo draws its pasted images from the whole training set; give draw the targets")
-        counts = torch.bincount(targets).double()
-        bounds = counts[targets].pow(-self.power).cumsum(0)
-        chosen = torch.searchsorted(bounds, uniform(generator, asked.shape) * bounds[-1], right=True)
-        return chosen.clamp_(max=len(targets) - 1)
+        return by_class_frequency(generator, asked, self.power, "cmo")
+
+
+def by_class_frequency(generator: torch.Generator, asked: Asked, power: float, name: str) -> Tensor:
+    """Numbers of training images, int64 [S, B], each with a chance proportional to ``n_c ** -power`` of its class.
+
+    Raises:
+        SettingError: The targets are missing; `name` is the mixing's.
+    """
+    targets = asked.targets
+    if targets is None:
+        raise SettingError(f"{name} draws its second images from the whole training set; give draw the targets")
+    counts = torch.bincount(targets).double()
+    bounds = counts[targets].pow(-power).cumsum(0)
+    chosen = torch.searchsorted(bounds, uniform(generator, asked.shape) * bounds[-1], right=True)
+    return chosen.clamp_(max=len(targets) - 1)
 
 
 @dataclass(frozen=True)

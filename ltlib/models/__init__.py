@@ -160,6 +160,7 @@ def create(
     projector: int = 0,
     classifier_input: str = "features",
     projector_kind: str = "mlp",
+    projector_hidden: int = 0,
     seed: int = 0,
     load: bool = True,
 ) -> Network:
@@ -174,6 +175,7 @@ def create(
         projector: Width of the projection; 0 for no projector.
         classifier_input: ``features``, or ``projection`` for a classifier on the normalised projection.
         projector_kind: Name in `classifiers.PROJECTORS`.
+        projector_hidden: Width of its hidden layer; 0 for the features'.
         seed: Of the weights that are drawn, see `initialise`.
         load: Whether pretrained weights are loaded, and downloaded where they must be; where False the backbone's are
             drawn, whatever ``weights=`` says.
@@ -185,7 +187,8 @@ def create(
     """
     model = spec(model)
     with torch.device("cpu"), torch.random.fork_rng(devices=[]):  # torch's modules draw weights when they are made
-        network = _build(model, num_classes, classifier, projector, classifier_input, projector_kind)
+        kind = (projector_kind, projector_hidden)
+        network = _build(model, num_classes, classifier, projector, classifier_input, kind)
     if load and load_pretrained(network.backbone, model):
         initialise(network, seed, parts=[name for name in network.parts if name != "backbone"])
     else:
@@ -214,9 +217,19 @@ def load_pretrained(backbone: Backbone, model: str | Spec) -> bool:
 
 
 def _build(
-    model: str | Spec, num_classes: int, classifier: str, projector: int, classifier_input: str, kind: str = "mlp"
+    model: str | Spec,
+    num_classes: int,
+    classifier: str,
+    projector: int,
+    classifier_input: str,
+    projector_kind: tuple[str, int] = ("mlp", 0),
 ) -> Network:
-    for label, number, least in (("num_classes", num_classes, 1), ("projector", projector, 0)):
+    kind, hidden = projector_kind
+    for label, number, least in (
+        ("num_classes", num_classes, 1),
+        ("projector", projector, 0),
+        ("projector_hidden", hidden, 0),
+    ):
         if not isinstance(number, Integral) or int(number) < least:
             raise SettingError(f"{label} must be a whole number of at least {least}, not {number!r}")
     if kind not in classifiers.PROJECTORS:
@@ -226,7 +239,7 @@ def _build(
     return Network(
         backbone,
         CLASSIFIERS.create(classifier, width, num_classes),
-        classifiers.PROJECTORS[kind](backbone.feature_dim, projector) if projector else None,
+        classifiers.PROJECTORS[kind](backbone.feature_dim, projector, hidden) if projector else None,
         classifier_input,
     )
 

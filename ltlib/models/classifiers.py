@@ -169,36 +169,43 @@ def lws_mislas(width: int, num_classes: int, *, bias: str = "scaled") -> nn.Modu
     return ScaledLinear(nn.Linear(width, num_classes), trainable=True, bias=bias)
 
 
-def projector(width: int, out: int) -> nn.Module:
-    """Two-layer projector ``W_2 relu(W_1 f)``, D -> D -> P, with biases (Khosla et al. 2020, section 3.1).
+def projector(width: int, out: int, hidden: int = 0) -> nn.Module:
+    """Two-layer projector ``W_2 relu(W_1 f)``, D -> H -> P, with biases (Khosla et al. 2020, section 3.1).
 
     The network normalises its output to length one.
+
+    Args:
+        width: D of the features.
+        out: P.
+        hidden: H; 0 for D.
     """
-    return nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, out))
+    return nn.Sequential(nn.Linear(width, hidden or width), nn.ReLU(), nn.Linear(hidden or width, out))
 
 
 class PrototypeProjector(nn.Module):
     """Projector of balanced contrastive learning, and beside it a second one of the same form for class prototypes.
 
-    Each is ``W_2 relu(BN(W_1 f))``, D -> D -> P, as in BCL's code; its rows are normalised by the network.
+    Each is ``W_2 relu(BN(W_1 f))``, D -> H -> P, as in BCL's code; its rows are normalised by the network.
 
     Attributes:
         images: Projects features.
         prototypes: Projects the classifier's weights.
     """
 
-    def __init__(self, width: int, out: int):
+    def __init__(self, width: int, out: int, hidden: int = 0):
         super().__init__()
-        self.images, self.prototypes = _normed_projector(width, out), _normed_projector(width, out)
+        self.images, self.prototypes = (normed_projector(width, out, hidden) for _ in range(2))
 
     def forward(self, features: Tensor) -> Tensor:
         """Projections [N, P] of features [N, D], not normalised."""
         return self.images(features)
 
 
-def _normed_projector(width: int, out: int) -> nn.Module:
-    return nn.Sequential(nn.Linear(width, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, out))
+def normed_projector(width: int, out: int, hidden: int = 0) -> nn.Module:
+    """The same with batch normalisation, ``W_2 relu(BN(W_1 f))``: D -> H -> P."""
+    hidden = hidden or width
+    return nn.Sequential(nn.Linear(width, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, out))
 
 
-PROJECTORS = {"mlp": projector, "prototypes": PrototypeProjector}
-"""What makes a projector of width P on features of width D, by name."""
+PROJECTORS = {"mlp": projector, "mlp_bn": normed_projector, "prototypes": PrototypeProjector}
+"""What makes a projector of width P, hidden width H, on features of width D, by name."""

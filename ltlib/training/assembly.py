@@ -10,7 +10,7 @@ from ltlib.batches import draws
 from ltlib.errors import SettingError
 from ltlib.experiment import Resolved
 from ltlib.methods import finishes
-from ltlib.models import Network, branches
+from ltlib.models import Network, branches, consistency
 from ltlib.models.classifiers import CLASSIFIERS, ScaledLinear
 
 
@@ -27,11 +27,21 @@ def build(resolved: Resolved, num_classes: int, *, load: bool = True) -> Network
     """
     first = resolved.stages[0]
     seed = draws.derived_seed(resolved.seed, "weights")
-    if first.network != "plain":
+    if first.network == "glmc":
+        backbone = models.MODELS.create(resolved.model)
+        loaded = load and models.load_pretrained(backbone, resolved.model)
+        network: Network = consistency.mixture(
+            backbone,
+            num_classes,
+            projection=first.projection,
+            seed=seed,
+            drawn=("classifier", "projector") if loaded else None,
+        )
+    elif first.network != "plain":
         make = branches.bilateral if first.network == "bbn" else branches.reslt
         backbone = models.MODELS.create(resolved.model)
         loaded = load and models.load_pretrained(backbone, resolved.model)
-        network: Network = make(backbone, num_classes, seed=seed, drawn="classifier" if loaded else "all")
+        network = make(backbone, num_classes, seed=seed, drawn="classifier" if loaded else "all")
     else:
         network = models.create(
             resolved.model,
@@ -40,6 +50,7 @@ def build(resolved: Resolved, num_classes: int, *, load: bool = True) -> Network
             projector=max(stage.projection for stage in resolved.stages),
             classifier_input=first.classifier_input,
             projector_kind=first.projector,
+            projector_hidden=first.projector_hidden,
             seed=seed,
             load=load,
         )

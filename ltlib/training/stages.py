@@ -230,6 +230,7 @@ def _draws(training: StageTraining, mixing: Mixing | None) -> Callable[[int], li
             epochs=training.epochs,
             batch_size=recipe.batch_size,
             views=training.objective.views,
+            compared=augment.create(stage.view_augmentation) if stage.view_augmentation else None,
             mixing=mixing,
             image_size=(data.image_size, data.image_size),
             second=second,

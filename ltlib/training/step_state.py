@@ -85,7 +85,7 @@ def unfit(step: EagerStep) -> str | None:
 def leaves(draw: Draw, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
     """The tensors of a draw by name, in a fixed order."""
     yield f"{prefix}index", draw.index
-    for kind, values in (("views", draw.views), ("mix", draw.mix)):
+    for kind, values in (("views", draw.views), ("mix", draw.mix), ("compared", draw.compared or {})):
         for name, value in values.items():
             yield f"{prefix}{kind}.{name}", value
     if draw.second is not None:

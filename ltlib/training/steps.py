@@ -116,25 +116,34 @@ class EagerStep:
     def batch(self, draw: Draw, s: int, host: Draw | None = None) -> Batch:
         """Step `s` of a draw on the device: images augmented, mixed and enlarged, with their classes.
 
-        They are mixed as they are stored: the boxes of a mixing are drawn for that size.
+        They are mixed as they are stored: the boxes of a mixing are drawn for that size. Views beyond those that a
+        mixing mixes stay as they are.
         """
         index, views = draw.index[s], {key: value[s] for key, value in draw.views.items()}
         numbers = host if host is not None and self.data.streaming else draw
-        images = self.data.stored(numbers.index[s].expand(self.learner.objective.views, -1), views)
+        alike = self.learner.objective.views if draw.compared is None else 1
+        images = self.data.stored(numbers.index[s].expand(alike, -1), views)
+        if draw.compared is not None:
+            others = {key: value[s] for key, value in draw.compared.items()}
+            rest = numbers.index[s].expand(self.learner.objective.views - 1, -1)
+            images = torch.cat([images, self.data.stored(rest, others)])
         targets = self.data.targets[index]
         noise = None if draw.noise is None else draw.noise[s]
         second_images = second_targets = partner_targets = share = None
         if draw.second is not None:
             assert numbers.second is not None
-            own = {key: value[s, 0] for key, value in draw.second.views.items()}
-            second_images = self.data.stored(numbers.second.index[s], own)
+            own = {key: value[s] for key, value in draw.second.views.items()}
+            rows = 1 if self.mixing is None else self.mixing.views
+            second_images = self.data.stored(numbers.second.index[s].expand(rows, -1), own)
             second_targets = self.data.targets[draw.second.index[s]]
         if self.mixing is not None:
             mix = {key: value[s] for key, value in draw.mix.items()}
             beside = second_images
             if self.mixing.partners == "batch":
                 beside, second_targets = images[mix["partner"]], targets[mix["partner"]]
-            images = self.mixing.apply(images, beside, mix)
+            mixed = self.mixing.views * len(targets)
+            made = self.mixing.apply(images[:mixed], beside, mix)
+            images = made if mixed == len(images) else torch.cat([made, images[mixed:]])
             if self.mixing.partners != "none":
                 assert second_targets is not None
                 partner_targets = second_targets

@@ -102,7 +102,13 @@ CHANGES = {
     "max_norm": 1.0,
     "finish": Spec("tau_normalization", 1, {"tau": 1.0}),
     "beta": 0.99,
+    "projector_hidden": 512,
+    "apart": True,
+    "view_augmentation": "simclr",
 }
+
+
+BESIDE_A_CONTRASTIVE_LOSS = ("selects_by", "projector", "apart", "view_augmentation")
 
 
 def test_every_field_of_a_stage_identifies_it() -> None:
@@ -110,7 +116,7 @@ def test_every_field_of_a_stage_identifies_it() -> None:
     plain = Stage(loss=losses.spec("ce"))
     seen = {canonical_json(plain.identity())}
     for name, value in CHANGES.items():
-        beside = {"contrastive": losses.spec("bcl")} if name in ("selects_by", "projector") else {}
+        beside = {"contrastive": losses.spec("bcl")} if name in BESIDE_A_CONTRASTIVE_LOSS else {}
         seen.add(canonical_json(dataclasses.replace(plain, **beside, **{name: value}).identity()))  # type: ignore[arg-type]
     assert len(seen) == 1 + len(CHANGES)
 

@@ -68,6 +68,7 @@ def made(
     network = network.to(device)
     data = Resident(images, targets, padding=1, mean=(0.5,) * 3, std=(0.2,) * 3, device=device)
     objective = objectives.create(stage, counts).to(device)
+    objective.attach(network)
     mixes = None if stage.mix is None else mixing.create(stage.mix)
     step = steps.EagerStep(
         learner.create(network, objective, recipe, stage.lr),
@@ -85,6 +86,7 @@ def made(
         epochs=16,
         batch_size=16,
         views=objective.views,
+        compared=augment.create(stage.view_augmentation) if stage.view_augmentation else None,
         mixing=mixes,
         image_size=(8, 8),
         second=None if stage.second_sampler is None else SAMPLERS.create(stage.second_sampler),
