@@ -13,8 +13,7 @@ An augmentation is a text, its parts joined by ``+`` and applied in this order, 
 ``jitterS``       brightness, contrast, saturation in random order, each by a factor uniform in [max(0, 1 - S), 1 + S]
                   (`ltlib.batches.colour`)
 ``distortS``      SimCLR's colours: with probability 0.8 the same three by S and the hue by up to S / 4 of its circle,
-in
-                  random order (`ltlib.batches.distortion`)
+                  in random order (`ltlib.batches.distortion`)
 ``greyP``         without colour, with a probability of P percent
 ``blurP``         blurred, with a probability of P percent, by 0.1 to 2 pixels (`ltlib.batches.blur`)
 ``rotateD``       about the image's centre, angle uniform in [-D, D] degrees, nearest pixel, zeros outside

@@ -29,6 +29,7 @@ from ltlib.losses.kcl import KPositive
 from ltlib.losses.lade import LADE
 from ltlib.losses.ldam import LDAM
 from ltlib.losses.loss_balance import LossEqualised, PriorEqualised
+from ltlib.losses.paco import ParametricContrastive
 from ltlib.losses.proco import ProCo
 from ltlib.losses.smoothing import AWABS, LabelAwareSmoothing, LabelSmoothing, mislas_epsilons
 from ltlib.losses.tsc import Targeted
@@ -59,6 +60,7 @@ __all__ = [
     "LogitAdjustment",
     "Loss",
     "LossEqualised",
+    "ParametricContrastive",
     "PriorEqualised",
     "ProCo",
     "SimCLR",
@@ -106,6 +108,7 @@ LOSSES.register("bcl", source="Zhu et al. 2022, Eq. 6; convergent section 2.5")(
 LOSSES.register("kcl", source="Kang et al. 2021, Eq. 4")(KPositive)
 LOSSES.register("tsc", source="Li et al. 2022, Eqs. 2 and 4")(Targeted)
 LOSSES.register("concutmix", source="Pan et al. 2024, and its code")(ContrastiveCutMix)
+LOSSES.register("paco", source="Cui et al. 2021, Eq. 7; its code")(ParametricContrastive)
 LOSSES.register("proco", source="Du et al. 2024, and its code")(ProCo)
 
 

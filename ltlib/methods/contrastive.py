@@ -225,6 +225,37 @@ def concutmix(
     )
 
 
+@METHODS.register("paco", source="Cui et al. 2021, and its code")
+def paco(
+    *,
+    temperature: float = 0.05,
+    alpha: float = 0.02,
+    beta: float = 1.0,
+    gamma: float = 1.0,
+    queue: int = 1024,
+    momentum: float = 0.999,
+    projection: int = 64,
+    views: Any = "simclr",
+) -> tuple[Stage, ...]:
+    """Contrastive loss with a queue of keys and a learnable centre for each class, on two views.
+
+    The defaults are those of the code for CIFAR-100-LT at 100, whose recipe has AutoAugment and Cutout, 400 epochs and
+    a rate of 0.02; for 50 and 10 alpha is 0.01 there. The centres are the classifier, of the first view and of the
+    test; the second view, with ``views``, makes the keys.
+    """
+    settings = {"temperature": temperature, "alpha": alpha, "beta": beta, "gamma": gamma, "momentum": momentum}
+    return (
+        Stage(
+            contrastive=loss_("paco", queue=queue, width=projection, **{k: float(v) for k, v in settings.items()}),
+            loss=loss_("ce"),
+            weights=(1.0, 0.0),
+            projection=projection,
+            projector="mlp_bn",
+            view_augmentation=parts.views(views),
+        ),
+    )
+
+
 def _linear_or_normed(method: str, classifier: str) -> Any:
     if classifier not in ("linear", "normed"):
         raise SettingError(f"classifier of {method} must be linear or normed, not {classifier!r}")

@@ -42,7 +42,7 @@ LIMITS: Mapping[str, Limit] = {
     "beta": SHARE,
 }
 """Of the settings of a stage that are one number."""
-CHOICES: Mapping[str, tuple[str | None, ...]] = {
+CHOICES: Mapping[str, tuple[str | bool | None, ...]] = {
     "epoch_ends": ("sampler", "images"),
     "classifier": ("keep", "reset", "cosine", "normed", "lws", "lws_mislas"),
     "projector": ("mlp", "mlp_bn", "prototypes"),
@@ -154,6 +154,8 @@ class Stage:
             raise SettingError(
                 "projector=prototypes is for the contrastive loss bcl (or concutmix) beside a classification loss"
             )
+        if name == "paco" and (self.loss is None or not self.projection or self.apart):
+            raise SettingError("paco needs a classification loss beside it and a projection, and no views apart")
         if name == "concutmix" and (self.projector != "prototypes" or getattr(self.loss, "name", "") not in SOFT):
             raise SettingError(f"concutmix needs projector=prototypes and, for its labels, the loss {SOFT[0]}")
         if self.apart and (self.contrastive is None or self.loss is None):

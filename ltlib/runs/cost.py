@@ -120,7 +120,9 @@ def stage_works(experiment: Experiment) -> list[Work]:
             forward, depth, passes = _feature_dim(resolved.model) * info.num_classes, 1, 3.0
         images = _epoch_images(stage, resolved.recipe.batch_size, counts)
         looks = resolved.recipe.looks
-        macs = looks * epochs * images * objectives.views(stage) * forward * passes
+        looked_at = objectives.looked_at(stage)
+        views = (objectives.views(stage) - looked_at) * passes + looked_at
+        macs = looks * epochs * images * views * forward
         if stage.loss is not None:
             shown = _test_images(experiment) + (0 if resolved.recipe.average == "none" else sum(counts))
             macs += epochs / resolved.recipe.evaluate_every * shown * forward

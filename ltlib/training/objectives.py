@@ -16,8 +16,9 @@ from ltlib.models import Network, branches
 from ltlib.training.consistency import MixtureConsistency
 from ltlib.training.contrast import ApartContrast, BalancedContrast, Contrastive, SimilarityLabels
 from ltlib.training.objective import Batch, Objective
+from ltlib.training.queue import ParametricContrast
 
-__all__ = ["Batch", "Contrastive", "Objective", "create", "views"]
+__all__ = ["Batch", "Contrastive", "Objective", "create", "looked_at", "views"]
 
 
 class Supervised(Objective):
@@ -104,8 +105,15 @@ def views(stage: Stage) -> int:
     return 1 if stage.contrastive is None else _contrastive(stage).views
 
 
+def looked_at(stage: Stage) -> int:
+    """How many of `views` are only looked at, without a gradient."""
+    return 0 if stage.contrastive is None else _contrastive(stage).looked_at
+
+
 def _contrastive(stage: Stage) -> type[Contrastive]:
     if stage.projector == "prototypes":
         assert stage.contrastive is not None
         return SimilarityLabels if stage.contrastive.name == "concutmix" else BalancedContrast
+    if stage.contrastive is not None and stage.contrastive.name == "paco":
+        return ParametricContrast
     return ApartContrast if stage.apart else Contrastive

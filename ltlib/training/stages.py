@@ -131,6 +131,7 @@ def run_stages(
                     network.load_state_dict(sealed.read_tensors(place / "weights.safetensors"))
                 continue
             objective = objectives.create(resolved.stages[i], data.class_counts).to(target)
+            objective.attach(network)
             images = shown.of(i, network)
             _train_stage(StageTraining(resolved, i, network, objective, images, report, stop), place)
     return places

@@ -305,6 +305,11 @@ def test_the_environment_and_the_device_decide(monkeypatch: pytest.MonkeyPatch) 
         ("ldam_drw", "shift1"),
         ("tsc", "shift1"),
         ("ce", "resizedcrop30+flip+jitter0.4+rotate15"),
+        ("bcl[views=simclr]", "shift1"),
+        ("proco", "shift1"),
+        ("concutmix[start=0.4;factor=1]", "shift1"),
+        ("paco[queue=64]", "shift1"),
+        ("glmc", "shift1"),
         ("ce", "shift1;average=ema[decay=0.9];sharpness=0.05"),
     ],
 )
