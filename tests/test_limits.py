@@ -57,7 +57,7 @@ def test_there_is_something_to_try() -> None:
 
 SHARES = {"prob", "start_share", "start", "keep", "threshold", "own_share", "scale", "epsilon", "epsilon_head"}
 SHARES |= {"epsilon_tail", "beta", "beta1", "beta2", "momentum", "decay"}
-NOT_SHARES = {("ldam", "scale"), ("ldam_drw", "scale")}
+NOT_SHARES = {("ldam", "scale"), ("ldam_drw", "scale"), ("paco", "beta")}
 
 
 @pytest.mark.parametrize(("kind", "name", "setting"), [each for each in numbers() if each[2] in SHARES])

@@ -92,7 +92,7 @@ class ParametricContrastive(Loss):
         self.width = width
         self.register_buffer("keys", torch.zeros(self.queue, width))
 
-    def per_sample(  # type: ignore[override]
+    def per_sample(
         self, features: Tensor, targets: Tensor, keys: Tensor | None = None, centres: Tensor | None = None
     ) -> Tensor:
         """Each anchor's loss, [N].
@@ -134,7 +134,7 @@ class ParametricContrastive(Loss):
             self.keep(k, targets)
         return -(self.beta * own + self.alpha * near) / (self.beta + self.alpha * positive.sum(1).to(q.dtype))
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         features: Tensor,
         targets: Tensor,

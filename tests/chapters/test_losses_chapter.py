@@ -41,7 +41,7 @@ def test_every_loss_that_reads_logits_is_drawn_and_no_other():
     named = {text.partition("[")[0] for text in re.findall(r'"([a-z_0-9]+(?:\[[^"]*)?)"', " ".join(figures))}
     drawn = named & set(losses.names())
     assert drawn == set(catalogue.classification())
-    assert set(losses.names()) - drawn == {"supcon", "simclr", "bcl", "kcl", "tsc"}
+    assert set(losses.names()) - drawn == {"supcon", "simclr", "bcl", "concutmix", "kcl", "paco", "proco", "tsc"}
 
 
 @pytest.mark.parametrize("name", catalogue.classification())

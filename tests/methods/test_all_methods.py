@@ -70,6 +70,9 @@ GAINS = [
     ("bbn", "ce", (0.022, 0.184), (0.008, 0.090)),
     ("reslt", "ce", (0.050, 0.167), (0.020, 0.080)),
     ("bcl", "ce", (0.035, 0.151), (0.015, 0.070)),
+    ("proco[views=recipe]", "ce", (0.053, 0.189), (0.025, 0.090)),
+    ("concutmix[views=recipe]", "ce", (0.050, 0.216), (0.025, 0.100)),
+    ("glmc", "mixup", (0.082, 0.280), (0.040, 0.140)),
     # its code's rate and decays are for 320 epochs of ResNet-34; in 12 of ResNet-8 they lie 0.17 below cross-entropy
     ("weight_balancing[lr=0.05;weight_decay=0.0005;classifier_decay=0.001]", "ce", (0.041, 0.156), (0.015, 0.060)),
 ]
@@ -107,6 +110,8 @@ BOUNDS = [
     ("simclr", 0.380, 0.28),
     ("kcl", 0.582, 0.48),
     ("tsc", 0.600, 0.50),
+    # its code's queue and temperature are for 400 epochs of CIFAR-100; here the queue would hold every image twice
+    ("paco[views=recipe;queue=64;temperature=0.1]", 0.876, 0.80),
 ]
 
 
