@@ -27,6 +27,7 @@ from ltlib.training import (
     learner,
     loop,
     objectives,
+    recorded_evaluation,
     residents,
     stages,
     steps,
@@ -94,6 +95,7 @@ def ours(work: Workload, target: torch.device, *, note: Note = lambda losses: No
     objective = objectives.create(stage, work.data.class_counts).to(target)
     learning = learner.create(network, objective, recipe, stage.lr)
     step = capture.captured(steps.EagerStep(learning, train, resolved.precision), target)
+    predicted = recorded_evaluation.predictions(target)
 
     def noted(draw: Draw, lr: float) -> Tensor:
         losses = step(draw, lr)
@@ -106,7 +108,7 @@ def ours(work: Workload, target: torch.device, *, note: Note = lambda losses: No
         work.draws,
         recipe,
         work.epochs,
-        evaluate=lambda: evaluation.evaluate(network, objective, {"test": test}, resolved.precision),
+        evaluate=lambda: evaluation.evaluate(network, objective, {"test": test}, resolved.precision, None, predicted),
         checkpoint=_Nowhere(),
         selection="last",
         before_epoch=lambda: stages.train_mode(network, stage),

@@ -48,7 +48,7 @@ def evaluated(run: Run) -> tuple[bool, str]:
     with accelerator.fixed_threads(target):
         for selection in SELECTIONS:
             network = run.network(selection).to(target)
-            _, logits = evaluation.evaluate(network, objective, {"test": images}, resolved.precision)
+            logits = evaluation.evaluate(network, objective, {"test": images}, resolved.precision).logits
             stored = run.predictions[selection].logits
             assert logits is not None
             assert stored is not None

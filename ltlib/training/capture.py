@@ -41,7 +41,7 @@ MAX_SHAPES = 4
 """Recordings of one training; each keeps memory of its own."""
 BLOCK_STEPS, BLOCK_BYTES = 512, 64 * 2**20
 """Most steps whose random numbers are sent at once, and most bytes."""
-_RECORDING = threading.Lock()
+RECORDING = threading.Lock()
 """One recording at a time in a process: each begins with waiting for the whole device, which no other survives."""
 
 Body = Callable[[], None]
@@ -99,10 +99,19 @@ def captured(step: EagerStep, device: torch.device) -> Step:
     Raises:
         SettingError: ``LTLIB_CAPTURE`` is neither ``auto`` nor ``off``.
     """
-    wanted = places.variable("LTLIB_CAPTURE") or "auto"
-    if wanted not in ("auto", "off"):
-        raise SettingError(f"LTLIB_CAPTURE must be auto or off, not {wanted!r}")
-    return CapturedStep(step, CudaRecorder(device)) if device.type == "cuda" and wanted == "auto" else step
+    return CapturedStep(step, CudaRecorder(device)) if wanted(device) else step
+
+
+def wanted(device: torch.device) -> bool:
+    """Whether what runs on this device is to be recorded: on CUDA unless ``LTLIB_CAPTURE`` is ``off``.
+
+    Raises:
+        SettingError: ``LTLIB_CAPTURE`` is neither ``auto`` nor ``off``.
+    """
+    said = places.variable("LTLIB_CAPTURE") or "auto"
+    if said not in ("auto", "off"):
+        raise SettingError(f"LTLIB_CAPTURE must be auto or off, not {said!r}")
+    return device.type == "cuda" and said == "auto"
 
 
 class StaticStep:
@@ -173,14 +182,15 @@ class CapturedStep:
         self._state: Any = None
 
     def __call__(self, draw: Draw, lr: float) -> Tensor:
-        if self.refusal is None and (reason := unfit(self.eager)) is not None:
-            self._refuse(reason)
+        if self.refusal is None and (known := unfit(self.eager)) is not None:
+            self._refuse(known)
         if self.refusal is not None:
             return self.eager(draw, lr)
         set_rates(self.eager.learner.optimizer, lr)
         if self._made and frozen(self.eager) != self._state:
             self._made.clear()
             self.recorder.renew()
+        before = self.recordings
         shape = tuple((name, value.dtype, value.shape[1:]) for name, value in leaves(draw))
         # a single step may be of a shape that never comes again
         if shape not in self._made and (draw.steps > 1 or shape in self._seen) and len(self._made) < MAX_SHAPES:
@@ -192,14 +202,16 @@ class CapturedStep:
         else:
             static, replay = found
             losses = static.run(draw, replay)
-        if self.refusal is None:
-            self._state = frozen(self.eager)  # an eager step may have made the optimizer's state
+        if self.refusal is None and (found is None or self.recordings > before):
+            self._state = frozen(
+                self.eager
+            )  # an eager step may have made the optimizer's state, a replay makes nothing
         return losses
 
     def _record(self, shape: Any, draw: Draw) -> None:
         kept = Kept(self.eager)
         try:
-            with _RECORDING:
+            with RECORDING:
                 static = StaticStep(self.eager, draw)
                 kept.objective(draw)
                 for _ in range(TRIALS):
@@ -210,12 +222,17 @@ class CapturedStep:
                 replay = self.recorder.record(static.body)
         except Exception as error:  # whatever a driver or a library says: eager training does not need it
             kept.put_back(keep_new=False)
-            self._refuse(f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else 'no reason'}")
+            self._refuse(reason(error))
             return
         self._made[shape] = static, replay
         self.recordings += 1
 
-    def _refuse(self, reason: str) -> None:
-        self.refusal = reason
+    def _refuse(self, why: str) -> None:
+        self.refusal = why
         self._made.clear()
-        warnings.warn(f"the training step is not recorded as a CUDA graph and runs eagerly: {reason}", stacklevel=4)
+        warnings.warn(f"the training step is not recorded as a CUDA graph and runs eagerly: {why}", stacklevel=4)
+
+
+def reason(error: Exception) -> str:
+    """Why a recording failed, in one line."""
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else 'no reason'}"

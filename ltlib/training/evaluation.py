@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -12,8 +12,9 @@ from ltlib.batches.draws import generator
 from ltlib.batches.resident import Resident
 from ltlib.losses import Loss
 from ltlib.models import Network
-from ltlib.training.meters import Meter
+from ltlib.training.meters import PACKED, Meter, read
 from ltlib.training.objectives import Contrastive, Objective
+from ltlib.training.outcome import Evaluation
 from ltlib.training.steps import autocast
 
 BATCH = {"cpu": 125, "cuda": 2000}
@@ -22,6 +23,9 @@ BATCH = {"cpu": 125, "cuda": 2000}
 MEASURED, FEWEST = 32, 4
 """The side in pixels that `BATCH` is for, and the fewest images of a step: EfficientNet-Lite0 at 224x224 takes 24
 images a second of one thread's time with 4, 22 with 8, 19 with 16 and 13 with 32."""
+
+Predict = Callable[[Network, Resident, str, list[Tensor] | None], Tensor]
+"""What `predict` does; its result is the caller's own."""
 
 
 @torch.no_grad()
@@ -34,16 +38,25 @@ def predict(
     """
     network.eval()
     logits = []
-    for index in _batches(images):
-        with autocast(precision, images.targets.device):
-            if projections is None:
-                logits.append(network(images.batch(index)).float())
-                continue
-            features, projection = network.embed(images.batch(index))
+    for index in batches(images):
+        found, projection = outputs(network, images, index, precision, projections is not None)
+        logits.append(found)
+        if projections is not None:
             assert projection is not None
-            projections.append(projection.float())
-            logits.append(network.classify(features, projection).float())
+            projections.append(projection)
     return torch.cat(logits)
+
+
+def outputs(
+    network: Network, images: Resident, index: Tensor, precision: str, projected: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Logits [B, K] of these images in float32, and where asked for their projections [B, P]."""
+    with autocast(precision, images.targets.device):
+        if not projected:
+            return network(images.batch(index)).float(), None
+        features, projection = network.embed(images.batch(index))
+        assert projection is not None
+        return network.classify(features, projection).float(), projection.float()
 
 
 @torch.no_grad()
@@ -51,7 +64,7 @@ def features(network: Network, images: Resident, precision: str = "float32") -> 
     """The backbone's features of every image in order, float32 [N, D]; the network is put in evaluation mode."""
     network.eval()
     found = []
-    for index in _batches(images):
+    for index in batches(images):
         with autocast(precision, images.targets.device):
             found.append(network.features(images.batch(index)).float())
     return torch.cat(found)
@@ -72,9 +85,14 @@ def at_once(count: int, resize: int) -> int:
 
 
 def evaluate(
-    network: Network, objective: Objective, sets: Mapping[str, Resident], precision: str, whole: int | None = None
-) -> tuple[dict[str, float], Tensor | None]:
-    """Loss, accuracy and ECE of each set as history columns, and the logits of ``test``.
+    network: Network,
+    objective: Objective,
+    sets: Mapping[str, Resident],
+    precision: str,
+    whole: int | None = None,
+    predicted: Predict | None = None,
+) -> Evaluation:
+    """Loss, accuracy and ECE of each set as history columns, and the logits of ``test``; one transfer to the host.
 
     The loss is the stage's classification loss (for ``supcon_ce`` its cross-entropy, without its weight). A stage that
     classifies nothing evaluates nothing.
@@ -87,23 +105,38 @@ def evaluate(
         whole: Images of a batch in which a contrastive objective is measured too, as a column ``..._objective``: the
             mean over the images of what it is for a batch of equal views. Which images meet in a batch is drawn once
             for all epochs, as in the author's code of ``convergent``, which shuffles the test set when it is made.
+        predicted: Gives the logits, `predict` by default.
     """
     if objective.loss is None:
-        return {}, None
-    columns: dict[str, float] = {}
+        return Evaluation({})
     test = None
+    numbers: list[Tensor] = []
     for name, images in sets.items():
         projections: list[Tensor] | None = None if whole is None else []
-        outputs = predict(network, images, precision, projections)
-        logits = objective.loss.adjust(outputs)
+        raw = (predicted or predict)(network, images, precision, projections)
+        logits = objective.loss.adjust(raw)
         meter = Meter(logits.device)
         with torch.no_grad():
-            meter.update(each_loss(objective.loss, outputs, images.targets), logits, images.targets)
-        columns |= {f"{name}_{key}": value for key, value in meter.result().items()}
+            meter.update(each_loss(objective.loss, raw, images.targets), logits, images.targets)
+        numbers.append(meter.packed())
         if projections is not None and whole is not None:
-            columns[f"{name}_objective"] = _whole(objective, torch.cat(projections), outputs, images.targets, whole)
+            numbers.append(_whole(objective, torch.cat(projections), raw, images.targets, whole).view(1))
         test = logits if name == "test" else test
-    return columns, test
+    if test is not None:
+        numbers.append(test.isfinite().all().view(1))
+    return _read(torch.cat(numbers).cpu(), sets, whole is not None, test)
+
+
+def _read(values: Tensor, sets: Iterable[str], objectives: bool, test: Tensor | None) -> Evaluation:
+    """The columns, from the sums of each set and its objective, one after the other, and whether `test` is finite."""
+    columns: dict[str, float] = {}
+    for name in sets:
+        columns |= {f"{name}_{key}": value for key, value in read(values[:PACKED]).items()}
+        values = values[PACKED:]
+        if objectives:
+            columns[f"{name}_objective"] = float(values[0])
+            values = values[1:]
+    return Evaluation(columns, test, test is None or bool(values[0]))
 
 
 def held_out(
@@ -126,7 +159,7 @@ def held_out(
     return found
 
 
-def _batches(images: Resident) -> tuple[Tensor, ...]:
+def batches(images: Resident) -> tuple[Tensor, ...]:
     """Numbers of all images in order, in evaluation batches; where the images are."""
     place = images.targets.device
     index = torch.arange(len(images), device="cpu" if images.streaming else place)
@@ -134,12 +167,12 @@ def _batches(images: Resident) -> tuple[Tensor, ...]:
 
 
 @torch.no_grad()
-def _whole(objective: Objective, projections: Tensor, outputs: Tensor, targets: Tensor, size: int) -> float:
-    """Mean over the images of a contrastive objective of equal views, in drawn batches of `size`."""
+def _whole(objective: Objective, projections: Tensor, outputs: Tensor, targets: Tensor, size: int) -> Tensor:
+    """Mean over the images of a contrastive objective of equal views, in drawn batches of `size`; a scalar."""
     assert isinstance(objective, Contrastive)
     order = torch.randperm(len(targets), generator=generator(0, "evaluation")).to(targets.device)
     parts = [objective.at_rest(projections[i], outputs[i], targets[i]) * len(i) for i in order.split(size)]
-    return float(torch.stack(parts).sum() / len(targets))
+    return torch.stack(parts).sum() / len(targets)
 
 
 def each_loss(loss: Loss, logits: Tensor, targets: Tensor) -> Tensor:

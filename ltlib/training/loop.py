@@ -6,6 +6,7 @@ It knows nothing of data sets, stores or notebooks: what it needs of them is pas
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, Protocol
@@ -17,9 +18,10 @@ from ltlib.batches.draws import Draw
 from ltlib.errors import DivergedError
 from ltlib.recipes import Recipe
 from ltlib.training.learner import Learner
-from ltlib.training.outcome import Trained
+from ltlib.training.outcome import Evaluation, Trained
 from ltlib.training.state import State
 from ltlib.training.steps import Step
+from ltlib.training.tensor_lists import Copies, plain_copy
 
 CHECKPOINT_SECONDS = 45.0
 """A checkpoint at least every minute: a chunk of steps is shorter than the rest of it."""
@@ -40,8 +42,8 @@ class Stopped(Exception):
     """Training was asked to stop; its state is saved."""
 
 
-Evaluate = Callable[[], tuple[dict[str, float], Tensor | None]]
-"""Evaluates the network as it is: history columns (test_loss, ...) and the test logits, or None."""
+Evaluate = Callable[[], Evaluation]
+"""Evaluates the network as it is."""
 
 
 def fit(
@@ -85,7 +87,7 @@ def fit(
         DivergedError: A loss is NaN or infinite. The epoch is discarded; the last good epoch's state is kept.
         Stopped: `stop` said so.
     """
-    state = State(learner)
+    state, good = State(learner), Copies()
     saved = checkpoint.load()
     if saved is not None:
         state.restore(*saved)
@@ -96,7 +98,7 @@ def fit(
         drawn = draws(epoch)
         rates = recipe.rates(epoch, epochs, sum(draw.steps for draw in drawn))
         lr = rates[-1] if rates else recipe.learning_rate(epoch, epochs)
-        guard = _Guard(state, checkpoint, lr)
+        guard = _Guard(state, checkpoint, lr, good)
         before_epoch()
         learner.objective.set_epoch(epoch, epochs)
         if state.steps_done:
@@ -123,16 +125,13 @@ def fit(
         row: dict[str, float] = {"epoch": epoch, "lr": lr}
         trained = learner.meter.result()
         learner.meter.reset()
-        logits = None
         looks = epoch % recipe.evaluate_every == 0 or epoch == epochs or state.patience_over(recipe.patience, epoch)
         with learner.shown(renew) if looks else contextlib.nullcontext():
-            evaluated: dict[str, float] = {}
-            if looks:
-                evaluated, logits = evaluate()
-                guard.check_logits(logits)
+            found = evaluate() if looks else Evaluation({})
+            guard.check_logits(found)
             row |= {"seconds": state.seconds + time.monotonic() - started}
-            row |= {f"train_{key}": value for key, value in trained.items()} | evaluated
-            state.finish_epoch(row, logits, selection)
+            row |= {f"train_{key}": value for key, value in trained.items()} | found.columns
+            state.finish_epoch(row, found.logits, selection)
         report(row)
         asked = stop()
         if asked or time.monotonic() - last_save > CHECKPOINT_SECONDS or state.epoch == epochs:
@@ -172,35 +171,38 @@ class _Guard:
         state: As the epoch begins, or goes on in the middle.
         checkpoint: Gets the last good state where that is known.
         lr: The epoch's learning rate.
+        good: Room for that state, the same for all epochs; of the last one that was whole.
     """
 
-    def __init__(self, state: State, checkpoint: Checkpoint, lr: float):
-        self.state, self.checkpoint, self.lr = state, checkpoint, lr
+    def __init__(self, state: State, checkpoint: Checkpoint, lr: float, good: Copies):
+        self.state, self.checkpoint, self.lr, self.good = state, checkpoint, lr, good
         self.skipped = state.steps_done
-        self.good = state.tensors() if state.steps_done == 0 else None
+        self.known = state.steps_done == 0 and state.epoch > 0
+        if self.known:
+            good.take(state.moving())
 
     def check_training(self, losses: list[Tensor]) -> None:
-        """Stop if one of the epoch's losses, or a weight after the last step, is not finite; two transfers."""
-        values = torch.cat(losses).cpu() if losses else torch.zeros(0)
-        wrong = ~values.isfinite()
-        weights = self.state.learner.network.state_dict().values()
-        if bool(wrong.any()):
-            place = int(wrong.int().argmax())
-            self._diverged(f"the loss became {values[place].item()} at step {self.skipped + place + 1} of")
-        elif not bool(torch.stack([tensor.isfinite().all() for tensor in weights]).all()):
+        """Stop if one of the epoch's losses, or a weight after the last step, is not finite; one transfer."""
+        sound = self.state.all_finite()
+        *values, whole = torch.cat([*losses, sound.view(1)]).tolist()
+        wrong = next((place for place, value in enumerate(values) if not math.isfinite(value)), None)
+        if wrong is not None:
+            self._diverged(f"the loss became {values[wrong]} at step {self.skipped + wrong + 1} of")
+        elif not whole:
             self._diverged(f"the weights became NaN or infinite by step {self.state.steps_done} of")
 
-    def check_logits(self, logits: Tensor | None) -> None:
+    def check_logits(self, found: Evaluation) -> None:
         """Stop if a logit of the test images is not finite."""
-        if logits is not None and not bool(logits.isfinite().all()):
+        if not found.finite:
             self._diverged("the test logits became NaN or infinite after")
 
     def _diverged(self, what: str) -> NoReturn:
         state, epoch = self.state, self.state.epoch + 1
-        if self.good is not None and state.epoch > 0:
+        if self.known:
             state.steps_done = 0
             state.seconds = 0.0
-            self.checkpoint.save(state.values(), self.good)
+            settled = {name: plain_copy(tensor) for name, tensor in state.settled().items()}
+            self.checkpoint.save(state.values(), self.good.tensors() | settled)
         raise DivergedError(
             f"{what} epoch {epoch} (learning rate {self.lr:g}); epoch {epoch} is discarded and the last good state "
             "kept; lower the learning rate, lengthen the warm-up or use float32"

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 BINS = 15
+PACKED = 3 + 3 * BINS
 
 
 class Meter(nn.Module):
@@ -63,14 +64,22 @@ class Meter(nn.Module):
 
         One transfer.
         """
-        values = torch.cat((self.sums, self.bins.flatten())).cpu()
-        count, loss, correct = values[:3].tolist()
-        images, confidence, right = values[3:].reshape(3, BINS)
-        if not count:
-            return {"loss": float("nan"), "accuracy": float("nan"), "ece": float("nan")}
-        classified = bool(images.sum() > 0)
-        return {
-            "loss": loss / count,
-            "accuracy": correct / count if classified else float("nan"),
-            "ece": float((confidence - right).abs().sum() / count) if classified else float("nan"),
-        }
+        return read(self.packed().cpu())
+
+    def packed(self) -> Tensor:
+        """All sums as one tensor [`PACKED`] on the device, for `read`."""
+        return torch.cat((self.sums, self.bins.flatten()))
+
+
+def read(values: Tensor) -> dict[str, float]:
+    """What `Meter.result` gives, from a meter's packed sums on the host."""
+    count, loss, correct = values[:3].tolist()
+    images, confidence, right = values[3:].reshape(3, BINS)
+    if not count:
+        return {"loss": float("nan"), "accuracy": float("nan"), "ece": float("nan")}
+    classified = bool(images.sum() > 0)
+    return {
+        "loss": loss / count,
+        "accuracy": correct / count if classified else float("nan"),
+        "ece": float((confidence - right).abs().sum() / count) if classified else float("nan"),
+    }

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -16,6 +16,20 @@ from ltlib import sealed
 from ltlib.errors import RunError
 from ltlib.files import new_folder, read_json, write_json, write_text
 from ltlib.models import Network
+
+
+class Evaluation(NamedTuple):
+    """What one look at the network without learning gives.
+
+    Attributes:
+        columns: Of the history: ``test_loss`` and so on.
+        logits: float32 [N, K] of the test images, the caller's own; None where nothing is classified.
+        finite: Whether no logit of the test images is NaN or infinite.
+    """
+
+    columns: dict[str, float]
+    logits: Tensor | None = None
+    finite: bool = True
 
 
 @dataclass

@@ -36,11 +36,12 @@ from ltlib.training import (
     norms,
     objectives,
     outcome,
+    recorded_evaluation,
     renewal,
     steps,
 )
 from ltlib.training.objectives import Objective
-from ltlib.training.outcome import Trained
+from ltlib.training.outcome import Evaluation, Trained
 from ltlib.training.residents import RunImages
 
 Report = Callable[[Mapping[str, Any]], None]
@@ -176,6 +177,8 @@ def _fit(training: StageTraining, checkpoint: loop.Checkpoint) -> Trained:
     def train() -> None:
         train_mode(training.network, stage, recipe.frozen)
 
+    predicted = recorded_evaluation.predictions(step.device)
+
     def renew() -> None:
         train()
         images = training.images.train
@@ -187,7 +190,7 @@ def _fit(training: StageTraining, checkpoint: loop.Checkpoint) -> Trained:
         _draws(training, mixing),
         recipe,
         training.epochs,
-        evaluate=lambda: _evaluate(training),
+        evaluate=lambda: _evaluate(training, predicted),
         checkpoint=checkpoint,
         selection=training.resolved.selection(training.number) if stage.loss and stage.finish is None else "last",
         report=lambda row: training.report({"stage": training.number + 1, "epochs": training.epochs, **row}),
@@ -248,20 +251,19 @@ def _finish(training: StageTraining, trained: Trained) -> None:
     assert finish is not None
     features = evaluation.features(training.network, train)
     finishes.FINISHES.create(finish)(training.network, features, train.targets, training.images.data.class_counts)
-    columns, logits = _evaluate(training)
-    assert logits is not None
-    trained.logits = {"last": logits}
+    found = _evaluate(training)
+    assert found.logits is not None
+    trained.logits = {"last": found.logits}
     epoch = len(trained.history) + 1
-    trained.history.append({"epoch": epoch, "lr": 0.0, "seconds": 0.0, **columns})
+    trained.history.append({"epoch": epoch, "lr": 0.0, "seconds": 0.0, **found.columns})
     trained.epochs = {"last": epoch, "selected": epoch}
     trained.weights = None
 
 
-def _evaluate(training: StageTraining) -> tuple[dict[str, float], torch.Tensor | None]:
+def _evaluate(training: StageTraining, predicted: evaluation.Predict | None = None) -> Evaluation:
     whole = training.recipe.batch_size if training.stage.selects_by == "objective" else None
-    return evaluation.evaluate(
-        training.network, training.objective, training.images.evaluated, training.resolved.precision, whole
-    )
+    images, precision = training.images.evaluated, training.resolved.precision
+    return evaluation.evaluate(training.network, training.objective, images, precision, whole, predicted)
 
 
 def train_mode(network: Network, stage: Stage, frozen: Collection[str] = ()) -> None:

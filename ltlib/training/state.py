@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ltlib.training import optimizers
 from ltlib.training.learner import Learner
 from ltlib.training.outcome import Trained
+from ltlib.training.tensor_lists import all_finite, plain_copy
 
 _BETTER_IS_LOWER = {
     f"best_{images}_{value}": f"{images}_{value}"
@@ -34,6 +34,7 @@ class State:
         self.logits: dict[str, Tensor] = {}
         self.best_weights: dict[str, Tensor] | None = None
         self._objective: dict[str, Tensor] = {}
+        self._network = learner.network.state_dict()  # the tensors themselves: training changes them in place
 
     def values(self) -> dict[str, Any]:
         clean = [{k: None if math.isnan(v) else v for k, v in row.items()} for row in self.history]
@@ -48,17 +49,27 @@ class State:
 
     def tensors(self) -> dict[str, Tensor]:
         """Copies of every tensor."""
+        return {k: plain_copy(v) for k, v in (self.moving() | self.settled()).items()}
+
+    def all_finite(self) -> Tensor:
+        """Whether all the network's weights and statistics are finite, a bool scalar on the device."""
+        return all_finite(self._network.values())
+
+    def moving(self) -> dict[str, Tensor]:
+        """The tensors themselves that training goes on to change."""
         learner = self.learner
-        found = {f"network.{k}": v for k, v in learner.network.state_dict().items()}
+        found = {f"network.{k}": v for k, v in self._network.items()}
         found |= {f"meter.{k}": v for k, v in learner.meter.state_dict().items()}
         found |= {f"objective.{k}": v for k, v in learner.objective.state_dict().items()}
         if learner.average is not None:
             found |= {f"average.{k}": v for k, v in learner.average.state_dict().items()}
         found |= {f"optimizer.{k}": v for k, v in optimizers.named_state(learner.optimizer).items()}
-        found |= {f"logits.{k}": v for k, v in self.logits.items()}
-        found |= {f"best.{k}": v for k, v in (self.best_weights or {}).items()}
-        # channels_last tensors are stored in their plain order and put back by copy_
-        return {k: v.detach().clone(memory_format=torch.contiguous_format) for k, v in found.items()}
+        return found
+
+    def settled(self) -> dict[str, Tensor]:
+        """The tensors that nobody changes any more; later ones take their places."""
+        found = {f"logits.{k}": v for k, v in self.logits.items()}
+        return found | {f"best.{k}": v for k, v in (self.best_weights or {}).items()}
 
     def snapshot(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         return self.values(), self.tensors()
@@ -105,8 +116,7 @@ class State:
         if value < self.best:  # NaN is never better
             self.best, self.best_epoch = value, self.epoch
             self.logits["selected"] = logits
-            weights = self.learner.network.state_dict()
-            self.best_weights = {k: v.detach().clone() for k, v in weights.items()}
+            self.best_weights = {k: v.detach().clone() for k, v in self._network.items()}
 
     def patience_over(self, patience: int, epoch: int | None = None) -> bool:
         """Whether `patience` epochs have passed since the best one; of a later epoch, unless it is better."""

@@ -97,9 +97,8 @@ def leaves(draw: Draw, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
 def frozen(step: EagerStep) -> Any:
     """All that a recording holds on to, to compare: places of tensors, modes, and plain numbers that Python reads."""
     learner = step.learner
-    modules = [m for m in (learner.network, learner.objective, learner.meter, learner.average) if m is not None]
-    tensors = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
-    tensors += [tensor for _, _, tensor in optimizers.state(learner.optimizer)] + [step.data.targets]
+    rest = [m for m in (learner.objective, learner.meter, learner.average) if m is not None]
+    states = [tensor.data_ptr() for _, _, tensor in optimizers.state(learner.optimizer)]
     settings = [
         (key, value.data_ptr() if isinstance(value, Tensor) else value)
         for group in learner.optimizer.param_groups
@@ -107,12 +106,31 @@ def frozen(step: EagerStep) -> Any:
         if key != "params"
     ]
     return (
-        [(tensor.data_ptr(), tensor.requires_grad) for tensor in tensors],
-        [module.training for module in learner.network.modules()],
+        places(learner.network),
+        [places(module)[0] for module in rest] + [states, step.data.targets.data_ptr()],
         [_plain(module) for module in learner.objective.modules()],
         settings,
         (step.precision, step.mixing, step.parts, step.sharpness),
     )
+
+
+def places(network: nn.Module) -> tuple[list[int], list[bool]]:
+    """Where a module's tensors lie, and its modes: which parameters take a gradient, which parts are in training.
+
+    Asked in every chunk of steps, so without the names and the search for duplicates of torch's own walk, which take
+    most of its time.
+    """
+    where, modes, waiting = list[int](), list[bool](), [network]
+    while waiting:
+        module = waiting.pop()
+        modes.append(module.training)
+        for tensor in module._parameters.values():
+            if tensor is not None:
+                where.append(tensor.data_ptr())
+                modes.append(tensor.requires_grad)
+        where += [tensor.data_ptr() for tensor in module._buffers.values() if tensor is not None]
+        waiting += [child for child in module._modules.values() if child is not None]
+    return where, modes
 
 
 def _plain(module: nn.Module) -> dict[str, Any]:

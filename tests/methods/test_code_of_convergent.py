@@ -67,8 +67,9 @@ def test_supcon_ce_is_selected_by_both_losses_of_two_equal_views() -> None:
     network = models.create("resnet8", 10, projector=128, classifier_input="projection")
     objective = objectives.create(resolved.stages[0], data.class_counts)
     sets = residents.load(data, resolved, torch.device("cpu")).evaluated
-    columns, logits = evaluation.evaluate(network, objective, sets, "float32", 32)
+    columns, logits, finite = evaluation.evaluate(network, objective, sets, "float32", 32)
     images, targets = sets["test"], sets["test"].targets
+    assert finite
     assert logits is not None
     with torch.no_grad():
         _, projections = network.eval().embed(images.batch(torch.arange(len(targets))))

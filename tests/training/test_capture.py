@@ -24,8 +24,9 @@ from ltlib import runs
 from ltlib.batches.draws import Draw
 from ltlib.errors import SettingError
 from ltlib.experiment import Experiment
-from ltlib.training import capture, loop, objectives, optimizers, step_state, steps
+from ltlib.training import capture, loop, objectives, optimizers, recorded_evaluation, step_state, steps
 from ltlib.training.capture import CapturedStep, StaticStep
+from ltlib.training.recorded_evaluation import RecordedPredictions
 from ltlib.training.state import State
 
 
@@ -241,6 +242,44 @@ def test_what_python_reads_is_not_frozen() -> None:
     assert step.recordings == 4
 
 
+def test_a_replay_is_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a recording holds is looked at before each chunk, and after it only where something can have come anew."""
+    _, _, eager, draws = made("ce")
+    step, real, looks = CapturedStep(eager, Repeats()), capture.frozen, itertools.count()
+    monkeypatch.setattr(capture, "frozen", lambda step: (next(looks), real(step))[1])
+    step(draws[0], 0.1)
+    step(draws[0], 0.1)
+    before = next(looks)
+    step(draws[0], 0.1)
+    assert next(looks) == before + 2
+    assert step.recordings == 1
+
+
+def test_places_see_every_tensor_that_is_another() -> None:
+    """A parameter, a statistic or a whole part replaced, frozen or put in another mode; not a value."""
+    network = made("ce")[1]
+    conv, norm = network.backbone.conv1, network.backbone.bn1
+    before = step_state.places(network)
+    with torch.no_grad():
+        conv.weight.add_(1)
+    assert step_state.places(network) == before
+    tensors = [*network.parameters(), *network.buffers()]
+    assert sorted(before[0]) == sorted(tensor.data_ptr() for tensor in tensors)
+    held: list[Any] = [conv.weight, norm.running_mean, network.classifier]  # so that no address is taken again
+    changes: list[Callable[[], Any]] = [
+        lambda: setattr(conv, "weight", torch.nn.Parameter(conv.weight.detach().clone())),
+        lambda: setattr(norm, "running_mean", norm.running_mean.clone()),
+        lambda: setattr(network, "classifier", copy.deepcopy(network.classifier)),
+        lambda: conv.weight.requires_grad_(False),
+        lambda: norm.eval(),
+    ]
+    for change in changes:
+        before = step_state.places(network)
+        change()
+        assert step_state.places(network) != before
+    assert len(held) == 3
+
+
 def test_what_is_known_to_need_the_host_is_not_tried() -> None:
     def refused(change: Callable[[Any], None]) -> str:
         _, _, eager, draws = made("ce")
@@ -329,16 +368,25 @@ def test_a_recorded_run_is_the_eager_run_also_where_it_was_stopped(
         made_.append(CapturedStep(step, Repeats()))
         return made_[-1]
 
+    looks: list[RecordedPredictions] = []
+
+    def predictions(device: torch.device) -> RecordedPredictions:
+        looks.append(RecordedPredictions(Repeats()))
+        return looks[-1]
+
     for name in ("eager", "recorded", "resumed"):
         monkeypatch.setenv("LTLIB_REPORTS", str(tmp_path / name))
         if name == "recorded":
             monkeypatch.setattr(capture, "captured", captured)
+            monkeypatch.setattr(recorded_evaluation, "predictions", predictions)
         if name == "resumed":
             asked = itertools.count()
             with pytest.raises(loop.Stopped):
                 runs.run(experiment, stop=lambda asked=asked: next(asked) == 3)  # type: ignore[misc]
         found.append(numbers(runs.run(experiment)))
     assert all(step.refusal is None and step.recordings for step in made_)
+    assert all(look.refusal is None for look in looks)
+    assert method == "tsc" or looks[0].recordings  # its first stage classifies nothing, so it is not evaluated
     for history, tensors in found[1:]:
         assert history == found[0][0]
         same(tensors, found[0][1])

@@ -20,7 +20,7 @@ from ltlib.batches.resident import Resident
 from ltlib.errors import DivergedError
 from ltlib.training import assembly, evaluation, learner, loop, objectives, optimizers, renewal, stages, steps
 from ltlib.training.loop import Stopped
-from ltlib.training.outcome import Trained
+from ltlib.training.outcome import Evaluation, Trained
 
 CLASSES, IMAGES = 4, 48
 COUNTS = [24, 12, 8, 4]
@@ -85,7 +85,7 @@ class Training:
             noise=self.objective.noise(CLASSES),
         )
 
-    def evaluate(self) -> tuple[dict[str, float], Tensor | None]:
+    def evaluate(self) -> Evaluation:
         self.evaluations += 1
         return evaluation.evaluate(self.network, self.objective, {"test": self.test}, "float32")
 
@@ -269,11 +269,11 @@ def test_a_state_without_a_part_would_be_noticed(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(loop, "_chunks", one_step_chunks)
     real = Training.evaluate
 
-    def rising(self: Training) -> tuple[dict[str, float], Tensor | None]:
+    def rising(self: Training) -> Evaluation:
         """A test loss that rises from epoch to epoch, so the first epoch's logits and weights are selected."""
-        columns, logits = real(self)
+        columns, logits, _ = real(self)
         batches = next(v for k, v in self.network.state_dict().items() if "num_batches_tracked" in k)
-        return columns | {"test_loss": float(batches)}, logits
+        return Evaluation(columns | {"test_loss": float(batches)}, logits)
 
     monkeypatch.setattr(Training, "evaluate", rising)
     recipe = "epochs=3;selection=best_test_loss"
@@ -342,11 +342,11 @@ class Scripted(Training):
 
         self.draws = counted  # type: ignore[method-assign]
 
-    def evaluate(self) -> tuple[dict[str, float], Tensor | None]:
+    def evaluate(self) -> Evaluation:
         self.evaluations += 1
         self.seen[self.epoch] = {name: value.clone() for name, value in self.network.state_dict().items()}
         columns = {"test_loss": self.losses[self.epoch - 1], "test_accuracy": 0.5, "test_ece": 0.1}
-        return columns, torch.full((2, CLASSES), float(self.epoch))
+        return Evaluation(columns, torch.full((2, CLASSES), float(self.epoch)))
 
 
 @pytest.mark.parametrize(
@@ -501,7 +501,7 @@ def test_weights_that_are_no_numbers_are_found_before_they_are_evaluated_or_save
 
 def test_test_logits_that_are_no_numbers_are_no_result() -> None:
     made = Training("epochs=2")
-    made.evaluate = lambda: ({"test_loss": 1.0}, torch.tensor([[math.nan, 0.0]]))  # type: ignore[method-assign]
+    made.test._normaliser = lambda images: torch.full((len(images), 3, 8, 8), math.nan)  # type: ignore[assignment]
     with pytest.raises(DivergedError, match="the test logits became NaN"):
         made.fit()
 

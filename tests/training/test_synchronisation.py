@@ -14,6 +14,7 @@ from ltlib import losses, recipes
 from ltlib.batches.draws import Draw
 from ltlib.training import loop, step_state, steps
 from ltlib.training.capture import CapturedStep, StaticStep
+from ltlib.training.outcome import Evaluation
 
 
 @pytest.mark.parametrize(("text", "index"), TRAINED)
@@ -64,8 +65,8 @@ def test_a_recorded_step_makes_no_constant_and_asks_nothing_of_the_host(text: st
 
 # --- a whole training ------------------------------------------------------------------------------------------------
 
-EPOCH_END = 6
-"""Reads at an epoch's end without evaluation: the losses' verdict (2) and the weights' (1), the sums (3)."""
+EPOCH_END = 4
+"""Reads at an epoch's end without evaluation: the losses and the weights' verdict at once (1), the sums (3)."""
 
 
 def repeated(draw: Draw, times: int) -> Draw:
@@ -110,7 +111,7 @@ def test_an_epoch_of_training_waits_a_fixed_number_of_times(text: str, index: in
                 {1: many}.__getitem__,
                 recipes.create("convergent[patience=0]"),
                 1,
-                evaluate=lambda: ({}, None),
+                evaluate=lambda: Evaluation({}),
                 checkpoint=Nowhere(),
                 selection="last",
             )
