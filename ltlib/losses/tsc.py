@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ltlib.errors import SettingError
-from ltlib.losses.base import checked_choice, checked_counts, checked_number, working_precision
+from ltlib.losses.base import checked_choice, checked_counts, checked_number, class_sums, working_precision
 from ltlib.losses.kcl import KPositive
 
 MOMENTUM = 0.9
@@ -142,8 +142,8 @@ class Targeted(KPositive):
             unit: float [N, D], rows of length one.
             targets: int64 [N].
         """
-        total = torch.zeros_like(self.centres).index_add_(0, targets, unit.to(self.centres.dtype))
-        seen = torch.zeros_like(self.centres[:, 0]).index_add_(0, targets, torch.ones_like(unit[:, 0]).to(total.dtype))
+        total = class_sums(unit.to(self.centres.dtype), targets, self.num_classes)
+        seen = class_sums(torch.ones_like(total[:1, 0]).expand(len(unit)), targets, self.num_classes)
         moved = F.normalize(MOMENTUM * self.centres + (1 - MOMENTUM) * F.normalize(total, dim=1), dim=1)
         self.centres.copy_(torch.where(seen[:, None] > 0, moved, self.centres))
 

@@ -19,6 +19,7 @@ from ltlib import models
 from ltlib.calibration import posthoc
 from ltlib.errors import SettingError
 from ltlib.limits import NOT_NEGATIVE
+from ltlib.losses.base import class_sums
 from ltlib.models import Network
 from ltlib.models.classifiers import Nearest
 from ltlib.registry import Registry, Spec
@@ -68,10 +69,8 @@ def nearest_class_mean(*, form: str = "cosine") -> Finish:
             if form == "centred":
                 classifier.centre.copy_(features.mean(0))
             features = classifier.compared(features)
-        counts = torch.zeros(len(class_counts), device=features.device, dtype=features.dtype).index_add_(
-            0, targets, torch.ones_like(targets, dtype=features.dtype)
-        )
-        means = features.new_zeros(len(class_counts), features.shape[1]).index_add_(0, targets, features)
+        counts = class_sums(torch.ones_like(targets, dtype=features.dtype), targets, len(class_counts))
+        means = class_sums(features, targets, len(class_counts))
         means /= counts[:, None].clamp(min=1)
         classifier.get_parameter("weight").copy_(F.normalize(means, dim=1) if form == "cosine" else means)
         network.classifier = classifier

@@ -8,10 +8,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ltlib import losses
 from ltlib.errors import SettingError, UnknownName
-from ltlib.losses.base import Loss
+from ltlib.losses.base import Loss, class_sums
 
 COUNTS = [1_000_000, 100, 10, 1]
 
@@ -259,3 +260,45 @@ def test_only_deferred_losses_change_with_the_epoch():
         if not torch.equal(before, loss(logits, targets, *noise)):
             changed.add(text)
     assert changed == {"deferred", "ldam_drw", "deferred[base=equalization]"}
+
+
+# --- sums of classes -------------------------------------------------------------------------------------------------
+
+
+class Atomics(TorchDispatchMode):
+    """Refuses what adds in the order in which CUDA's threads come."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        assert func.overloadpacket.__name__ not in ("index_add", "index_add_", "scatter_add", "scatter_add_")
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(("rows", "width", "classes"), [(32, 128, 4), (256, 128, 100), (7, 1, 3), (5, 2, 9)])
+def test_sums_of_classes_are_the_same_bits_both_ways(rows, width, classes):
+    """The way of a CPU and that of CUDA, against sums one row after the other."""
+    draw = torch.Generator().manual_seed(rows)
+    values, targets = torch.randn(rows, width, generator=draw), torch.randint(0, classes, (rows,), generator=draw)
+    expected = torch.zeros(classes, width)
+    for value, target in zip(values, targets.tolist(), strict=True):
+        expected[target] += value
+    with Atomics():
+        sorted_ = class_sums(values, targets, classes, by_sorting=True)
+    assert torch.equal(sorted_, expected)
+    assert torch.equal(class_sums(values, targets, classes), expected)
+    ones = torch.ones(1).expand(rows)
+    assert torch.equal(class_sums(ones, targets, classes), torch.bincount(targets, minlength=classes).float())
+
+
+def test_a_centre_that_follows_on_cuda_adds_in_order(monkeypatch):
+    """TSC's centres, and the means of classes: with the choice that a GPU makes, no atomics."""
+    from ltlib.losses import tsc
+
+    real = class_sums
+    monkeypatch.setattr(tsc, "class_sums", lambda *args: real(*args, by_sorting=True))
+    loss = losses.create("tsc", [1] * 4, width=8)
+    unit = torch.nn.functional.normalize(torch.randn(16, 8, generator=torch.Generator().manual_seed(0)), dim=1)
+    before = loss.centres.clone()
+    with Atomics():
+        loss.observe(unit, torch.arange(16) % 3)
+    assert (loss.centres[:3] != before[:3]).any(1).all()
+    assert torch.equal(loss.centres[3], before[3])

@@ -1,4 +1,4 @@
-"""Evaluation: the same numbers whatever the batch, and recorded those of an eager one, with `test_capture`'s stand-in."""
+"""Evaluation: the same numbers whatever the batch, and recorded those of an eager one (by a stand-in recorder)."""
 
 from __future__ import annotations
 
