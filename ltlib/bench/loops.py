@@ -18,7 +18,7 @@ from ltlib.batches.draws import Draw
 from ltlib.batches.resident import Resident
 from ltlib.bench.peer import Note
 from ltlib.bench.workload import Workload
-from ltlib.models import Network
+from ltlib.models import Network, kernels
 from ltlib.training import (
     accelerator,
     assembly,
@@ -88,6 +88,7 @@ def ours(work: Workload, target: torch.device, *, note: Note = lambda losses: No
         note: Hears of the losses of each chunk of steps.
     """
     accelerator.prepare(target)
+    kernels.prepare(target)
     resolved, recipe = work.resolved, work.recipe()
     stage = resolved.stages[0]
     network = assembly.build(resolved, work.data.num_classes).to(target)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ltlib.errors import SettingError
+from ltlib.models import kernels
 from ltlib.models.network import Backbone
 
 
@@ -46,11 +47,15 @@ class CifarResNet(Backbone):
     Args:
         depth: Layers with weights, classifier included: 6n + 2.
 
+    Attributes:
+        own_kernels: The blocks can be trained with `ltlib.models.kernels`, which is off by default.
+
     Raises:
         SettingError: Another depth.
     """
 
     feature_dim = 64
+    own_kernels = True
     convolution_init = "fan_in"
     linear_init = "kaiming_normal"
 
@@ -74,4 +79,7 @@ class CifarResNet(Backbone):
     def forward(self, images: Tensor) -> Tensor:
         """Images float [N, 3, H, W] to features [N, 64]."""
         x = F.relu(self.bn1(self.conv1(images)))
+        blocks = [*self.layer1, *self.layer2, *self.layer3]
+        if kernels.serve(x, blocks):
+            return kernels.forward(x, blocks).mean((2, 3))
         return self.layer3(self.layer2(self.layer1(x))).mean((2, 3))

@@ -219,6 +219,7 @@ def _train_on(
         "macs": models.macs(network, image_size=resolved.recipe.side(data.image_size)),
         "history": _history(folders),
         "provenance": provenance.describe(target)
+        | models.kernels.facts(network.backbone, resolved.precision, target)
         | {"started": started.isoformat(timespec="seconds"), "wall_seconds": time.monotonic() - clock}
         | {"peak_memory": provenance.peak_memory(target)},
     }

@@ -23,7 +23,7 @@ from ltlib.experiment import Resolved
 from ltlib.files import sweep
 from ltlib.methods import Stage, finishes
 from ltlib.mixing import Mixing
-from ltlib.models import Network
+from ltlib.models import Network, kernels
 from ltlib.recipes import Recipe
 from ltlib.training import (
     accelerator,
@@ -117,6 +117,7 @@ def run_stages(
     if ready == len(places) - 1:
         return places
     accelerator.prepare(target)
+    kernels.prepare(target)
     network = assembly.build(resolved, data.num_classes, load=ready < 0)
     network = network.to(target)
     shown = frozen.Shown(resolved, data, target, stop)

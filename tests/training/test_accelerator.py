@@ -11,6 +11,7 @@ import torch
 from ltlib import places, plugins
 from ltlib.errors import SettingError
 from ltlib.experiment import Experiment
+from ltlib.models import kernels
 from ltlib.pages.page import Page
 from ltlib.runs import packing, sweep
 from ltlib.training import accelerator, capture
@@ -66,6 +67,7 @@ def test_blank_variables_count_as_not_set(blank: str, monkeypatch: pytest.Monkey
         "LTLIB_STREAMS": lambda: packing.default_streams(torch.device("cpu")),
         "LTLIB_MEMORY": lambda: accelerator.memory_budget(torch.device("cuda")),
         "LTLIB_CAPTURE": lambda: type(capture.captured(None, torch.device("cpu"))),  # type: ignore[arg-type]
+        "LTLIB_KERNELS": lambda: kernels.prepare(torch.device("cpu")),
         "LTLIB_TRAIN": lambda: Page(SimpleNamespace(), "paper")._trains,  # type: ignore[arg-type]
         "LTLIB_PLUGINS": plugins.named,
     }
