@@ -16,6 +16,7 @@ from ltlib.bench.losses import step
 from ltlib.bench.maps import embedding
 from ltlib.bench.runs import run
 from ltlib.bench.starts import start
+from ltlib.bench.step_kernels import kernels
 from ltlib.bench.together import grid
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "embedding",
     "grid",
     "interleave",
+    "kernels",
     "machine",
     "quiet_rounds",
     "ratio",

@@ -18,16 +18,18 @@ class Bench:
     Attributes:
         what: data: crop, flip and normalise of 32x32 images, and the augmentation of photographs at 64 and 224 pixels,
             against PIL and DataLoader. step: a whole ResNet-32 optimizer step with each classification loss, against
-            cross-entropy. run: a whole training, against the usual training loop and against a good engineer's. grid:
-            several runs, one by one against side by side. batch: what an engine (local processes, Dask) takes besides
+            cross-entropy; with --device, what the kernels of one step take there, by kind. run: a whole training,
+            against the usual training loop and against a good engineer's. grid: several runs, one by one against side
+            by side. batch: what an engine (local processes, Dask) takes besides
             the runs. start: imports and a lean notebook, against import torch.
             embedding: principal components and t-SNE. decode: a folder of JPEG files to an array on the disk, against
             PIL alone.
         rounds: Interleaved rounds; the median of their ratios is the result.
-        model: For run and grid: tiny (ResNet-8 on 8x8 digits) or a network on 32x32 images.
+        device: For step: cuda, or cpu for torch's operators there.
+        model: For run, grid and step with a device: tiny (ResNet-8 on 8x8 digits) or a network on 32x32 images.
         epochs: For run and grid: of each training.
         images: For run and grid: training images of 32x32 pixels.
-        precision: For run and grid: float32 or bf16.
+        precision: For run, grid and step with a device: float32 or bf16.
         threads: For run and grid: torch's threads in this process.
         count: For grid and batch: runs a round.
         jobs: For grid and batch: processes side by side.
@@ -38,6 +40,7 @@ class Bench:
         Literal["data", "step", "run", "grid", "batch", "start", "embedding", "decode"], tyro.conf.Positional
     ] = "data"
     rounds: int = 5
+    device: str | None = None
     model: str | None = None
     epochs: int | None = None
     images: int | None = None
@@ -54,12 +57,13 @@ class Bench:
         shared = ("model", "epochs", "images", "precision")
         several = ("count", "jobs")
         takes = {"run": (*shared, "threads"), "grid": (*shared, "threads", *several), "batch": several}
-        taken = takes.get(self.what, ())
-        names = (*shared, "threads", *several)
+        on_device = self.what == "step" and self.device is not None
+        taken = ("device", "model", "precision") if on_device else takes.get(self.what, ())
+        names = ("device", *shared, "threads", *several)
         given = {name: value for name in names if (value := getattr(self, name)) is not None}
         if unknown := [name for name in given if name not in taken]:
             raise SettingError(f"bench {self.what} has no setting {', '.join(unknown)}")
-        result = getattr(bench, self.what)(rounds=self.rounds, **given)
+        result = getattr(bench, "kernels" if on_device else self.what)(rounds=self.rounds, **given)
         if self.out is not None:
             write_json(self.out, result)
         return 0
