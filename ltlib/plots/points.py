@@ -93,8 +93,8 @@ def plane(
     points = np.column_stack([across, up[: len(across)]])
     shown = to_axes.transform(points)
     for i, row in enumerate(starts, len(rows)):  # names keep off the arrows
-        end = next(j for j, other in enumerate(rows) if other is row)
-        shown = np.vstack([shown, shown[i] + (shown[end] - shown[i]) * np.linspace(0.1, 0.9, 9)[:, None]])
+        to = next(j for j, other in enumerate(rows) if other is row)
+        shown = np.vstack([shown, shown[i] + (shown[to] - shown[i]) * np.linspace(0.03, 0.97, 40)[:, None]])
     spots = [(sx * size[0], sy * size[1]) for sx, sy in shown]
     _names(axes, spots, [str(row["name"]) for row in rows], {str(n) for n in emphasise}, size)
     order = sorted(rows, key=lambda row: -row[x])
