@@ -191,7 +191,7 @@ def test_float32_is_close_to_float64_and_finite_where_a_class_has_one_direction(
     value = single(features, targets)
     value.backward()
     assert torch.isfinite(features.grad).all()
-    assert float(value) == pytest.approx(float(made(128)(features.detach().double(), targets)), abs=1e-3)
+    assert value.item() == pytest.approx(float(made(128)(features.detach().double(), targets)), abs=1e-3)
 
 
 def test_bad_settings_are_refused():
