@@ -202,11 +202,30 @@ class Resolved:
             "versions": VERSIONS,
             "data": self.data,
             "model": self.model.identity(),
-            "stages": [stage.identity() for stage in self.stages[:stages]],
+            "stages": [self._of_stage(stage) for stage in self.stages[:stages]],
             "recipe": self.recipe.identity(),
             "precision": self.precision,
             "seed": self.seed,
         }
+
+    def _of_stage(self, stage: Stage) -> dict[str, Any]:
+        """A stage's identity; a taught one has its teachers' stages in it, and so, with all else here, their ids."""
+        found = stage.identity()
+        if stage.teaching is not None:
+            found["teaching"] |= {"stages": self.teachers[0].resolve().identity()["stages"]}
+        return found
+
+    @property
+    def teachers(self) -> tuple[Experiment, ...]:
+        """The runs whose networks teach this one; mostly none."""
+        teaching = next((stage.teaching for stage in self.stages if stage.teaching), None)
+        seeds = () if teaching is None else teaching.seeds
+        return tuple(self.experiment.replace(method=teaching.method, seed=seed) for seed in seeds if teaching)
+
+    def every_stage(self) -> list[tuple[Resolved, int]]:
+        """The stages that must be there before the run is, as (run, number): those of its teachers, then its own."""
+        taught = [pair for teacher in self.teachers for pair in teacher.resolve().every_stage()]
+        return taught + [(self, i) for i in range(len(self.stages))]
 
     @property
     def run_id(self) -> str:
@@ -335,6 +354,10 @@ def _resolve(exp: Experiment, info: datasets.DatasetInfo, registrations: int) ->
         data["own"] = own
     model, stages = models.spec(exp.model), freezing.freeze(methods.stages(method), recipe.frozen, method.name)
     _check_padding(stages, recipe)
+    if recipe.sharpness_below and not all(stage.plain for stage in stages):
+        raise SettingError(
+            f"recipe setting sharpness_below is for a classification loss on one network, which {method.name} is not"
+        )
     return Resolved(
         experiment=exp,
         data=data,

@@ -84,14 +84,16 @@ def loss(name: str) -> list[float]:
     return made.per_sample(logits(), targets, **noise).double().tolist()
 
 
-def optimizer(name: str) -> list[float]:
-    """Weights after three steps at given gradients."""
-    weight = torch.nn.Parameter(torch.linspace(-1, 1, 5))
+def optimizer(name: str, rows: int = 0) -> list[float]:
+    """Weights after three steps at given gradients; a vector, or a matrix where it has rows."""
+    weight = torch.nn.Parameter(
+        torch.linspace(-1, 1, 5 * max(rows, 1)).view(-1, 5) if rows else torch.linspace(-1, 1, 5)
+    )
     made = OPTIMIZERS.create(name).make([{"params": [weight]}], 0.1, 0.01, False)
-    for row in logits()[:3]:
-        weight.grad = row.clone()
+    for step in range(3):
+        weight.grad = logits()[step : step + rows].clone() if rows else logits()[step].clone()
         made.step()
-    return weight.detach().double().tolist()
+    return weight.detach().double().flatten().tolist()
 
 
 def subset(dataset: str, rule: str) -> dict[str, Any]:
@@ -117,6 +119,8 @@ def components() -> dict[str, tuple[str, Callable[[], Any]]]:
         f"optimizer {text}": (f"version of {text} in ltlib/recipes/optimizers.py", lambda text=text: optimizer(text))  # type: ignore[misc]
         for text in (*OPTIMIZERS.names(), "sgd[nesterov=true]")
     }
+    muon = "version of muon in ltlib/recipes/optimizers.py"
+    found["optimizer muon on a matrix"] = (muon, lambda: optimizer("muon", rows=3))
     found |= {
         f"subset {rule}": ('experiment.VERSIONS["subset"]', lambda rule=rule: subset("digits", rule))  # type: ignore[misc]
         for rule in ("random", "ldam", "first")

@@ -84,7 +84,7 @@ LOSSES.register("ohem", source="Shrivastava et al. 2016; cefl section II.C")(Har
 LOSSES.register("weighted_ce", source="architectures Eqs. 2.4 and 2.5")(WeightedCrossEntropy)
 LOSSES.register("class_balanced", source="Cui et al. 2019; awabs section 2.2.3", aliases=("cbce",))(ClassBalanced)
 LOSSES.register("balanced_softmax", source="Ren et al. 2020; awabs section 2.2.4")(BalancedSoftmax)
-LOSSES.register("logit_adjustment", source="Menon et al. 2021")(LogitAdjustment)
+LOSSES.register("logit_adjustment", source="Menon et al. 2021", added=("inverse",))(LogitAdjustment)
 LOSSES.register("vs", source="Kini et al. 2021")(VectorScaling)
 LOSSES.register("ldam", version=2, source="Cao et al. 2019, section 3")(LDAM)
 LOSSES.register("equalization", source="Tan et al. 2020; code of BagofTricks-LT")(Equalization)

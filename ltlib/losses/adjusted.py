@@ -3,7 +3,9 @@
 z_c are the logits, n_c the training images of class c, N their sum, ``pi_c = n_c / N``:
 
 - ``balanced_softmax``: ``CE(z + log n, y)`` (Ren et al. 2020, arXiv 2007.10740; ``awabs`` section 2.2.4).
-- ``logit_adjustment``: ``CE(z + tau log pi, y)`` (Menon et al. 2021, arXiv 2007.07314).
+- ``logit_adjustment``: ``CE(z + tau log pi, y)`` (Menon et al. 2021, arXiv 2007.07314). With ``inverse`` also
+  ``- inverse log pi'``, pi' the shares of the classes dealt out in the opposite order of their sizes: what is learnt is
+  then made for a test set with a long tail the other way round (Zhang et al. 2022; SADE's third expert).
 - ``vs``: ``CE(z / Delta + tau log pi, y)``, ``Delta_c = (n_max / n_c)^gamma`` (Kini et al. 2021, arXiv 2103.01550).
 
 At test time z is used as it is, for a balanced test set.
@@ -54,17 +56,23 @@ class LogitAdjustment(Loss):
     Args:
         class_counts: Training images per class.
         tau: Strength, >= 0; at 0 this is cross-entropy.
+        inverse: Of the shift the other way, >= 0: ``CE(z + tau log pi - inverse log pi', y)``.
 
     Raises:
-        SettingError: tau negative, or a class without images.
+        SettingError: A strength is negative, or a class has no images.
     """
 
     shift: Tensor
 
-    def __init__(self, class_counts: Sequence[int], *, tau: float = 1.0):
+    def __init__(self, class_counts: Sequence[int], *, tau: float = 1.0, inverse: float = 0.0):
         super().__init__()
         self.tau = checked_number("tau of logit_adjustment", tau)
-        self.set_constant("shift", self.tau * log_prior(class_counts))
+        self.inverse = checked_number("inverse of logit_adjustment", inverse)
+        prior = log_prior(class_counts)
+        turned = torch.empty_like(prior)
+        order = prior.argsort(stable=True)
+        turned[order] = prior[order.flip(0)]
+        self.set_constant("shift", self.tau * prior - self.inverse * turned)
 
     def per_sample(self, logits: Tensor, targets: Tensor) -> Tensor:
         logits = working_precision(logits)

@@ -83,8 +83,19 @@ class Loss(nn.Module):
             )
         if self.noise and noise is None:
             noise = torch.rand(logits.shape, device=logits.device)
-        own = self.reduce(lam * self._each(logits, targets, noise), targets)
-        return own + self.reduce((1 - lam) * self._each(logits, partner_targets, noise), partner_targets)
+        own = self.share(logits, targets, lam, noise)
+        return own + self.share(logits, partner_targets, 1 - lam, noise)
+
+    def share(self, logits: Tensor, targets: Tensor, share: Tensor | float, noise: Tensor | None = None) -> Tensor:
+        """The part of the batch's loss that goes to a share of each sample, a scalar; parts add up to `forward`.
+
+        Args:
+            logits: [B, K].
+            targets: int64 [B].
+            share: [B] or one number.
+            noise: As in `per_sample`, for losses with noise.
+        """
+        return self.reduce(share * self._each(logits, targets, noise), targets)
 
     def soft(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss of images that are of several classes, a scalar.

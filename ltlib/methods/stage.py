@@ -16,6 +16,7 @@ from ltlib.batches.samplers import SAMPLERS
 from ltlib.errors import SettingError
 from ltlib.limits import NOT_NEGATIVE, POSITIVE, SHARE, Limit, check_limits
 from ltlib.methods import finishes
+from ltlib.methods.teaching import Teaching
 from ltlib.models import CLASSIFIERS
 from ltlib.registry import Entry, Registry, Spec, plain
 
@@ -40,6 +41,7 @@ LIMITS: Mapping[str, Limit] = {
     "weight_decay": NOT_NEGATIVE,
     "max_norm": SHARE,
     "beta": SHARE,
+    "diversity": NOT_NEGATIVE,
 }
 """Of the settings of a stage that are one number."""
 CHOICES: Mapping[str, tuple[str | bool | None, ...]] = {
@@ -49,7 +51,7 @@ CHOICES: Mapping[str, tuple[str | bool | None, ...]] = {
     "apart": (False, True),
     "classifier_input": ("features", "projection"),
     "batch_norm": ("train", "eval", "shift"),
-    "network": ("plain", "bbn", "reslt", "glmc"),
+    "network": ("plain", "bbn", "reslt", "glmc", "experts"),
     "schedule": (None, "step", "cosine", "constant"),
     "selects_by": ("loss", "objective"),
 }
@@ -83,8 +85,8 @@ class Stage:
         batch_norm: Statistics of frozen parts are left as they are; ``eval`` leaves all, ``shift`` lets frozen parts
             learn theirs anew (shifted batch normalisation).
         mix: Mixing of images and labels, or None.
-        network: ``plain``; a network of several branches, ``bbn`` or ``reslt``; or ``glmc``, whose weights are those of
-            its views' consistency and of its classification.
+        network: ``plain``; a network of several branches, ``bbn``, ``reslt`` or ``experts``; or ``glmc``, whose weights
+            are those of its views' consistency and of its classification.
         second_sampler: Order of a two-branch method's second stream.
         schedule: Instead of the recipe's; its warm-up is then left out.
         peak_lr: Learning rate instead of the recipe's, before the factors of `lr`.
@@ -94,10 +96,13 @@ class Stage:
         max_norm: Cap on the norms of the classifier's rows after each epoch, or None: the shortest row's norm as the
             stage begins, and this share of the way to the longest's.
         finish: What is done to the network after the stage: ``tau_normalization``, ``nearest_class_mean``, or None.
+        experts: The loss of each expert; `loss` is then only what the evaluation reports of their mean logits.
+        diversity: Reward for experts that lie apart.
         beta: ResLT's weight of the branches' own losses.
         apart: Whether the classified view is none of the compared ones, but one more; with prototypes it always is.
         view_augmentation: Augmentation of every view but the first, as `ltlib.batches.augment.create` takes it; empty
             for the recipe's, which the first view, the classified one, has in any case.
+        teaching: By whom it is taught beside the labels, or None.
     """
 
     loss: Spec | None = None
@@ -113,7 +118,7 @@ class Stage:
     classifier_input: Literal["features", "projection"] = "features"
     batch_norm: Literal["train", "eval", "shift"] = "train"
     mix: Spec | None = None
-    network: Literal["plain", "bbn", "reslt", "glmc"] = "plain"
+    network: Literal["plain", "bbn", "reslt", "glmc", "experts"] = "plain"
     second_sampler: Spec | None = None
     schedule: str | None = None
     peak_lr: float | None = None
@@ -121,10 +126,13 @@ class Stage:
     selects_by: Literal["loss", "objective"] = "loss"
     max_norm: float | None = None
     finish: Spec | None = None
+    experts: tuple[Spec, ...] = ()
+    diversity: float = 0.0
     beta: float | None = None
     projector_hidden: int = 0
     apart: bool = False
     view_augmentation: str = ""
+    teaching: Teaching | None = None
 
     def __post_init__(self) -> None:
         """Read texts as components, and refuse what has no meaning, before an earlier stage is trained.
@@ -141,11 +149,16 @@ class Stage:
         for name, registry in REGISTRIES.items():
             if isinstance(value := getattr(self, name), str):
                 object.__setattr__(self, name, registry.spec(value))
+        object.__setattr__(self, "experts", tuple(map(losses.spec, self.experts)))
         self._check_own()
         self._check_components()
         if self.selects_by == "objective" and (self.contrastive is None or self.loss is None):
             raise SettingError("selects_by=objective needs a contrastive loss beside a classification loss")
         self._check_views()
+        if self.teaching is not None and (self.loss is None or self.second_sampler or self.selects_by == "objective"):
+            raise SettingError("a stage that is taught classifies one stream of images, and selects by its loss")
+        if (self.network == "experts") != (len(self.experts) > 1) or (self.experts and self.contrastive):
+            raise SettingError("network=experts needs the losses of at least two experts, and no contrastive loss")
         self._check_mix()
 
     def _check_views(self) -> None:
@@ -173,7 +186,7 @@ class Stage:
         if self.mix is None:
             return
         takes = self.contrastive is None or _made(self.contrastive).takes_mixed
-        if not takes or self.network not in ("plain", "glmc"):
+        if not takes or self.network not in ("plain", "glmc", "experts"):
             other = self.network if self.contrastive is None else self.contrastive.name
             raise SettingError(f"{self.mix.name} mixes one stream of images and cannot be combined with {other}")
         partners = mixing.create(self.mix).partners
@@ -181,11 +194,13 @@ class Stage:
             raise SettingError(
                 f"{self.contrastive.name} mixes with images of the whole set, as cmo, not {self.mix.name}"
             )
-        if partners != "none" and self.loss is not None and not _made(self.loss).mixable:
-            raise SettingError(
-                f"{self.mix.name} mixes labels, which has no meaning for the loss {self.loss.name}; "
-                "choose another loss or no mixing"
-            )
+        trained = self.experts or ((self.loss,) if self.loss is not None else ())
+        for loss in trained if partners != "none" else ():
+            if not _made(loss).mixable:
+                raise SettingError(
+                    f"{self.mix.name} mixes labels, which has no meaning for the loss {loss.name}; "
+                    "choose another loss or no mixing"
+                )
 
     def _check_own(self) -> None:
         check_limits(LIMITS, "a stage", {name: getattr(self, name) for name in LIMITS})
@@ -205,7 +220,7 @@ class Stage:
 
     def _check_components(self) -> None:
         """Make each component once: its settings are refused here, not when the stages before it are trained."""
-        for loss in (self.loss, self.contrastive):
+        for loss in (self.loss, self.contrastive, *self.experts):
             if loss is not None:
                 _made(loss)
         for sampler in (self.sampler, self.second_sampler):
@@ -240,15 +255,24 @@ class Stage:
             values["classifier"] = CLASSIFIERS.spec(self.classifier).identity()
         return values
 
+    @property
+    def plain(self) -> bool:
+        """Whether it trains nothing but a classification loss on one network, of one stream of images."""
+        return bool(self.loss) and not (self.contrastive or self.teaching) and self.network == "plain"
+
     def current(self) -> Stage:
         """The stage with its components as they are now; see `Registry.current`."""
-        found = {name: registry.current(spec) for name, registry in REGISTRIES.items() if (spec := getattr(self, name))}
+        found: dict[str, Any] = {
+            name: registry.current(spec) for name, registry in REGISTRIES.items() if (spec := getattr(self, name))
+        }
+        found["experts"] = tuple(losses.LOSSES.current(spec) for spec in self.experts)
         changed: dict[str, Any] = {name: spec for name, spec in found.items() if spec != getattr(self, name)}
         return replace(self, **changed) if changed else self
 
     def own(self) -> list[tuple[str, Entry[Any]]]:
         """Its components from outside this package, each with its kind."""
         named = [(registry, spec) for name, registry in REGISTRIES.items() if (spec := getattr(self, name))]
+        named += [(losses.LOSSES, spec) for spec in self.experts]
         if self.classifier in CLASSIFIERS:
             named.append((CLASSIFIERS, self.classifier))
         return [(registry.kind, entry) for registry, spec in named for entry in registry.own(spec)]
@@ -261,8 +285,10 @@ def _made(loss: Spec) -> losses.Loss:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Spec):
+    if isinstance(value, Spec | Teaching):
         return value.identity()
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
     return dict(sorted(value.items())) if isinstance(value, Mapping) else value
 
 

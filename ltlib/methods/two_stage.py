@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from ltlib import losses
 from ltlib.batches import draws
 from ltlib.errors import SettingError
 from ltlib.methods import finishes
@@ -15,7 +16,7 @@ from ltlib.methods.one_stage import mixup
 from ltlib.methods.parts import SECOND
 from ltlib.methods.parts import loss as loss_
 from ltlib.methods.parts import second as second_
-from ltlib.methods.stage import METHODS, Stage
+from ltlib.methods.stage import METHODS, Stage, stages
 from ltlib.registry import format_spec
 
 
@@ -166,3 +167,34 @@ def weight_balancing(
     )
     first = Stage(loss=loss_("ce"), peak_lr=float(lr), schedule="cosine", weight_decay=float(weight_decay))
     return first, second
+
+
+@METHODS.register("refit", source="Jin et al. 2023, by the code of SHIKE")
+def refit(
+    *, of: str = "ce", loss: str = "balanced_softmax", epochs: float = 0.1, fresh: bool = True, shift: bool = False
+) -> tuple[Stage, ...]:
+    """Another method's network with its classifier trained anew on frozen features by balanced softmax: SHIKE's end.
+
+    All stages of the method come first, so a run of it and its refit share them. Then images are drawn and augmented as
+    the recipe says, under a cosine of their own from the recipe's rate. SHIKE's 20 epochs are the last of 200; here
+    they come on top, a tenth of the recipe's. Otherwise than in its code there is no warm-up, and batch statistics stay
+    as they are: there they go on moving with the frozen weights, ``shift=true``. ``fresh=false`` goes on from the
+    classifier that is there.
+    """
+    first = stages(of)
+    last = first[-1]
+    if last.network not in ("plain", "experts"):
+        raise SettingError(f"refit is for one classifier on frozen features, which {of} does not have")
+    if first[0].classifier == "cosine" and not losses.spec(loss).name.startswith("ldam"):
+        raise SettingError(f"refit of {of} would put {loss} on bare cosines; their scale is in ldam and ldam_drw alone")
+    second = second_(
+        losses.spec(loss),
+        epochs,
+        sampler=draws.spec("instance_balanced"),
+        classifier="reset" if fresh else "keep",
+        classifier_input=last.classifier_input,
+        batch_norm="shift" if shift else "train",
+        network=last.network,
+        experts=(losses.spec(loss),) * len(last.experts),
+    )
+    return (*first, second)

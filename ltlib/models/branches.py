@@ -38,17 +38,19 @@ class Trunk(Backbone):
     Args:
         network: Has ``conv1``, ``bn1`` and groups ``layer1``, ``layer2``, ... of blocks; taken over, not copied.
         left_out: Blocks of the last group that are not part of the trunk.
+        groups_left_out: Groups at the end that are none; the last group is then the one before them.
 
     Raises:
         SettingError: Another kind of network.
     """
 
-    def __init__(self, network: Backbone, left_out: int = 0):
+    def __init__(self, network: Backbone, left_out: int = 0, groups_left_out: int = 0):
         super().__init__()
         names = [name for name, _ in network.named_children() if name != "maxpool"]
         groups = [name for name in names if name.startswith("layer")]
-        if names[:2] != ["conv1", "bn1"] or names[2:] != groups or not groups:
+        if names[:2] != ["conv1", "bn1"] or names[2:] != groups or len(groups) <= groups_left_out:
             raise SettingError(f"branches need a residual network, not {type(network).__name__}")
+        groups = groups[: len(groups) - groups_left_out]
         last = network.get_submodule(groups[-1])
         assert isinstance(last, nn.Sequential)
         self.conv1, self.bn1 = network.get_submodule("conv1"), network.get_submodule("bn1")

@@ -16,11 +16,12 @@ from typing import Any, Protocol
 import torch
 
 from ltlib.errors import SettingError
-from ltlib.limits import BELOW_ONE, POSITIVE, check_limits
+from ltlib.limits import BELOW_ONE, POSITIVE, Limit, check_limits
 from ltlib.registry import Registry
 
 Groups = list[dict[str, Any]]
-"""Parameters in torch's form: each group has ``params``, and here the ``factor`` of its learning rate."""
+"""Parameters in torch's form: each group has ``params``, and here the ``factor`` of its learning rate and the ``part``
+of the network that it is of."""
 
 
 class Optimizer(Protocol):
@@ -105,3 +106,54 @@ class AdamW(Adam):
 
     def make(self, groups: Groups, lr: float, weight_decay: float, fused: bool) -> torch.optim.Optimizer:
         return self._torch(torch.optim.AdamW, groups, lr, weight_decay, fused)
+
+
+@OPTIMIZERS.register("muon", source="Jordan et al. 2024, and the code of Jordan 2024")
+@dataclass(frozen=True, kw_only=True)
+class Muon:
+    """Momentum made orthogonal, for the matrices of the backbone and the projector; SGD for the rest.
+
+    The recipe's rate is the matrices'; batch normalisation, biases and the classifier have `others_lr` times it. The
+    recipe's weight decay acts beside the step: w = w (1 - rate decay).
+    """
+
+    momentum: float = 0.95
+    nesterov: bool = True
+    steps: int = 5
+    bf16: bool = False
+    others_momentum: float = 0.9
+    others_lr: float = 5.0
+
+    def __post_init__(self) -> None:
+        limits = {
+            "momentum": BELOW_ONE,
+            "others_momentum": BELOW_ONE,
+            "steps": Limit(1, whole=True),
+            "others_lr": POSITIVE,
+        }
+        check_limits(limits, "optimizer muon", vars(self))
+
+    def make(self, groups: Groups, lr: float, weight_decay: float, fused: bool) -> torch.optim.Optimizer:
+        from ltlib.recipes import muon
+
+        kinds: Groups = []
+        for group in groups:
+            parameters = list(group["params"])
+            hidden = group.get("part") != "classifier"
+            matrices = [p for p in parameters if hidden and p.ndim > 1]
+            others = [p for p in parameters if not (hidden and p.ndim > 1)]
+            factor = float(group.get("factor", 1.0))
+            if matrices:
+                kinds.append({**group, "params": matrices, "orthogonal": True, "lr": lr * factor})
+            if others:
+                own = {"factor": factor * self.others_lr, "lr": lr * factor * self.others_lr}
+                kinds.append({**group, **own, "params": others, "orthogonal": False, "momentum": self.others_momentum})
+        return muon.Muon(
+            kinds,
+            lr,
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+            weight_decay=weight_decay,
+            steps=self.steps,
+            bf16=self.bf16,
+        )

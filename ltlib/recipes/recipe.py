@@ -32,6 +32,7 @@ LIMITS: Mapping[str, Limit] = {
     "momentum": BELOW_ONE,
     "resize": Limit(most=LARGEST, whole=True),
     "sharpness": NOT_NEGATIVE,
+    "sharpness_below": Limit(whole=True),
 }
 """Of the settings of a recipe that are one number."""
 
@@ -75,6 +76,7 @@ class Recipe:
             (`ltlib.training.averaging`).
         sharpness: Length rho of the climb before each step (`ltlib.training.sharpness`), which then costs two; 0 for
             none.
+        sharpness_below: Climb for classes of fewer training images than this alone (ImbSAM); 0 climbs for all.
         method_defaults: Settings this recipe implies where the experiment does not give them: method, setting, value.
     """
 
@@ -102,6 +104,7 @@ class Recipe:
     batch_parts: int = 1
     average: str = "none"
     sharpness: float = 0.0
+    sharpness_below: int = 0
     method_defaults: tuple[tuple[str, str, Value], ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
@@ -125,6 +128,9 @@ class Recipe:
                 f"recipe setting batch_parts must leave two images a part: at most {self.batch_size // 2} for a batch "
                 f"of {self.batch_size}, not {self.batch_parts}"
             )
+        if self.sharpness_below and (not self.sharpness or self.batch_parts > 1):
+            needed = "batch_parts=1" if self.sharpness else "a sharpness above 0"
+            raise SettingError(f"recipe setting sharpness_below needs {needed}")
         self._settle_optimizer()
         if self.average is None:  # as none in brackets is read
             object.__setattr__(self, "average", "none")

@@ -23,6 +23,7 @@ from ltlib.datasets import longtail
 from ltlib.experiment import Experiment
 from ltlib.files import canonical_json, digest
 from ltlib.methods import Stage
+from ltlib.models import experts
 from ltlib.registry import Spec
 from ltlib.training import accelerator, frozen, memory, objectives
 
@@ -66,14 +67,25 @@ steps, our estimate; nothing of it was measured here."""
 
 
 def work(experiment: Experiment) -> Work:
-    """Steps and multiply-accumulates of a run; needs no data on disk. Early stopping is not foreseen."""
-    first, *others = pieces(experiment).values()
+    """Steps and multiply-accumulates of a run, without those of training its teachers; needs no data on disk. Early
+    stopping is not foreseen."""
+    first, *others = _own_pieces(experiment).values()
     return sum(others, first)
 
 
 def pieces(experiment: Experiment) -> dict[str, Work]:
-    """`work` in pieces, by names under which runs share them: stages that start alike, and the features of a backbone
-    that stays as it was built, which are computed once (`ltlib.training.frozen`)."""
+    """What a run computes, in pieces by names under which runs share them: stages that start alike, and the features of
+    a backbone that stays as it was built, which are computed once (`ltlib.training.frozen`). The stages come first, in
+    the order of `Resolved.every_stage`."""
+    resolved = experiment.resolve()
+    found = dict[str, Work]()
+    for each in (*resolved.teachers, experiment):
+        found |= pieces(each) if each is not experiment else _own_pieces(each)
+    names = [run.stage_id(i) for run, i in resolved.every_stage()]
+    return {name: found[name] for name in [*names, *(found.keys() - set(names))]}
+
+
+def _own_pieces(experiment: Experiment) -> dict[str, Work]:
     resolved = experiment.resolve()
     found = {resolved.stage_id(i): work for i, work in enumerate(stage_works(experiment))}
     if name := features_name(experiment):
@@ -111,7 +123,8 @@ def stage_works(experiment: Experiment) -> list[Work]:
     """`work` stage by stage, without kept features."""
     resolved, counts = experiment.resolve(), _class_counts(experiment)
     info = datasets.info(experiment.dataset)
-    forward = _forward(resolved.model, info.num_classes, resolved.recipe.side(info.image_size))
+    side, own = resolved.recipe.side(info.image_size), len(resolved.stages[0].experts)
+    forward = _forward(resolved.model, info.num_classes, side, own)
     found = []
     for i, stage in enumerate(resolved.stages):
         epochs, depth = resolved.epochs(i), _depth(resolved.model)
@@ -121,7 +134,7 @@ def stage_works(experiment: Experiment) -> list[Work]:
         images = _epoch_images(stage, resolved.recipe.batch_size, counts)
         looks = resolved.recipe.looks
         looked_at = objectives.looked_at(stage)
-        views = (objectives.views(stage) - looked_at) * passes + looked_at
+        views = (objectives.views(stage) - looked_at) * passes + looked_at + _lookers(stage)
         macs = looks * epochs * images * views * forward
         if stage.loss is not None:
             shown = _test_images(experiment) + (0 if resolved.recipe.average == "none" else sum(counts))
@@ -129,6 +142,11 @@ def stage_works(experiment: Experiment) -> list[Work]:
         steps = looks * epochs * draws.steps_per_epoch(images, resolved.recipe.batch_size)
         found.append(Work(steps, macs, depth))
     return found
+
+
+def _lookers(stage: Stage) -> int:
+    """How many teachers look at each image too, without a gradient."""
+    return len(stage.teaching.seeds) if stage.teaching else 0
 
 
 def _test_images(experiment: Experiment) -> int:
@@ -148,7 +166,8 @@ def _epoch_images(stage: Stage, batch_size: int, class_counts: Sequence[int]) ->
 def images_seen(experiment: Experiment, class_counts: Sequence[int], epochs: Mapping[int, int]) -> int:
     """Training images that pass through the network in a run: its cost, whatever the machine.
 
-    Views of one image count each, and so do the images of a second stream, and each look of sharpness-aware steps.
+    Views of one image count each, and so do the images of a second stream, each look of sharpness-aware steps, and each
+    look of a teacher. So do the images that its teachers were trained on, all of them for each student.
 
     Args:
         experiment: The run's experiment.
@@ -159,7 +178,11 @@ def images_seen(experiment: Experiment, class_counts: Sequence[int], epochs: Map
     for number, stage in enumerate(resolved.stages, start=1):
         images = _epoch_images(stage, resolved.recipe.batch_size, class_counts)
         streams = 1 if stage.second_sampler is None else 2
-        total += epochs.get(number, 0) * images * objectives.views(stage) * streams * resolved.recipe.looks
+        shown = objectives.views(stage) * streams + _lookers(stage)
+        total += epochs.get(number, 0) * images * shown * resolved.recipe.looks
+    for teacher in resolved.teachers:
+        own = teacher.resolve()
+        total += images_seen(teacher, class_counts, {i + 1: own.epochs(i) for i in range(len(own.stages))})
     return total
 
 
@@ -188,20 +211,22 @@ def _parameters(model: Spec, num_classes: int) -> int:
     return sum(t.numel() for t in backbone.state_dict().values()) + (backbone.feature_dim + 1) * num_classes
 
 
-def _forward(model: Spec, num_classes: int, image_size: int) -> int:
-    """Multiply-accumulates of one image with a linear classifier."""
-    return _backbone_macs(model, image_size) + _feature_dim(model) * num_classes
+def _forward(model: Spec, num_classes: int, image_size: int, own: int = 0) -> int:
+    """Multiply-accumulates of one image with a linear classifier, or with one for each of `own` experts on shared
+    layers; the branches of BBN and ResLT are not counted."""
+    return _backbone_macs(model, image_size, own) + max(own, 1) * _feature_dim(model) * num_classes
 
 
 @cache
-def _backbone_macs(model: Spec, image_size: int) -> int:
+def _backbone_macs(model: Spec, image_size: int, own: int = 0) -> int:
     """Counted once for each network: a hundred runs of a plan share a handful.
 
     A small network is counted in milliseconds. A deep one takes a second, and there are a dozen in the paper profile:
     shapes without numbers give the same count, but the first use of torch's meta device takes two seconds to load.
     """
     with torch.random.fork_rng(devices=[]), torch.device("cpu" if _depth(model) <= LAYERS_PROBED else "meta"):
-        return models.count_macs(models.MODELS.create(model), image_size)
+        backbone = models.MODELS.create(model)
+        return models.count_macs(experts.ExpertBackbone(backbone, own) if own else backbone, image_size)
 
 
 @cache

@@ -88,6 +88,7 @@ def rows(experiments: Iterable[Experiment], todo: Container[str]) -> list[Row]:
         key = experiment.model, experiment.method
         row = found.setdefault(key, Row(*key, 0, 0.0, dict.fromkeys((card.name for card in CARDS), 0.0), 0, None, 0))
         row.runs += 1
+        every = resolved.every_stage()
         for i, (name, work) in enumerate(cost.pieces(experiment).items()):
             if name in counted or name not in todo:
                 continue
@@ -95,10 +96,10 @@ def rows(experiments: Iterable[Experiment], todo: Container[str]) -> list[Row]:
             row.flops += 2 * work.macs
             for card in CARDS:
                 row.hours[card.name] += card.hours(2 * work.macs, resolved.precision)
-            if i == len(resolved.stages):  # features that are kept
+            if i >= len(every):  # features that are kept
                 continue
             row.disk += cost.stage_bytes(experiment)
-            needed, parts = _memory(*_step(resolved, i))
+            needed, parts = _memory(*_step(*every[i]))
             if needed > row.memory:
                 row.memory, row.parts = needed, parts
     return list(found.values())

@@ -88,7 +88,7 @@ class Plan:
         if not todo:
             return "  nothing is left to train"
         stages = pricing.stages(todo)
-        between = sum(len(experiment.resolve().stages) for experiment in todo)
+        between = sum(len(experiment.resolve().every_stage()) for experiment in todo)
         shared = sum(len(owners) > 1 for owners in stages.values())
         disk = sum(cost.stage_bytes(owners[0]) for owners in stages.values())
         lines = [

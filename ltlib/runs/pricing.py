@@ -19,12 +19,11 @@ def at(pace: Pace) -> Rate:
 
 
 def stages(experiments: Iterable[Experiment]) -> dict[str, list[Experiment]]:
-    """The stages still to be trained, by id, and whose they are."""
+    """The stages still to be trained, those of teachers too, by id, and whose they are."""
     top = places.runs_folder() / "stages"
     owners: dict[str, list[Experiment]] = {}
     for experiment in experiments:
-        resolved = experiment.resolve()
-        for i in range(len(resolved.stages)):
+        for resolved, i in experiment.resolve().every_stage():
             owners.setdefault(resolved.stage_id(i), []).append(experiment)
     return {name: own for name, own in owners.items() if not sealed.finished(top / name)}
 

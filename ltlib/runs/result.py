@@ -99,6 +99,11 @@ class Run:
         return self._facts.get("weights", {})
 
     @property
+    def teachers(self) -> dict[str, float]:
+        """The runs whose networks taught this one, by id, and the seconds that training each took; mostly none."""
+        return {teacher["id"]: float(teacher["seconds"]) for teacher in self._facts.get("teachers", [])}
+
+    @property
     def stages(self) -> list[str]:
         """The ids of its stages, in order."""
         return self._facts["stages"]
@@ -164,7 +169,7 @@ class Run:
 
     @property
     def seconds(self) -> float:
-        """Training and evaluation, summed over epochs."""
+        """Training and evaluation, summed over epochs; without its teachers'."""
         rows = csv.DictReader(io.StringIO(self._facts["history"]))  # no table of it: a thousand runs are summed at once
         return sum(float(row["seconds"]) for row in rows)
 

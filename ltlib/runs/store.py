@@ -76,14 +76,14 @@ def run(
 @contextlib.contextmanager
 def _watched(resolved: Resolved, report: stages.Report | None) -> Iterator[stages.Report]:
     """What hears of each epoch: the caller's, else a line that moves from the first second on."""
-    exp = resolved.experiment
+    exp, every = resolved.experiment, resolved.every_stage()
     line = Progress(
-        sum(resolved.epochs(i) for i in range(len(resolved.stages))),
+        sum(run.epochs(i) for run, i in every),
         f"{exp.method} on {exp.dataset}, epochs",
         enabled=report is None and watched(),
     )
     with line.waiting() if line.enabled else contextlib.nullcontext():
-        yield report or (lambda row: line.step(f"stage {row['stage']}" if len(resolved.stages) > 1 else ""))
+        yield report or (lambda row: line.step(f"stage {row['stage']}" if len(every) > 1 else ""))
     if 0 < line.done < line.total:  # stages that were there already, or a training that ended early
         line.total = line.done
         line.show()
@@ -225,6 +225,8 @@ def _train_on(
     }
     if resolved.own:
         facts["own"] = [str(one) for one in resolved.own]
+    if resolved.teachers:
+        facts["teachers"] = [_as_teacher(teacher.resolve(), top / "stages") for teacher in resolved.teachers]
     if chosen := models.pretrained.of(resolved.model):
         facts["weights"] = chosen.facts()
     place = top / resolved.run_id
@@ -241,6 +243,16 @@ def _train_on(
     found = load(resolved.run_id, top=top)
     assert found is not None
     return found
+
+
+def _as_teacher(resolved: Resolved, stages_folder: Path) -> dict[str, Any]:
+    """A teacher in the facts of its student: its id, and the seconds its training took, that of its teachers too."""
+    import pandas as pd
+
+    places = [stages_folder / run.stage_id(i) for run, i in resolved.every_stage()]
+    there = [place for place in places if sealed.finished(place)]  # not where the student was there and they are gone
+    took = sum(float(pd.read_csv(place / "history.csv")["seconds"].sum()) for place in there)
+    return {"id": resolved.run_id, "seconds": took}
 
 
 def load_data(exp: Experiment) -> LongTailed:

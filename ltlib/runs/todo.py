@@ -78,7 +78,7 @@ class Todo:
 
     def _unfinished(self, experiment: Experiment) -> list[str]:
         if experiment not in self._stages:
-            resolved = experiment.resolve()
-            self._stages[experiment] = [resolved.stage_id(i) for i in range(len(resolved.stages))]
+            every = experiment.resolve().every_stage()
+            self._stages[experiment] = [resolved.stage_id(i) for resolved, i in every]
         top = places.runs_folder() / "stages"
         return [name for name in self._stages[experiment] if not sealed.finished(top / name)]

@@ -9,8 +9,8 @@ from ltlib import models
 from ltlib.batches import draws
 from ltlib.errors import SettingError
 from ltlib.experiment import Resolved
-from ltlib.methods import finishes
-from ltlib.models import Network, branches, consistency
+from ltlib.methods import Stage, finishes
+from ltlib.models import Backbone, Network, branches, consistency, experts
 from ltlib.models.classifiers import CLASSIFIERS, ScaledLinear
 
 
@@ -27,26 +27,15 @@ def build(resolved: Resolved, num_classes: int, *, load: bool = True) -> Network
     """
     first = resolved.stages[0]
     seed = draws.derived_seed(resolved.seed, "weights")
-    if first.network == "glmc":
+    if first.network != "plain":
         backbone = models.MODELS.create(resolved.model)
         loaded = load and models.load_pretrained(backbone, resolved.model)
-        network: Network = consistency.mixture(
-            backbone,
-            num_classes,
-            projection=first.projection,
-            seed=seed,
-            drawn=("classifier", "projector") if loaded else None,
-        )
-    elif first.network != "plain":
-        make = branches.bilateral if first.network == "bbn" else branches.reslt
-        backbone = models.MODELS.create(resolved.model)
-        loaded = load and models.load_pretrained(backbone, resolved.model)
-        network = make(backbone, num_classes, seed=seed, drawn="classifier" if loaded else "all")
+        network: Network = _branched(first, backbone, num_classes, seed, loaded)
     else:
         network = models.create(
             resolved.model,
             num_classes,
-            classifier=first.classifier if first.classifier in CLASSIFIERS else "linear",
+            classifier=classifier_kind(first),
             projector=max(stage.projection for stage in resolved.stages),
             classifier_input=first.classifier_input,
             projector_kind=first.projector,
@@ -55,6 +44,24 @@ def build(resolved: Resolved, num_classes: int, *, load: bool = True) -> Network
             load=load,
         )
     return network.to(memory_format=torch.channels_last)
+
+
+def _branched(stage: Stage, backbone: Backbone, num_classes: int, seed: int, loaded: bool) -> Network:
+    """The network of a stage that is no plain one; of a loaded backbone nothing is drawn."""
+    if stage.network == "glmc":
+        own = ("classifier", "projector") if loaded else None
+        return consistency.mixture(backbone, num_classes, projection=stage.projection, seed=seed, drawn=own)
+    drawn = "classifier" if loaded else "all"
+    if stage.network == "experts":
+        number, kind = len(stage.experts), classifier_kind(stage)
+        return experts.several(backbone, num_classes, number, classifier=kind, seed=seed, drawn=drawn)
+    make = branches.bilateral if stage.network == "bbn" else branches.reslt
+    return make(backbone, num_classes, seed=seed, drawn=drawn)
+
+
+def classifier_kind(stage: Stage) -> str:
+    """The classifier that a network is built with for its first stage."""
+    return stage.classifier if stage.classifier in CLASSIFIERS else "linear"
 
 
 def prepare(network: Network, resolved: Resolved, i: int) -> None:

@@ -56,6 +56,10 @@ class Averaged(nn.Module):
         averages, weights = self._averages, list[Tensor](self._weights)
         torch._foreach_mul_(averages, kept)
         torch._foreach_add_(averages, list(torch._foreach_mul(weights, 1 - kept)))
+        if self._average.leads:
+            back = self._average.returns(self.count)
+            for weight, average in zip(weights, averages, strict=True):
+                weight.copy_(torch.where(back, average, weight))
 
     @contextlib.contextmanager
     def in_place(self, renew: Callable[[], None]) -> Iterator[None]:

@@ -54,6 +54,8 @@ def constant(resolved: Resolved, i: int) -> bool:
     The backbone is left as it began in this stage and in those before it, each image is seen once and as it is stored.
     """
     stage, recipe = resolved.stages[i], resolved.recipe
+    if stage.teaching is not None:  # the teachers look at images
+        return False
     seen_plainly = not recipe.augmentation and stage.mix is None and objectives.views(stage) == 1
     one_stream = resolved.stages[0].network == stage.network == "plain" and stage.second_sampler is None
     return seen_plainly and one_stream and all(_untouched(resolved, earlier) for earlier in resolved.stages[: i + 1])

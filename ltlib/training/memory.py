@@ -34,7 +34,7 @@ from ltlib.models import Network
 from ltlib.recipes import Recipe
 from ltlib.training.parts import sizes
 
-MOMENTS = {"sgd": 1, "adam": 2, "adamw": 2}
+MOMENTS = {"sgd": 1, "adam": 2, "adamw": 2, "muon": 1}
 """Numbers that an optimizer keeps beside each weight; of one that is not known here, two are assumed."""
 
 

@@ -57,6 +57,19 @@ class Objective(nn.Module):
         """
         raise NotImplementedError
 
+    def split(self, network: Network, batch: Batch, classes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """One batch, its scalar in two parts that add up to it: that of images of some classes, and the rest.
+
+        Args:
+            network: In training mode.
+            batch: As in `forward`.
+            classes: bool [K], on the device.
+
+        Returns:
+            Both scalars and the logits [B, K].
+        """
+        raise NotImplementedError
+
     def attach(self, network: Network) -> None:
         """Called once before a training, or its rest, with the network as it then is: copies of it are made here."""
 

@@ -15,6 +15,7 @@ from ltlib.methods import Stage
 from ltlib.models import Network, branches
 from ltlib.training.consistency import MixtureConsistency
 from ltlib.training.contrast import ApartContrast, BalancedContrast, Contrastive, SimilarityLabels
+from ltlib.training.experts import Experts
 from ltlib.training.objective import Batch, Objective
 from ltlib.training.queue import ParametricContrast
 
@@ -34,6 +35,18 @@ class Supervised(Objective):
         if batch.share is None or batch.partner_targets is None:
             return self.loss(logits, batch.targets, batch.noise), logits
         return self.loss.mixed(logits, batch.targets, batch.partner_targets, batch.share, batch.noise), logits
+
+    def split(self, network: Network, batch: Batch, classes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        logits = network(batch.images).float()
+        assert self.loss is not None
+        labels: list[tuple[Tensor, Tensor | float]] = [(batch.targets, 1.0)]
+        if batch.share is not None and batch.partner_targets is not None:  # a mixed image counts with both its labels
+            labels = [(batch.targets, batch.share), (batch.partner_targets, 1 - batch.share)]
+        parts = []
+        for chosen in (classes, ~classes):
+            each = [self.loss.share(logits, which, share * chosen[which], batch.noise) for which, share in labels]
+            parts.append(torch.stack(each).sum())
+        return parts[0], parts[1], logits
 
 
 class TwoBranch(Objective):
@@ -75,7 +88,7 @@ class ResidualBranches(Objective):
 
 
 def create(stage: Stage, class_counts: Sequence[int]) -> Objective:
-    """The objective of a stage.
+    """The objective of a stage, but for its teachers: those are networks, and join it in training, as `Distilled`.
 
     Args:
         stage: Names the losses and their settings.
@@ -93,6 +106,9 @@ def create(stage: Stage, class_counts: Sequence[int]) -> Objective:
         return MixtureConsistency(loss, class_counts, stage.weights)
     if stage.network == "bbn":
         return TwoBranch(loss)
+    if stage.network == "experts":
+        each = [losses.create(one, class_counts) for one in stage.experts]
+        return Experts(each, loss, class_counts, stage.diversity)
     if stage.network == "reslt":
         return ResidualBranches(loss, class_counts, 0.99 if stage.beta is None else stage.beta)
     return Supervised(loss)

@@ -39,7 +39,7 @@ def create(
             ("scales", [parameter for parameter in parameters if parameter is scales]),
         ):
             if trained and chosen:
-                groups.append({"params": chosen, "factor": factors[key]})
+                groups.append({"params": chosen, "factor": factors[key], "part": name})
     if fused is None:
         fused = any(parameter.is_cuda for parameter in network.parameters())
     made = OPTIMIZERS.create(recipe.optimizer_spec).make(groups, recipe.lr, recipe.weight_decay, fused)

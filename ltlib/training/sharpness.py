@@ -3,6 +3,12 @@
 ``e = rho g / |g|`` with the gradient g of all trained weights together; the step is made from the weights w with the
 gradient at w + e. Weight decay is no part of g. As in the code that most long-tail work uses (davda54/sam), the second
 look at a batch does not move the statistics of batch normalisation.
+
+ImbSAM (Zhou et al. 2023) climbs for rare classes alone. The batch's loss is a head's and a tail's part,
+L = L_H + L_T, each a sum over its images by the size of the batch; the step is made with the gradient of L_H at w and
+that of L_T at w + e, ``e = rho g_T / |g_T|``. Rare is a class of fewer training images than the recipe says. A batch
+without such images makes a plain step. In the authors' code the second look moves the batch statistics; here it does
+not. A mixed image counts with both its labels, which their code does not mix.
 """
 
 from __future__ import annotations

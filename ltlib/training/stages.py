@@ -29,6 +29,7 @@ from ltlib.training import (
     accelerator,
     assembly,
     capture,
+    distillation,
     evaluation,
     frozen,
     learner,
@@ -93,13 +94,13 @@ def run_stages(
     stop: Callable[[], bool] = lambda: False,
     target: torch.device | None = None,
 ) -> list[Path]:
-    """Train what is missing of a run's stages.
+    """Train what is missing of a run's stages, and before them of its teachers'.
 
     Args:
         resolved: What to train.
         data: The images.
         folder: Where stages are kept; each gets a sealed folder named by its id.
-        report: Called with each finished epoch's row.
+        report: Called with each finished epoch's row; its ``stage`` counts those of the run's teachers first.
         stop: True asks the training to save its state and stop.
         target: Device; `accelerator.device()` by default.
 
@@ -118,6 +119,7 @@ def run_stages(
         return places
     accelerator.prepare(target)
     kernels.prepare(target)
+    teachers, report = _teachers(resolved, data, folder, report, stop, target)
     network = assembly.build(resolved, data.num_classes, load=ready < 0)
     network = network.to(target)
     shown = frozen.Shown(resolved, data, target, stop)
@@ -132,11 +134,36 @@ def run_stages(
                 if i + 1 < len(places):  # a finish may have put another classifier there; it is the last stage's
                     network.load_state_dict(sealed.read_tensors(place / "weights.safetensors"))
                 continue
-            objective = objectives.create(resolved.stages[i], data.class_counts).to(target)
+            objective = objectives.create(resolved.stages[i], data.class_counts)
+            if (teaching := resolved.stages[i].teaching) is not None:
+                objective = distillation.Distilled(objective, teachers, teaching.weight, teaching.temperature)
+            objective = objective.to(target)
             objective.attach(network)
             images = shown.of(i, network)
             _train_stage(StageTraining(resolved, i, network, objective, images, report, stop), place)
     return places
+
+
+def _teachers(
+    resolved: Resolved, data: LongTailed, folder: Path, report: Report, stop: Callable[[], bool], target: torch.device
+) -> tuple[list[Network], Report]:
+    """The networks that teach a run, trained first where they are not there; and what hears of the run's own stages."""
+    if not resolved.teachers:
+        return [], report
+    networks, before = list[Network](), 0
+    for teacher in (experiment.resolve() for experiment in resolved.teachers):
+        heard = _counted(report, before)
+        places = run_stages(teacher, data, folder, report=heard, stop=stop, target=target)
+        network = assembly.assembled(teacher, data.num_classes)
+        network.load_state_dict(sealed.read_tensors(places[-1] / "weights.safetensors"))
+        networks.append(network.to(target).eval().requires_grad_(False))
+        before += len(teacher.every_stage())
+    return networks, _counted(report, before)
+
+
+def _counted(report: Report, before: int) -> Report:
+    """A report whose stages come after as many others."""
+    return lambda row: report({**row, "stage": row["stage"] + before})
 
 
 def _train_stage(training: StageTraining, place: Path) -> None:
@@ -173,6 +200,7 @@ def _fit(training: StageTraining, checkpoint: loop.Checkpoint) -> Trained:
         class_counts=torch.as_tensor(data.class_counts),
         parts=recipe.batch_parts,
         sharpness=recipe.sharpness,
+        sharpness_below=recipe.sharpness_below,
     )
 
     def train() -> None:

@@ -110,7 +110,7 @@ def frozen(step: EagerStep) -> Any:
         [places(module)[0] for module in rest] + [states, step.data.targets.data_ptr()],
         [_plain(module) for module in learner.objective.modules()],
         settings,
-        (step.precision, step.mixing, step.parts, step.sharpness),
+        (step.precision, step.mixing, step.parts, step.sharpness, None if step.rare is None else step.rare.data_ptr()),
     )
 
 

@@ -53,6 +53,7 @@ class EagerStep:
         class_counts: [K], for mixings that look at them.
         parts: In how many a batch goes through the network, see `ltlib.training.parts`.
         sharpness: Of the recipe, see `ltlib.training.sharpness`.
+        sharpness_below: Of the recipe; above 0 it needs the `class_counts`, and an objective with `Objective.split`.
 
     Raises:
         SettingError: Parts of a network that draws random numbers.
@@ -68,12 +69,17 @@ class EagerStep:
         class_counts: Tensor | None = None,
         parts: int = 1,
         sharpness: float = 0.0,
+        sharpness_below: int = 0,
     ):
         check_parts(learner.network, parts)
         self.parts, self.sharpness = parts, sharpness
         self.learner, self.data, self.precision = learner, data, precision
         self.device = data.targets.device
         self.mixing = mixing
+        self.rare: Tensor | None = None
+        if sharpness_below:
+            assert class_counts is not None
+            self.rare = (class_counts < sharpness_below).to(self.device)
         self.class_counts = None if class_counts is None else class_counts.to(self.device)
 
     def __call__(self, draw: Draw, lr: float) -> Tensor:
@@ -93,6 +99,16 @@ class EagerStep:
             host: The same draw on the host; a streamed set reads there which images to send.
         """
         batch, learner = self.batch(draw, s, host), self.learner
+        loss, logits = self._gradients(batch) if self.rare is None else self._gradients_for_rare(batch, self.rare)
+        learner.optimizer.step()
+        if learner.average is not None:
+            learner.average.after_step()
+        learner.meter.update(loss.detach(), None if logits is None else logits.detach(), batch.targets)
+        return loss.detach()
+
+    def _gradients(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Leave the gradients of a batch beside the weights; its loss and logits."""
+        learner = self.learner
         loss, logits = self.objective(batch)
         learner.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -101,11 +117,30 @@ class EagerStep:
                 worst, _ = self.objective(batch)
                 learner.optimizer.zero_grad(set_to_none=True)
                 worst.backward()
-        learner.optimizer.step()
-        if learner.average is not None:
-            learner.average.after_step()
-        learner.meter.update(loss.detach(), None if logits is None else logits.detach(), batch.targets)
-        return loss.detach()
+        return loss, logits
+
+    def _gradients_for_rare(self, batch: Batch, rare: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The same where the climb is for some classes alone, see `ltlib.training.sharpness`."""
+        learner = self.learner
+        tail, head, logits = self._split(batch, rare)
+        learner.optimizer.zero_grad(set_to_none=True)
+        head.backward(retain_graph=True)
+        plain = [(weight, weight.grad) for weight in learner.network.parameters() if weight.grad is not None]
+        learner.optimizer.zero_grad(set_to_none=True)
+        tail.backward()
+        with climbed(learner.network, self.sharpness):
+            worst, _, _ = self._split(batch, rare)
+            learner.optimizer.zero_grad(set_to_none=True)
+            worst.backward()
+        for weight, gradient in plain:
+            assert weight.grad is not None
+            weight.grad.add_(gradient)
+        return tail + head, logits
+
+    def _split(self, batch: Batch, rare: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        network = self.learner.network
+        with autocast(self.precision, self.device):
+            return self.learner.objective.split(network, batch, rare)
 
     def objective(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """What the step minimises, a scalar, and the logits to count, in its precision and parts."""

@@ -88,8 +88,26 @@ def test_rare_classes_need_larger_logits():
     torch.testing.assert_close(values, -log_prior(C10))
 
 
+def test_the_inverse_prior_is_dealt_out_in_the_opposite_order():
+    """Classes of 2, 7 and 3 images: the largest gets the share of the smallest."""
+    loss = losses.create("logit_adjustment[tau=1.5;inverse=0.5]", [2, 7, 3])
+    logits, targets = torch.tensor([[0.3, -1.0, 2.0]], dtype=torch.float64), torch.tensor([1])
+    z = [0.3, -1.0, 2.0]
+    shift = [1.5 * math.log(n / 12) - 0.5 * math.log(m / 12) for n, m in zip([2, 7, 3], [7, 2, 3], strict=True)]
+    scaled = [a + b for a, b in zip(z, shift, strict=True)]
+    expected = math.log(sum(math.exp(s) for s in scaled)) - scaled[1]
+    assert float(loss(logits, targets)) == pytest.approx(expected, rel=1e-12)
+    assert losses.spec("logit_adjustment").identity()["settings"] == {"tau": 1.0}, "runs from before keep their ids"
+
+
 @pytest.mark.parametrize(
-    ("name", "wrong"), [("logit_adjustment", {"tau": -1.0}), ("vs", {"gamma": -0.1}), ("vs", {"tau": math.nan})]
+    ("name", "wrong"),
+    [
+        ("logit_adjustment", {"tau": -1.0}),
+        ("logit_adjustment", {"inverse": -1.0}),
+        ("vs", {"gamma": -0.1}),
+        ("vs", {"tau": math.nan}),
+    ],
 )
 def test_wrong_settings_are_refused(name, wrong):
     with pytest.raises(SettingError, match=next(iter(wrong))):

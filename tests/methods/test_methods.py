@@ -15,6 +15,7 @@ from ltlib.batches import draws
 from ltlib.errors import LtlibError, SettingError, UnknownName
 from ltlib.files import canonical_json
 from ltlib.methods import METHODS, Stage, finishes
+from ltlib.methods.teaching import Teaching
 from ltlib.registry import Spec
 from ltlib.training import objectives
 
@@ -94,6 +95,9 @@ CHANGES = {
     "batch_norm": "eval",
     "mix": mixing.spec("mixup"),
     "network": "bbn",
+    "experts": ("ce", "focal"),
+    "diversity": 0.5,
+    "teaching": Teaching("ce", (0, 1), 0.5, 2.0),
     "second_sampler": Spec("reversed", 1, {}),
     "schedule": "cosine",
     "peak_lr": 0.01,
@@ -117,6 +121,8 @@ def test_every_field_of_a_stage_identifies_it() -> None:
     seen = {canonical_json(plain.identity())}
     for name, value in CHANGES.items():
         beside = {"contrastive": losses.spec("bcl")} if name in BESIDE_A_CONTRASTIVE_LOSS else {}
+        if name == "experts":
+            beside = {"network": "experts"}  # type: ignore[dict-item]
         seen.add(canonical_json(dataclasses.replace(plain, **beside, **{name: value}).identity()))  # type: ignore[arg-type]
     assert len(seen) == 1 + len(CHANGES)
 

@@ -248,6 +248,39 @@ def test_second_stages_follow_their_sources() -> None:
     assert Experiment(method="mislas").resolve().stages[1].sampler == spec("class_aware")
 
 
+def test_a_refit_trains_the_classifier_alone_on_what_its_method_has_trained(folder: Path) -> None:
+    """Twenty epochs beside two hundred, from the full rate again; the method's own stages are shared."""
+    resolved = Experiment(method="refit[of=cmo[loss=balanced_softmax]]", recipe="ldam").resolve()
+    assert [resolved.epochs(i) for i in range(2)] == [200, 20]
+    stage, recipe = resolved.stages[1], resolved.stage_recipe(1)
+    assert (str(stage.loss), stage.sampler.name, stage.mix) == ("balanced_softmax", "instance_balanced", None)
+    assert [recipe.learning_rate(e, 20) for e in (1, 11)] == pytest.approx([0.1, 0.05])
+    assert resolved.stage_id(0) == Experiment(method="cmo[loss=balanced_softmax]", recipe="ldam").run_id
+    (before, after), _ = trained("refit[epochs=0.5]", folder)
+    assert changed(before, after) == {"classifier.weight", "classifier.bias"}
+    (_, kept), _ = trained("refit[epochs=0.5;fresh=false]", folder)
+    assert not torch.equal(after["classifier.weight"], kept["classifier.weight"]), "from other weights"
+    (_, moved), rows = trained("refit[epochs=0.5;shift=true]", folder)
+    assert {row["stage"] for row in rows} == {2}, "the first stage is there"
+    assert changed(before, moved) - changed(before, after)
+    assert all("running" in name or "num_batches" in name for name in changed(before, moved) - changed(before, after))
+
+
+def test_a_refit_of_a_method_of_several_stages_follows_the_last() -> None:
+    one, two = (Experiment(method=name).resolve() for name in ("mislas", "refit[of=mislas]"))
+    assert one.stages == two.stages[:2]
+    assert Experiment(method="refit[of=supcon_ce[classifier_input=projection]]").resolve().stages[-1] == Stage(
+        loss="balanced_softmax",
+        epochs=0.1,
+        lr={"classifier": 1.0},
+        schedule="cosine",
+        classifier="reset",
+        classifier_input="projection",
+    )
+    with pytest.raises(SettingError, match="refit is for one classifier on frozen features, which bbn does not have"):
+        methods.stages("refit[of=bbn]")
+
+
 def test_a_second_process_takes_what_another_finished(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the stage's finish has put another classifier there: nothing is loaded into the network here."""
     trained("ncm", folder)

@@ -57,6 +57,36 @@ def test_a_mean_over_epochs_has_those_after_its_start_alike() -> None:
     assert float(memory.saved[-1][1]["average.count"]) == 2
 
 
+def test_slow_weights_go_half_the_way_and_the_fast_ones_go_on_from_there() -> None:
+    """Against a training without them, moved by hand after every fourth of its six steps."""
+    made, other = Training("epochs=1;average=lookahead[k=4;alpha=0.3]"), Training("epochs=1")
+    slow, moved = weights(other), 0
+    for draw in made.draws(1):
+        for s in range(draw.steps):
+            made.step(draw.part(s, s + 1), 0.05)
+            other.step(draw.part(s, s + 1), 0.05)
+            moved += 1
+            if moved % 4 == 0:
+                slow = [a + 0.3 * (w - a) for a, w in zip(slow, weights(other), strict=True)]
+                for weight, value in zip(other.network.parameters(), slow, strict=True):
+                    weight.data.copy_(value)
+    average = made.learner.average
+    assert (moved, average is None) == (6, False)
+    for i, (value, fast) in enumerate(zip(slow, other.network.parameters(), strict=True)):
+        torch.testing.assert_close(average.get_buffer(f"a{i}").double(), value, rtol=1e-4, atol=1e-6)  # type: ignore[union-attr]
+        torch.testing.assert_close(list(made.network.parameters())[i], fast, rtol=1e-4, atol=1e-5)
+    assert not torch.equal(next(made.network.parameters()), average.get_buffer("a0"))  # type: ignore[union-attr]
+
+
+def test_what_lookahead_hands_on_are_the_slow_weights() -> None:
+    made, memory = Training("epochs=1;average=lookahead[k=4]"), Memory()
+    made.fit(memory)
+    tensors = memory.saved[-1][1]
+    for i, (name, weight) in enumerate(made.network.named_parameters()):
+        assert torch.equal(weight.detach(), tensors[f"average.a{i}"])
+        assert not torch.equal(weight.detach(), tensors[f"network.{name}"]), "two steps further on"
+
+
 def test_what_is_evaluated_is_the_average_with_statistics_of_its_own() -> None:
     """Against a second network with the averaged weights, and torch's own way of taking statistics."""
     made = Training("epochs=3;average=ema[decay=0.8]")
@@ -162,6 +192,10 @@ def test_sharpness_costs_a_second_look_at_every_batch() -> None:
         ("ldam[average=ema[decay=1.0]]", SettingError, "decay of average ema must be a number from 0 to below 1"),
         ("ldam[average=swa[start=-0.1]]", SettingError, "start"),
         ("ldam[sharpness=-1.0]", SettingError, "sharpness"),
+        ("ldam[average=lookahead[k=0]]", SettingError, "k of average lookahead must be a whole number of at least 1"),
+        ("ldam[average=lookahead[alpha=0.0]]", SettingError, "alpha of average lookahead must be a number above 0"),
+        ("ldam[sharpness_below=20]", SettingError, "sharpness_below needs a sharpness above 0"),
+        ("ldam[sharpness=0.1;sharpness_below=20;batch_parts=2]", SettingError, "sharpness_below needs batch_parts=1"),
     ],
 )
 def test_averages_that_cannot_be_meant_are_refused(text: str, error: type[Exception], match: str) -> None:

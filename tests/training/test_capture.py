@@ -350,6 +350,7 @@ def test_the_environment_and_the_device_decide(monkeypatch: pytest.MonkeyPatch) 
         ("paco[queue=64]", "shift1"),
         ("glmc", "shift1"),
         ("ce", "shift1;average=ema[decay=0.9];sharpness=0.05"),
+        ("ce", "shift1;average=lookahead[k=4];sharpness=0.05;sharpness_below=8"),
     ],
 )
 def test_a_recorded_run_is_the_eager_run_also_where_it_was_stopped(

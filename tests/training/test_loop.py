@@ -65,6 +65,7 @@ class Training:
             mixing=self.mixing,
             class_counts=torch.tensor(COUNTS),
             sharpness=self.recipe.sharpness,
+            sharpness_below=self.recipe.sharpness_below,
         )
         self.evaluations = 0
 
@@ -174,6 +175,7 @@ SETTINGS = [
     "epochs=3;nesterov=true;evaluate_every=2;selection=best_test_accuracy",
     "epochs=3;average=ema[decay=0.9];selection=best_test_loss",
     "epochs=3;average=swa[start=0.3];sharpness=0.05",
+    "epochs=3;average=lookahead[k=4]",
 ]
 
 
@@ -211,6 +213,8 @@ WIRED = [
     "bcl",
     "bbn",
     "reslt",
+    "ride",
+    "balpoe",
 ]
 """Methods with noise, mixing, a second stream, weights that change, or a loss that learns."""
 

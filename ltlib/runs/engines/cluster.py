@@ -217,14 +217,12 @@ class Cluster:
             file = folder / f"{run_id}.tar"
             file.write_bytes(data)
             archive.unpack(file)
-        resolved = experiment.resolve()
-        self._stages |= {resolved.stage_id(i): where for i in range(len(resolved.stages))}
+        self._stages |= {resolved.stage_id(i): where for resolved, i in experiment.resolve().every_stage()}
         return done
 
     def _with_its_stage(self, experiment: Experiment) -> str | None:
         """The worker that has trained a stage of this run in a folder of its own."""
-        resolved = experiment.resolve()
-        names = [resolved.stage_id(i) for i in reversed(range(len(resolved.stages)))]
+        names = [resolved.stage_id(i) for resolved, i in reversed(experiment.resolve().every_stage())]
         have = next((self._stages[name] for name in names if name in self._stages), None)
         return have if have in self._fit() else None
 
