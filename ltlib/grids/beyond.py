@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ltlib import profiles
 from ltlib.experiment import Experiment
 from ltlib.grids import architectures, awabs
 from ltlib.grids.base import Document, Row
@@ -34,6 +33,16 @@ class Rung:
 
 LONGER = "length"
 """The rung that is nothing but a longer training."""
+TAUGHT = "distilled"
+"""The rung whose training has five others before it."""
+LEFT_OUT = {"quick": (LONGER,), "laptop": (LONGER, TAUGHT)}
+"""Rungs that a profile does not train: a length of its own, where it sets one; in ``laptop`` what would take as long as
+all other rungs together."""
+ONE_VIEW = "cmo[loss=balanced_softmax]"
+HIGHEST = ONE_VIEW
+"""The method of the last rung that trains a whole network from its labels alone; the two above it go on from there."""
+REFIT = f"refit[fresh=false;of={HIGHEST}]"
+"""From the classifier that is there: it is balanced already, and a fresh one wants more than a few epochs."""
 RUNGS = (
     Rung("standard", "plain training, the field's standard recipe", "ce"),
     Rung(
@@ -49,11 +58,11 @@ RUNGS = (
         "balanced_softmax",
         (("augmentation", ("crop4", "flip", "autoaugment", "cutout16")),),
     ),
-    Rung("mixing", "CutMix whose pasted images come from rare classes (CMO)", "cmo[loss=balanced_softmax]"),
+    Rung("mixing", "CutMix whose pasted images come from rare classes (CMO)", ONE_VIEW),
     Rung(
         "averaging",
         "average of the weights (EMA), alternating flip: the end of the ladder at equal cost",
-        "cmo[loss=balanced_softmax]",
+        ONE_VIEW,
         (
             ("average", "ema[decay=0.99]"),
             ("augmentation", ("crop4", "altflip", "autoaugment", "cutout16")),
@@ -62,33 +71,42 @@ RUNGS = (
     Rung(
         "sharpness",
         "sharpness-aware steps, rho 0.05: a side branch",
-        "cmo[loss=balanced_softmax]",
+        ONE_VIEW,
         (("sharpness", 0.05),),
         side=True,
     ),
-    Rung(LONGER, "400 epochs", "cmo[loss=balanced_softmax]", (("epochs", 400),)),
+    Rung(LONGER, "400 epochs", ONE_VIEW, (("epochs", 400),)),
+    # between these: three views, and what similar classes have in common; HIGHEST is then the last of them
+    Rung("refit", "the classifier alone goes on, on images that are not mixed, for a tenth of the epochs", REFIT),
+    Rung(
+        TAUGHT,
+        "the same, taught by the mean logits of five networks of the rung before",
+        f"distilled[of={REFIT};teachers=5]",
+    ),
 )
 """Each is trained with everything before it, a side branch apart."""
 SETS = ("cifar100", "cifar10")
 
 
-def rung_experiment(rung: Rung, dataset: str) -> Experiment:
-    """The training of a rung at the documents' size: imbalance factor 100, ResNet-32."""
+def rung_experiment(rung: Rung, dataset: str, profile: str = "paper") -> Experiment:
+    """The training of a rung at the documents' size: imbalance factor 100, ResNet-32.
+
+    Rungs before it that the profile leaves out add nothing, so that a rung shares what it stands on.
+    """
     settings: dict[str, Value] = {}
     for one in RUNGS[: RUNGS.index(rung) + 1]:
-        if not one.side or one is rung:
+        if one is rung or not (one.side or one.key in LEFT_OUT.get(profile, ())):
             settings |= dict(one.recipe)
     recipe = format_spec("ldam", settings)
     return Experiment(dataset, 100, "resnet32", rung.method, recipe)
 
 
 def _ladder(profile: str) -> Iterator[Experiment]:
-    """Every rung on both sets; a longer training only where the profile leaves its length alone."""
-    whole = profiles.get(profile).epochs is None
+    """Every rung on both sets, but for those that the profile leaves out."""
     for dataset in SETS:
         for rung in RUNGS:
-            if whole or rung.key != LONGER:
-                yield rung_experiment(rung, dataset)
+            if rung.key not in LEFT_OUT.get(profile, ()):
+                yield rung_experiment(rung, dataset, profile)
 
 
 def crossed(profile: str) -> int:

@@ -31,6 +31,7 @@ def a_run(experiment: Experiment, accuracy: float, seconds: float = 10.0) -> Any
         metrics={"last": metrics},
         seconds=seconds,
         parameters=1_500,
+        teachers={},
         class_counts=[5000, 50],
         history=pd.DataFrame({"stage": [1] * 30}),
     )
@@ -38,7 +39,7 @@ def a_run(experiment: Experiment, accuracy: float, seconds: float = 10.0) -> Any
 
 def laptop(key: str, *accuracies: float, **more: Any) -> list[Any]:
     """Runs of a rung on CIFAR-10 in the laptop profile."""
-    trained = profiles.resolve(rung_experiment(BY_KEY[key], "cifar10"), "laptop")
+    trained = profiles.resolve(rung_experiment(BY_KEY[key], "cifar10", "laptop"), "laptop")
     assert isinstance(trained, Experiment)
     return [a_run(trained, accuracy, **more) for accuracy in accuracies]
 
@@ -54,9 +55,35 @@ def test_a_rung_has_what_the_rungs_before_it_have_and_no_side_branch() -> None:
     assert rung_experiment(BY_KEY["standard"], "cifar10").recipe == "ldam"
 
 
-def test_a_longer_training_is_a_rung_where_the_profile_leaves_lengths_alone() -> None:
+def test_the_last_rungs_refit_a_classifier_and_learn_from_five_networks_of_that() -> None:
+    """In ``paper`` of 400 epochs and 40; in ``laptop``, of 30, the refit shares what `averaging` has trained."""
+    refit, taught = (rung_experiment(BY_KEY[key], "cifar100").resolve() for key in ("refit", "distilled"))
+    assert [refit.epochs(i) for i in range(2)] == [400, 40]
+    assert refit.stage_id(0) == rung_experiment(BY_KEY["length"], "cifar100").run_id
+    assert taught.teachers == tuple(refit.experiment.replace(seed=seed) for seed in range(5))
+    assert [str(stage.loss) for stage in taught.stages] == ["balanced_softmax"] * 2
+    there = profiles.resolve(rung_experiment(BY_KEY["refit"], "cifar100", "laptop"), "laptop")
+    below = profiles.resolve(rung_experiment(BY_KEY["averaging"], "cifar100", "laptop"), "laptop")
+    assert isinstance(there, Experiment)
+    assert isinstance(below, Experiment)
+    assert there.resolve().stage_id(0) == below.run_id
+    assert not rung_experiment(BY_KEY["refit"], "cifar100").resolve().recipe.sharpness, "on no side branch"
+
+
+def test_teachers_count_in_what_a_rung_costs() -> None:
+    """Time: 30 of the student and 2 x 25 of its teachers, in units of 10. Images: in units of 30 epochs, those of its
+    own 30 and 3, five looks of teachers at each, and five trainings of 33."""
+    runs = laptop("standard", 0.5) + laptop("distilled", 0.6, seconds=30.0)
+    runs[1].teachers = {"a": 25.0, "b": 25.0}
+    runs[1].history = pd.DataFrame({"stage": [1] * 30 + [2] * 3})
+    frame = ladder.table(ladder.climbed(runs, "cifar10", "laptop"))
+    assert frame["time (first = 1)"].tolist() == [1.0, 8.0]
+    assert frame["images seen (first = 1)"].tolist() == [1.0, round((33 * 6 + 33 * 5) / 30, 2)]
+
+
+def test_rungs_that_a_profile_cannot_afford_are_left_out() -> None:
     rungs = {profile: len(grids.experiments("beyond/ladder", profile)[0]) for profile in profiles.PROFILES}
-    assert rungs == {"quick": 6, "laptop": 14, "paper": 48}  # digits have no policy and stand for both sets
+    assert rungs == {"quick": 8, "laptop": 16, "paper": 60}  # digits have no policy and stand for both sets
 
 
 def test_gains_are_those_over_the_rung_that_it_stands_on() -> None:
@@ -106,7 +133,9 @@ def test_cost_is_in_units_of_the_first_rung() -> None:
 def test_rungs_that_a_profile_trains_alike_are_shown_once() -> None:
     trained, _ = grids.experiments("beyond/ladder", "quick")
     found = ladder.climbed([a_run(experiment, 0.5) for experiment in trained], "cifar10", "quick")
-    assert [rung.key for rung in found] == ["standard", "optimisation", "prior", "mixing", "averaging", "sharpness"]
+    assert [rung.key for rung in found] == [
+        *("standard", "optimisation", "prior", "mixing", "averaging", "sharpness", "refit", "distilled")
+    ]
 
 
 def test_one_rung_says_nothing_of_a_step() -> None:
