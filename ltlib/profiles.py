@@ -12,7 +12,7 @@ from functools import lru_cache
 from ltlib import datasets, methods, recipes
 from ltlib.errors import UnknownName
 from ltlib.experiment import Experiment
-from ltlib.registry import format_spec, format_value, parse
+from ltlib.registry import Value, format_spec, format_value, parse
 
 
 @dataclass(frozen=True)
@@ -195,11 +195,19 @@ def _resolved(experiment: Experiment, size: Profile, represented: tuple[str, ...
 
 def _method(experiment: Experiment, dataset: str) -> str:
     """The method; its compared views have the recipe's augmentation where images must not be mirrored."""
-    views = methods.spec(experiment.method).settings.get("views", "recipe")
-    if dataset == experiment.dataset or datasets.info(dataset).flips or views == "recipe":
+    if dataset == experiment.dataset or datasets.info(dataset).flips:
         return experiment.method
-    name, settings = parse(experiment.method)
-    return format_spec(name, settings | {"views": "recipe"})
+    return _unmirrored(experiment.method)
+
+
+def _unmirrored(text: str) -> str:
+    name, settings = parse(text)
+    changed: dict[str, Value] = {}
+    if methods.spec(text).settings.get("views", "recipe") != "recipe":
+        changed["views"] = "recipe"
+    if isinstance(inner := settings.get("of"), str):  # a method that goes on from another
+        changed["of"] = _unmirrored(inner)
+    return format_spec(name, settings | changed) if changed else text
 
 
 def _recipe(experiment: Experiment, dataset: str, size: Profile, small: Small | None) -> str:

@@ -35,11 +35,13 @@ LONGER = "length"
 """The rung that is nothing but a longer training."""
 TAUGHT = "distilled"
 """The rung whose training has five others before it."""
-LEFT_OUT = {"quick": (LONGER,), "laptop": (LONGER, TAUGHT)}
-"""Rungs that a profile does not train: a length of its own, where it sets one; in ``laptop`` what would take as long as
-all other rungs together."""
+LEFT_OUT = {"quick": (LONGER, TAUGHT), "laptop": (LONGER, TAUGHT)}
+"""Rungs that a profile does not train: a length of its own, where it sets one, and what would take as long as all other
+rungs together."""
 ONE_VIEW = "cmo[loss=balanced_softmax]"
-HIGHEST = ONE_VIEW
+THREE_VIEWS = "concutmix[factor=0.0]"
+"""CMO's mixing and balanced softmax's prior on the first view, which the authors weigh 2 to 0.6 beside the contrast."""
+HIGHEST = "concutmix"
 """The method of the last rung that trains a whole network from its labels alone; the two above it go on from there."""
 REFIT = f"refit[fresh=false;of={HIGHEST}]"
 """From the classifier that is there: it is balanced already, and a fresh one wants more than a few epochs."""
@@ -76,7 +78,8 @@ RUNGS = (
         side=True,
     ),
     Rung(LONGER, "400 epochs", ONE_VIEW, (("epochs", 400),)),
-    # between these: three views, and what similar classes have in common; HIGHEST is then the last of them
+    Rung("views", "balanced contrastive loss of two more views, with SimCLR's augmentation", THREE_VIEWS),
+    Rung("similarity", "late in training, labels of mixed images by their similarity to the classes", HIGHEST),
     Rung("refit", "the classifier alone goes on, on images that are not mixed, for a tenth of the epochs", REFIT),
     Rung(
         TAUGHT,
