@@ -30,8 +30,8 @@ TOGETHER = (1, 2, 4, 8)
 """Recorded steps at once on a GPU."""
 KINDS = (
     # our own and cuDNN's, by what their names say; an engine of several kernels has the word in each
-    ("convolution, weight gradient", r"wgrad|weight_gradient|add_parts|backward_?filter|convolve.*bwd_?filter"),
-    ("convolution, input gradient", r"dgrad|input_gradient|backward_?data|convolve.*bwd_?data"),
+    ("convolution, weight gradient", r"wgrad|weight_gradient|add_parts|conv\w*_(backward|bwd)_?filter"),
+    ("convolution, input gradient", r"dgrad|input_gradient|conv\w*_(backward|bwd)_?data"),
     ("convolution, both gradients", r"convolution_backward"),  # one operator on a CPU
     ("normalisation", r"batch_?norm|\bbn_(fw|bw)|norm_gradient|^statistics$|layer_?norm"),
     ("convolution, forward", r"fprop|convol|\bconv\dd|winograd|_conv_"),

@@ -61,7 +61,11 @@ NAMES = {
         "Memset (Device)",
         "void cudnn::ops::nchwToNhwcKernel<float>",
     ],
-    "reduction": [f"{AT}reduce_kernel<512, 1, at::native::ReduceOp<float>>", "aten::_log_softmax"],
+    "reduction": [
+        f"{AT}reduce_kernel<512, 1, at::native::ReduceOp<float>>",
+        "aten::_log_softmax",
+        "aten::_log_softmax_backward_data",
+    ],
     "gather": [f"{AT}(anonymous namespace)::indexSelectSmallIndex<unsigned char, long>", "aten::index_select"],
     "other": ["something of nobody's"],
 }
