@@ -163,6 +163,7 @@ OTHER_READINGS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "as the document's other rows": ("remix_drw", "awabs"),
         f"{LONGER} epochs": ("remix_drw", f"awabs[epochs={LONGER}]"),
     },
+    "awabs_cutmix": {"stage 1 alone": ("cutmix[loss=balanced_softmax]", "awabs")},
     "awabs_cutout": {
         "stage 1, a square of 16 pixels": ("cutout[loss=balanced_softmax]", "awabs"),
         "stage 1, 8 pixels, as DeVries and Taylor on CIFAR-100": ("cutout[loss=balanced_softmax;scale=0.25]", "awabs"),
