@@ -183,8 +183,9 @@ def refit(
     """
     first = stages(of)
     last = first[-1]
-    if last.network not in ("plain", "experts"):
-        raise SettingError(f"refit is for one classifier on frozen features, which {of} does not have")
+    changed = any(stage.finish for stage in first) or last.classifier.startswith("lws")
+    if changed or last.network not in ("plain", "experts"):
+        raise SettingError(f"refit goes on from one classifier as it was trained, which {of} does not end with")
     if first[0].classifier == "cosine" and not losses.spec(loss).name.startswith("ldam"):
         raise SettingError(f"refit of {of} would put {loss} on bare cosines; their scale is in ldam and ldam_drw alone")
     second = second_(

@@ -267,7 +267,7 @@ def test_a_refit_trains_the_classifier_alone_on_what_its_method_has_trained(fold
 
 
 def test_a_refit_of_a_method_of_several_stages_follows_the_last() -> None:
-    one, two = (Experiment(method=name).resolve() for name in ("mislas", "refit[of=mislas]"))
+    one, two = (Experiment(method=name).resolve() for name in ("crt_mixup", "refit[of=crt_mixup]"))
     assert one.stages == two.stages[:2]
     assert Experiment(method="refit[of=supcon_ce[classifier_input=projection]]").resolve().stages[-1] == Stage(
         loss="balanced_softmax",
@@ -277,8 +277,9 @@ def test_a_refit_of_a_method_of_several_stages_follows_the_last() -> None:
         classifier="reset",
         classifier_input="projection",
     )
-    with pytest.raises(SettingError, match="refit is for one classifier on frozen features, which bbn does not have"):
-        methods.stages("refit[of=bbn]")
+    for name in ("bbn", "glmc", "tau_norm", "lws"):
+        with pytest.raises(SettingError, match=f"one classifier as it was trained, which {name} does not end with"):
+            methods.stages(f"refit[of={name}]")
 
 
 def test_a_second_process_takes_what_another_finished(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
