@@ -23,6 +23,7 @@ from ltlib.chapters.awabs import stage2 as awabs_stage2
 from ltlib.chapters.awabs import tables as awabs_tables
 from ltlib.grids import awabs as grid
 from ltlib.pages.page import Page
+from ltlib.runs import Predictions
 from ltlib.sections import claims, class_counts, in_print, readings, settings, study, sweeps
 from ltlib.sections import tables as document_tables
 from ltlib.tables import cells
@@ -42,6 +43,7 @@ def fake(method: str, accuracy: float, ece: float, groups: dict[str, float] | No
     return SimpleNamespace(
         id=f"{method}-{seed}", experiment=experiment, metrics={"selected": metrics}, class_counts=COUNTS,
         groups={"head": [0], "middle": [1, 2], "tail": [3]},
+        predictions={"selected": Predictions(np.zeros(2, int), np.zeros(2, int), np.ones(2))},
     )  # fmt: skip
 
 

@@ -57,7 +57,7 @@ def test_long_pages_stay_short(
     assert top is not None
     assert folder is not None
     shutil.copytree(top / "reports" / "laptop" / "records", reports / "laptop" / "records")
-    monkeypatch.setattr(export, "save", lambda figure, stem, data=None, forms=(): [])
+    monkeypatch.setattr(export, "save", lambda figure, stem, data=None, forms=(), heavy=0: [])
     monkeypatch.setattr(html, "embedded", lambda stem: "data:,")
     monkeypatch.setattr(catalogue, "trials", lambda names: pd.DataFrame({"method": names}))
     monkeypatch.setattr(chance, "floor_table", partial(chance.floor_table, draws=20))

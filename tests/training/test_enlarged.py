@@ -89,7 +89,7 @@ def test_evaluation_batches_shrink_with_the_area() -> None:
     assert evaluation.at_once(2000, 224) == 40
     assert evaluation.at_once(3, 224) == 3
     many = Resident(np.zeros((100, 8, 8, 3), np.uint8), [0] * 100, normalise="unit", resize=64)
-    assert [len(index) for index in evaluation._batches(many)] == [31, 31, 31, 7]
+    assert [len(index) for index in evaluation.batches(many)] == [31, 31, 31, 7]
 
 
 def test_costs_are_those_of_the_larger_images(no_data: object) -> None:
