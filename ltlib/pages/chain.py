@@ -113,9 +113,9 @@ def run_chain(
     stop = threading.Event()
     try:
         # pages rest on runs, never on one another: the order is for the reader, and any of them may be made beside
-        # another, but for those that show every run there is: others train some of their own
-        for late in (False, True):
-            together = [page for page in todo if ("runs" in page.watches) == late]
+        # another, but for those that show every run there is: others, and such pages too, train some of their own
+        late = [page for page in todo if "runs" in page.watches]
+        for together in ([page for page in todo if page not in late], *([page] for page in late)):
             _make_all(together, pages, exporter, profile, jobs, timeout, stop, say)
     finally:
         stop.set()

@@ -327,6 +327,24 @@ def test_a_page_that_shows_every_run_is_made_when_the_others_have_trained_theirs
     assert {item.page.id: item.state for item in states} == {"a": "fresh", "b": "fresh"}
 
 
+def test_pages_that_show_every_run_are_made_one_after_another(project: Path, monkeypatch):
+    """The first of them trains a run of its own, late enough for the other to miss it."""
+    write(project, "a", "x = 1", watches=["runs"])
+    write(project, "b", "x = 1", watches=["runs"], after=["a"])
+
+    def executed(page, profile, **_):
+        if page.id == "a":
+            time.sleep(0.3)
+            seal = project.parents[1] / "reports" / "runs" / "own" / "DONE"
+            seal.parent.mkdir(parents=True)
+            seal.write_text("{}")
+        return outcome_of(project, page.id)
+
+    monkeypatch.setattr(chain, "execute", executed)
+    states = chain.run_chain("quick", root=project, jobs=2)
+    assert {item.page.id: item.state for item in states} == {"a": "fresh", "b": "fresh"}
+
+
 def test_a_page_with_empty_tables_only_is_not_executed_and_says_what_fills_it(project: Path, monkeypatch):
     from types import SimpleNamespace
 
