@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping
 
 import numpy as np
@@ -15,6 +16,8 @@ from ltlib.plots.palette import BLACK, INKS
 from ltlib.plots.style import DOUBLE, MARKERS, Chart, chart, light_grid, styled
 
 _ACROSS = 4
+_TITLE = 24
+"""Letters of a line of a panel's title."""
 
 
 @styled
@@ -42,7 +45,8 @@ def crossed(tables: Mapping[str, npt.ArrayLike], *, ylabel: str = "Accuracy (%)"
             axes.plot(across, table[seed], MARKERS[seed % len(MARKERS)], color=INKS[seed % len(INKS)], markersize=4.5)
         for choice, mean in enumerate(table.mean(0)):
             axes.plot([choice - 0.3, choice + 0.3], [mean, mean], color=BLACK, linewidth=1.0, zorder=1)
-        axes.set(title=name, xlim=(-0.6, choices - 0.4), xlabel="Choice of images", ylabel=ylabel)
+        axes.set_title("\n".join(textwrap.wrap(name, _TITLE)), fontsize=7)
+        axes.set(xlim=(-0.6, choices - 0.4), xlabel="Choice of images", ylabel=ylabel)
         axes.set_xticks(range(choices), [str(choice) for choice in range(choices)])
         light_grid(axes, "y")
     for axes in list(panels):  # those that no table fills

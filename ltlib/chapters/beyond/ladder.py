@@ -169,8 +169,11 @@ def steps() -> pd.DataFrame:
         {
             "rung": rung.key,
             "what is added": rung.step,
-            "method": rung.method,
-            "settings of the recipe": ", ".join(f"{key} {format_value(value)}" for key, value in rung.recipe) or "-",
+            "method": label(rung.method),
+            "settings of the recipe": ", ".join(
+                f"{key} {format_value(value).replace('+', ', ')}" for key, value in rung.recipe
+            )
+            or "-",
         }
         for rung in RUNGS
     ]

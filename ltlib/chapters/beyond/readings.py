@@ -38,7 +38,7 @@ def show(page: Page, runs: Sequence[Run]) -> None:
             continue
         printed = print_of(row, page.profile)
         page.say(f"{name}: {sentence(found, printed, len(own), page.profile)}")
-        where = f"imbalance factor {grid.STAND_IN_FACTOR}, {AWABS.where(page.profile)}"
+        where = f"printed and ours; ours on {AWABS.where(page.profile)}"
         page.frame(f"Readings of {name}", table(found, printed, page.profile), where, used(found))
 
 

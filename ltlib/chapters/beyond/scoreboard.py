@@ -40,8 +40,8 @@ _SELECTED = {
     "best_test_loss": "best test loss",
     "best_test_accuracy": "best test epoch",
 }
-FEW = 30
-"""Rows of a figure, at most."""
+FEW = 15
+"""Rows of a figure, at most: of those that can be compared, and of the others."""
 
 
 @dataclass(frozen=True)
@@ -264,15 +264,15 @@ def show(page: Page, runs: Sequence[Run]) -> None:
         entries = board(runs, dataset, factor)
         name = f"{set_label(dataset, factor)} at {factor:g}"
         page.say(f"{name}: {sentence(entries)}")
+        fair = [entry for entry in entries if not entry.apart]
+        rest = [entry for entry in entries if entry.apart]
         if factor == SETS[0][1]:
-            best = entries[:FEW]
+            best = sorted([*fair[:FEW], *rest[:FEW]], key=lambda entry: -entry.accuracy)
             page.figure(
                 f"Ranking, {name}",
                 plots.ranking.ranking([_row(entry) for entry in best], KINDS),
-                caption=f"{name}: the {len(best)} most accurate of {len(entries)}; hollow: apart.",
+                caption=f"{name}: the most accurate, {FEW} that can be compared and {FEW} that stand apart (hollow).",
             )
-        fair = [entry for entry in entries if not entry.apart]
-        rest = [entry for entry in entries if entry.apart]
         if fair:
             with page.fold(f"{name}: {many(len(fair), 'result')} that can be compared"):
                 page.frame(f"Comparable, {name}", table(fair).drop(columns="apart"), "one ResNet-32, one view")
