@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,8 @@ _SELECTED = {
     "best_test_loss": "best test loss",
     "best_test_accuracy": "best test epoch",
 }
+_NAME = 40
+"""Letters of a method's name in a figure, at most."""
 FEW = 15
 """Rows of a figure, at most: of those that can be compared, and of the others."""
 
@@ -283,7 +286,8 @@ def show(page: Page, runs: Sequence[Run]) -> None:
 
 def _row(entry: Entry) -> dict[str, Any]:
     return {
-        "name": f"{entry.method}{f' ({entry.epochs:.0f} epochs)' if entry.epochs == entry.epochs else ''}",
+        "name": textwrap.shorten(entry.method, _NAME, placeholder=" …")
+        + (f" ({entry.epochs:.0f} epochs)" if entry.epochs == entry.epochs else ""),
         "value": entry.accuracy,
         "low": entry.low,
         "high": entry.high,
