@@ -306,6 +306,13 @@ def test_missing_runs_of_all_pages_are_trained_together_first(project: Path, mon
     assert trained == ["two", "three"]
 
 
+def finish_a_run(project: Path) -> None:
+    """As a page does that trains one of its own."""
+    seal = project.parents[1] / "reports" / "runs" / "own" / "DONE"
+    seal.parent.mkdir(parents=True)
+    seal.write_text("{}")
+
+
 def test_a_page_that_shows_every_run_is_made_when_the_others_have_trained_theirs(project: Path, monkeypatch):
     """The first page in reading order, beside one that trains a run of its own."""
     write(project, "a", "x = 1", watches=["runs"])
@@ -316,9 +323,7 @@ def test_a_page_that_shows_every_run_is_made_when_the_others_have_trained_theirs
         made.append(page.id)
         if page.id == "b":
             time.sleep(0.3)
-            seal = project.parents[1] / "reports" / "runs" / "own" / "DONE"
-            seal.parent.mkdir(parents=True)
-            seal.write_text("{}")
+            finish_a_run(project)
         return outcome_of(project, page.id)
 
     monkeypatch.setattr(chain, "execute", executed)
@@ -335,9 +340,7 @@ def test_pages_that_show_every_run_are_made_one_after_another(project: Path, mon
     def executed(page, profile, **_):
         if page.id == "a":
             time.sleep(0.3)
-            seal = project.parents[1] / "reports" / "runs" / "own" / "DONE"
-            seal.parent.mkdir(parents=True)
-            seal.write_text("{}")
+            finish_a_run(project)
         return outcome_of(project, page.id)
 
     monkeypatch.setattr(chain, "execute", executed)

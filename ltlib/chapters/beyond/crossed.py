@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ltlib.pages.page import Page
     from ltlib.runs import Run
 
-GRID = "beyond/crossed"
 POINT = 0.01
 Number = Callable[["Run"], float]
 Tables = Mapping[str, np.ndarray]
@@ -51,7 +50,8 @@ def show(page: Page, runs: Sequence[Run]) -> None:
 
     whole = {name: values for name, values in tables(runs, accuracy).items() if min(values.shape) > 1}
     if not whole:
-        page.say(f"No training has two seeds on two choices of images yet; {grids.command(*_of(GRID), page.profile)}.")
+        command = grids.command("beyond", "crossed", page.profile)
+        page.say(f"No training has two seeds on two choices of images yet; {command}.")
         return
     used = [run for run in runs if name_of(run) in whole]
     page.figure("Crossed runs", plots.crossed.crossed(whole), caption="Accuracy at the last epoch.", runs=used)
@@ -60,11 +60,6 @@ def show(page: Page, runs: Sequence[Run]) -> None:
     if differences := paired(whole):
         page.say(differences_sentence(differences))
     page.frame("Runs for one point", needed_frame(whole, differences), "95% interval within a point either side", used)
-
-
-def _of(grid: str) -> tuple[str, str]:
-    document, _, word = grid.partition("/")
-    return document, word
 
 
 def name_of(run: Run) -> str:

@@ -234,7 +234,7 @@ def _elsewhere(dataset: str, factor: float) -> list[Entry]:
 
 
 def table(entries: Sequence[Entry]) -> pd.DataFrame:
-    """The board as a frame: the comparable rows first, each part by accuracy."""
+    """Entries of a board as a frame, in their order, each with its place among them."""
     import pandas as pd
 
     rows = [
