@@ -229,13 +229,10 @@ class Resolved:
 
     @property
     def run_id(self) -> str:
-        versions = tuple(VERSIONS.values())
-        if versions not in self._run_ids:
-            self._run_ids[versions] = digest(canonical_json(self.identity()))[:12]
-        return self._run_ids[versions]
+        return self.stage_id(len(self.stages) - 1)
 
     @cached_property
-    def _run_ids(self) -> dict[tuple[int, ...], str]:
+    def _stage_ids(self) -> dict[tuple[int, ...], str]:
         """Asked for thousands of times in a large plan; by `VERSIONS`, the one part that is not in here."""
         return {}
 
@@ -250,7 +247,10 @@ class Resolved:
 
     def stage_id(self, i: int) -> str:
         """Identity of everything up to and including stage `i`."""
-        return digest(canonical_json(self.identity(i + 1)))[:12]
+        key = (i, *VERSIONS.values())
+        if key not in self._stage_ids:
+            self._stage_ids[key] = digest(canonical_json(self.identity(i + 1)))[:12]
+        return self._stage_ids[key]
 
     def epochs(self, i: int) -> int:
         """Epochs of stage `i`: its share of the recipe's, at least one; none where the share is 0."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 from ltlib import losses, mixing
@@ -18,7 +19,7 @@ from ltlib.limits import NOT_NEGATIVE, POSITIVE, SHARE, Limit, check_limits
 from ltlib.methods import finishes
 from ltlib.methods.teaching import Teaching
 from ltlib.models import CLASSIFIERS
-from ltlib.registry import Entry, Registry, Spec, plain
+from ltlib.registry import Entry, Registry, Spec, plain, registrations
 
 REGISTRIES: Mapping[str, Registry[Any]] = {
     "loss": losses.LOSSES,
@@ -307,4 +308,10 @@ def stages(text: str | Spec) -> tuple[Stage, ...]:
         UnknownName: Unknown method or setting.
         SettingError: A value outside its range.
     """
-    return tuple(stage.current() for stage in METHODS.create(text))
+    made = METHODS.create(text) if METHODS.own(text) else _made_once(spec(text), registrations())
+    return tuple(stage.current() for stage in made)
+
+
+@lru_cache(maxsize=2**10)  # the plans of all profiles hold some three hundred, each on many sets and with many seeds
+def _made_once(method: Spec, registered: int) -> tuple[Stage, ...]:
+    return METHODS.create(method)

@@ -16,7 +16,7 @@ from typing import Any
 
 from ltlib import files, places, profiles
 from ltlib.errors import DataError, IncompleteError, LockedError, LtlibError, SettingError, UnknownName
-from ltlib.pages import declared, digests, freshness, index, order, report
+from ltlib.pages import declared, digests, freshness, index, nursery, order, report
 from ltlib.pages.declared import Declared
 from ltlib.pages.execution import Execution, execute
 from ltlib.pages.freshness import TEXT_CHANGED, beside, run_state, state
@@ -42,8 +42,17 @@ def select(pages: Sequence[Declared], only: Iterable[str] | None) -> list[Declar
     return [page for page in pages if page in chosen]
 
 
-def make(page: Declared, profile: str, *, timeout: float = 3600.0, stop: threading.Event | None = None) -> Execution:
+def make(
+    page: Declared,
+    profile: str,
+    *,
+    timeout: float = 3600.0,
+    stop: threading.Event | None = None,
+    born_in: Path | None = None,
+) -> Execution:
     """Execute one page and keep the executed copy: ``ID.ipynb`` where complete, else ``ID.failed.ipynb``.
+
+    The arguments are those of `execute`.
 
     Raises:
         LockedError: Another process is making this page, or its lock cannot be had.
@@ -53,7 +62,7 @@ def make(page: Declared, profile: str, *, timeout: float = 3600.0, stop: threadi
         raise DataError(page.problem)
     with claim(beside(page, profile, "lock"), f"{page.id} ({profile})"):
         code = freshness.code_of(page)  # read before the kernel reads it: a change meanwhile leaves a stale page
-        done = execute(page, profile, timeout=timeout, stop=stop)
+        done = execute(page, profile, timeout=timeout, stop=stop, born_in=born_in)
         said = freshness.kept(page, profile)
         said["last"] = {"complete": done.complete, "cause": done.cause, "seconds": done.seconds}
         if done.complete:
@@ -115,8 +124,9 @@ def run_chain(
         # pages rest on runs, never on one another: the order is for the reader, and any of them may be made beside
         # another, but for those that show every run there is: others, and such pages too, train some of their own
         late = [page for page in todo if "runs" in page.watches]
-        for together in ([page for page in todo if page not in late], *([page] for page in late)):
-            _make_all(together, pages, exporter, profile, jobs, timeout, stop, say)
+        with _nursery(todo) as born_in:
+            for together in ([page for page in todo if page not in late], *([page] for page in late)):
+                _make_all(together, pages, exporter, profile, jobs, timeout, stop, born_in, say)
     finally:
         stop.set()
         states = [state(page, profile) for page in pages]
@@ -163,6 +173,17 @@ def _refresh(exporter: report.Exporter, page: Declared, profile: str, pages: Seq
     return True
 
 
+def _nursery(todo: Sequence[Declared]) -> contextlib.AbstractContextManager[Path | None]:
+    """What forks the processes of these pages; for a few of them it would cost more than it spares."""
+    if len(todo) < nursery.FEWEST:
+        return contextlib.nullcontext()
+    modules = dict[str, None]()
+    for page in todo:
+        with contextlib.suppress(LtlibError):  # it will say so when it is made
+            modules |= dict.fromkeys(freshness.modules_of(page))
+    return nursery.opened(modules)
+
+
 def _text(notebook: Mapping[str, Any] | None) -> str:
     return json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
@@ -175,11 +196,12 @@ def _make_all(
     jobs: int,
     timeout: float,
     stop: threading.Event,
+    born_in: Path | None,
     say: Callable[[str], None],
 ) -> None:
     """Make these pages, several at a time."""
     with ThreadPoolExecutor(jobs) as pool:
-        running = {pool.submit(make, page, profile, timeout=timeout, stop=stop): page for page in todo}
+        running = {pool.submit(make, page, profile, timeout=timeout, stop=stop, born_in=born_in): page for page in todo}
         try:
             for future in as_completed(running):
                 page = running[future]

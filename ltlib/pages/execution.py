@@ -24,7 +24,7 @@ from typing import Any
 
 from ltlib import places, plugins
 from ltlib.errors import LtlibError
-from ltlib.pages import declared, injection
+from ltlib.pages import declared, injection, nursery
 from ltlib.pages.declared import Declared
 from ltlib.processes import family, leash
 from ltlib.processes.scratch import scratch_folder
@@ -55,11 +55,20 @@ class Execution:
         return not self.cause
 
 
-def environment(token: str, scratch: Path, page: Declared, profile: str) -> dict[str, str]:
-    """The environment of the kernel: this interpreter, no outside configuration, one thread, nobody watching."""
+def environment(token: str, scratch: Path, page: Declared, profile: str, born_in: Path | None = None) -> dict[str, str]:
+    """The environment of the kernel: this interpreter, no outside configuration, one thread, nobody watching.
+
+    Args:
+        token: Of its family.
+        scratch: The folder that jupyter's files go to.
+        page: What is executed.
+        profile: Its profile.
+        born_in: The nursery that forks it; None starts it anew.
+    """
     kernel = scratch / "jupyter" / "kernels" / "python3"
     kernel.mkdir(parents=True)
-    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    what = ["ipykernel_launcher", "-f", "{connection_file}"]
+    argv = [sys.executable, "-m", *what] if born_in is None else nursery.command(born_in, *what)
     spec = {"argv": argv, "display_name": "Python 3", "language": "python", "metadata": {"debugger": False}}
     (kernel / "kernel.json").write_text(json.dumps(spec))
     env = {key: value for key, value in os.environ.items() if key not in _NOT_OURS}
@@ -90,6 +99,7 @@ def execute(
     *,
     timeout: float = 3600.0,
     stop: threading.Event | None = None,
+    born_in: Path | None = None,
 ) -> Execution:
     """Execute a notebook in a session of its own; nothing is published.
 
@@ -99,6 +109,7 @@ def execute(
         parameters: Further notebook parameters.
         timeout: Seconds after which the notebook and everything it started are killed.
         stop: Set from outside to kill it earlier.
+        born_in: The nursery that forks papermill and the kernel; None starts them anew.
 
     Raises:
         UnknownName, SettingError, DataError: A wrong parameter or notebook, before any kernel starts.
@@ -109,28 +120,39 @@ def execute(
     declared.check_parameters(notebook, given)
     prepared = json.dumps(injection.with_parameters(notebook, given))
     started = time.monotonic()
-    done = _attempt(page, profile, prepared, timeout, stop)
+    done = _attempt(page, profile, prepared, timeout, stop, born_in)
     spent = time.monotonic() - started
     # Kernels of several processes may be given one port; then nothing has run and a second start does.
     if done.cause and not _counts(done.notebook) and spent < timeout and not (stop and stop.is_set()):
-        done = _attempt(page, profile, prepared, timeout - spent, stop)
+        done = _attempt(page, profile, prepared, timeout - spent, stop, born_in)
     return Execution(done.cause, round(time.monotonic() - started, 1), done.record, done.notebook)
 
 
-def _attempt(page: Declared, profile: str, prepared: str, timeout: float, stop: threading.Event | None) -> Execution:
+def _attempt(
+    page: Declared,
+    profile: str,
+    prepared: str,
+    timeout: float,
+    stop: threading.Event | None,
+    born_in: Path | None,
+) -> Execution:
     token = secrets.token_hex(12)
     with scratch_folder(_SCRATCH) as scratch:
         source, output = scratch / "prepared.ipynb", scratch / "executed.ipynb"
         source.write_text(prepared, encoding="utf-8")
         options = ["--no-progress-bar", "--cwd", str(page.path.parent), "-k", "python3"]  # type: ignore[union-attr]
-        command = leash.command("ltlib.pages.headless", str(source), str(output), *options, whole_family=True)
+        what = ["ltlib.pages.headless", str(source), str(output), *options]
+        if born_in is None:
+            command = leash.command(*what, whole_family=True)
+        else:
+            command = nursery.command(born_in, *what)
         with (scratch / "log").open("wb") as log:
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=environment(token, scratch, page, profile),
+                env=environment(token, scratch, page, profile, born_in),
                 start_new_session=True,
             )
             ended = wait(process, timeout, stop)

@@ -51,11 +51,15 @@ def key(page: Declared, profile: str, runs: Iterable[str] = (), code: str | None
 
 def code_of(page: Declared) -> str:
     """Digest of what a page's cells mean, of the modules they use, and of the printed numbers these read."""
-    notebook = _notebook(page)
-    cells = [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    modules = closure.modules(cells, [f"ltlib.grids.{document}" for document in _documents(page)])
+    modules = modules_of(page)
     printed = _printed(page) if "ltlib.published" in modules else ""
-    return files.digest(files.canonical_json([digests.code_digest(notebook), modules, printed]))
+    return files.digest(files.canonical_json([digests.code_digest(_notebook(page)), modules, printed]))
+
+
+def modules_of(page: Declared) -> dict[str, str]:
+    """The modules that a page's cells use, as `closure.modules` names them."""
+    cells = [cell["source"] for cell in _notebook(page)["cells"] if cell["cell_type"] == "code"]
+    return closure.modules(cells, [f"ltlib.grids.{document}" for document in _documents(page)])
 
 
 def _documents(page: Declared) -> set[str]:

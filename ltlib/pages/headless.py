@@ -7,15 +7,16 @@ that papermill takes to start, and no notebook's schema asks for it.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 
-def main() -> None:
-    """Execute the notebook that the arguments name."""
+def papermill() -> Callable[[], None]:
+    """papermill's command line, imported."""
     sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
-    from papermill.cli import papermill
+    from papermill.cli import papermill as command_line
 
-    papermill()
+    return command_line
 
 
 if __name__ == "__main__":
-    main()
+    papermill()()

@@ -11,13 +11,13 @@ import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ltlib import datasets, models
+from ltlib import datasets, models, registry
 from ltlib.batches import draws, samplers
 from ltlib.datasets import longtail
 from ltlib.experiment import Experiment
@@ -120,9 +120,14 @@ def _class_counts(experiment: Experiment) -> Sequence[int]:
 
 
 def stage_works(experiment: Experiment) -> list[Work]:
-    """`work` stage by stage, without kept features."""
+    """`work` stage by stage, without kept features; no seed changes it."""
+    of_any_seed = experiment.replace(seed=0, subset_seed=0)
+    return list(_stage_works(of_any_seed, datasets.info(experiment.dataset), registry.registrations()))
+
+
+@lru_cache(maxsize=2**13)
+def _stage_works(experiment: Experiment, info: datasets.DatasetInfo, registered: int) -> tuple[Work, ...]:
     resolved, counts = experiment.resolve(), _class_counts(experiment)
-    info = datasets.info(experiment.dataset)
     side, own = resolved.recipe.side(info.image_size), len(resolved.stages[0].experts)
     forward = _forward(resolved.model, info.num_classes, side, own)
     found = []
@@ -141,7 +146,7 @@ def stage_works(experiment: Experiment) -> list[Work]:
             macs += epochs / resolved.recipe.evaluate_every * shown * forward
         steps = looks * epochs * draws.steps_per_epoch(images, resolved.recipe.batch_size)
         found.append(Work(steps, macs, depth))
-    return found
+    return tuple(found)
 
 
 def _lookers(stage: Stage) -> int:
