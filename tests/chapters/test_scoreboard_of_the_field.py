@@ -54,6 +54,10 @@ def test_seeds_of_one_training_are_one_row_with_an_interval_from_three_on() -> N
         ({"validation": "subset"}, "nine tenths of the images"),
         ({"order": "ascending"}, "class 0 the smallest"),
         ({"method": "supcon_ce"}, "2 views"),
+        ({"method": "bbn"}, "several branches"),
+        ({"method": "reslt"}, "several branches"),
+        ({"method": "ride"}, "3 experts"),
+        ({"method": "distilled[teachers=2]"}, "2 teachers"),
         ({"recipe": "ldam[sharpness=0.05]"}, "sharpness-aware"),
     ],
 )

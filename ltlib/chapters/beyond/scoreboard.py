@@ -178,10 +178,14 @@ def _apart(exp: Experiment, epochs: float) -> tuple[str, ...]:
     """What keeps one of our trainings, or a document's, from standing beside a plain run of a ResNet-32."""
     resolved = exp.resolve()
     views = max(objectives.views(stage) for stage in resolved.stages)
+    experts = max(len(stage.experts) for stage in resolved.stages)
     reasons = {
         network_label(exp.model): resolved.model.name != PLAIN_NETWORK,
         f"{epochs:g} epochs": epochs > PLAIN_EPOCHS or epochs < PLAIN_SHORTEST,
         f"{views} views": views > 1,
+        f"{experts} experts": experts > 0,
+        "several branches": any(stage.network in ("bbn", "reslt") for stage in resolved.stages),
+        many(len(resolved.teachers), "teacher"): bool(resolved.teachers),
         "sharpness-aware": resolved.recipe.looks > 1,
         "nine tenths of the images": exp.validation == "subset",
         "class 0 the smallest": exp.order != "descending",
