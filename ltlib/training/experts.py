@@ -18,7 +18,7 @@ _LATE = 0.8
 
 
 class Experts(Objective):
-    """A loss for each expert: ``L = sum_e [l_e(z_e, y) - d R(z_e)]``; see `ltlib.models.experts`.
+    """A loss for each expert: ``L = w sum_e [l_e(z_e, y) - d R(z_e)]``; see `ltlib.models.experts`.
 
     R rewards an expert that lies apart from the mean of all (Wang et al. 2021, in the form of RIDE's code):
     ``R = mean(T)^2 KL(softmax(z_mean / T) || softmax(z_e / T))``, the mean held fixed. T is 1, and in the last fifth of
@@ -29,13 +29,17 @@ class Experts(Objective):
         loss: What is reported of the mean logits; its `Loss.adjust` gives R its logits.
         class_counts: Training images per class.
         diversity: d; 0 leaves R out.
+        weight: w; RIDE and SADE sum over the experts, BalPoE takes the mean.
     """
 
     temperature: Tensor
 
-    def __init__(self, losses_: Sequence[Loss], loss: Loss, class_counts: Sequence[int], diversity: float):
+    def __init__(
+        self, losses_: Sequence[Loss], loss: Loss, class_counts: Sequence[int], diversity: float, weight: float
+    ):
         super().__init__()
         self.losses, self.loss, self.diversity = nn.ModuleList(losses_), loss, diversity
+        self.weight = weight
         counts = torch.tensor(class_counts, dtype=torch.float64)
         late = 0.05 * len(counts) * counts / counts.sum() + 0.95
         self._late = (late / late.max()).float()
@@ -53,7 +57,7 @@ class Experts(Objective):
                 total = total + loss.mixed(logits, batch.targets, batch.partner_targets, batch.share, batch.noise)
             if self.diversity:
                 total = total - self.diversity * self._apart(logits, mean.detach())
-        return total, mean
+        return self.weight * total, mean
 
     def _apart(self, logits: Tensor, mean: Tensor) -> Tensor:
         assert self.loss is not None

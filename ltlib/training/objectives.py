@@ -108,7 +108,7 @@ def create(stage: Stage, class_counts: Sequence[int]) -> Objective:
         return TwoBranch(loss)
     if stage.network == "experts":
         each = [losses.create(one, class_counts) for one in stage.experts]
-        return Experts(each, loss, class_counts, stage.diversity)
+        return Experts(each, loss, class_counts, stage.diversity, stage.weights[1])
     if stage.network == "reslt":
         return ResidualBranches(loss, class_counts, 0.99 if stage.beta is None else stage.beta)
     return Supervised(loss)

@@ -52,6 +52,7 @@ def test_sade_has_a_world_for_each_expert() -> None:
 
 
 def test_balpoe_takes_the_prior_off_none_once_and_twice_on_mixed_images() -> None:
+    """The mean of the experts' losses, as its code's ``loss / num_experts``."""
     objective, network, each = made("balpoe")
     partners, share = TARGETS.flip(0), torch.linspace(0.1, 0.9, 6)
     value, _ = objective(network, objectives.Batch(IMAGES, TARGETS, partners, share))
@@ -59,7 +60,7 @@ def test_balpoe_takes_the_prior_off_none_once_and_twice_on_mixed_images() -> Non
     for e, tau in enumerate((0.0, 1.0, 2.0)):
         rows = shifted(each[:, e], [tau * math.log(p) for p in SHARES])
         own, other = (cross_entropy(rows, which.tolist()) for which in (TARGETS, partners))
-        total += sum(s * a + (1 - s) * b for s, a, b in zip(share.tolist(), own, other, strict=True)) / 6
+        total += sum(s * a + (1 - s) * b for s, a, b in zip(share.tolist(), own, other, strict=True)) / 6 / 3
     assert float(value.detach()) == pytest.approx(total, rel=1e-6)
 
 
