@@ -2,7 +2,8 @@
 
 ``e = rho g / |g|`` with the gradient g of all trained weights together; the step is made from the weights w with the
 gradient at w + e. Weight decay is no part of g. As in the code that most long-tail work uses (davda54/sam), the second
-look at a batch does not move the statistics of batch normalisation.
+look at a batch does not move the statistics of batch normalisation; nor does it what a loss keeps of past batches, as
+PaCo's queue, of which both looks see the same.
 
 ImbSAM (Zhou et al. 2023) climbs for rare classes alone. The batch's loss is a head's and a tail's part,
 L = L_H + L_T, each a sum over its images by the size of the batch; the step is made with the gradient of L_H at w and
@@ -22,6 +23,33 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 _SMALLEST = 1e-12
 """A gradient shorter than this is no direction; the reference code's."""
+
+
+class OneLook:
+    """What an objective keeps of past batches, before a first look at one.
+
+    Args:
+        objective: All of its state may change in a look, the weights of networks that follow included.
+    """
+
+    def __init__(self, objective: nn.Module):
+        self._state: list[Tensor] = [value.detach() for value in objective.state_dict(keep_vars=True).values()]
+        self._before = [value.clone() for value in self._state]
+
+    @contextlib.contextmanager
+    def again(self) -> Iterator[None]:
+        """While the block runs, the state is as before the first look; afterwards as that one has left it."""
+        after = [value.clone() for value in self._state]
+        self._set(self._before)
+        try:
+            yield
+        finally:
+            self._set(after)
+
+    @torch.no_grad()
+    def _set(self, values: list[Tensor]) -> None:
+        for own, value in zip(self._state, values, strict=True):
+            own.copy_(value)
 
 
 @contextlib.contextmanager

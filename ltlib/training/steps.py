@@ -18,7 +18,7 @@ from ltlib.training.learner import Learner
 from ltlib.training.objectives import Batch
 from ltlib.training.optimizers import set_rates
 from ltlib.training.parts import check_parts, in_parts
-from ltlib.training.sharpness import climbed
+from ltlib.training.sharpness import OneLook, climbed
 
 
 class Step(Protocol):
@@ -109,11 +109,12 @@ class EagerStep:
     def _gradients(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Leave the gradients of a batch beside the weights; its loss and logits."""
         learner = self.learner
+        first_look = OneLook(learner.objective) if self.sharpness else None
         loss, logits = self.objective(batch)
         learner.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        if self.sharpness:
-            with climbed(learner.network, self.sharpness):
+        if first_look is not None:
+            with climbed(learner.network, self.sharpness), first_look.again():
                 worst, _ = self.objective(batch)
                 learner.optimizer.zero_grad(set_to_none=True)
                 worst.backward()
