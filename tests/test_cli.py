@@ -310,3 +310,26 @@ def test_advice_on_damaged_files_is_that_of_the_set(
     assert (
         "files are damaged or missing in cifar10; ltlib data download cifar10 replaces them" in capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("compare P --skip audit --skip model", "compare P --skip audit model"),
+        (
+            "compare P --skip audit --target macro --skip model report",
+            "compare P --skip audit model report --target macro",
+        ),
+        (
+            "reproduce --only=convergent --profile laptop --only cefl",
+            "reproduce --only convergent cefl --profile laptop",
+        ),
+        ("reproduce --grid cefl/2 cefl/3", "reproduce --grid cefl/2 cefl/3"),
+        ("compare --skip=audit P", "compare --skip=audit P"),
+        ("compare --skip=audit P --skip model", "compare P --skip audit model"),
+        ("list methods", "list methods"),
+        ("--help", "--help"),
+    ],
+)
+def test_a_flag_given_twice_keeps_what_both_say(given: str, read: str) -> None:
+    assert cli._together(given.split()) == read.split()

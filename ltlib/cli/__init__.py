@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import tyro
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
-    given = [argument for argument in given if argument != "--debug"]
+    given = _together([argument for argument in given if argument != "--debug"])
     try:
         command = tyro.extras.subcommand_cli_from_dict(
             _COMMANDS,
@@ -68,6 +69,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
+
+
+def _together(given: list[str]) -> list[str]:
+    """``--skip a --skip b`` as ``--skip a b``: argparse, below, would forget the first."""
+    known = fields(command) if given and is_dataclass(command := _COMMANDS.get(given[0])) else ()
+    for flag in (f"--{field.name.replace('_', '-')}" for field in known if field.type == "tuple[str, ...]"):
+        rest, said, times, its_own = list[str](), list[str](), 0, False
+        for argument in given:
+            name, equals, value = argument.partition("=")
+            if name == flag:
+                times, its_own = times + 1, not equals
+                said += [value] if equals else []
+            elif its_own and not argument.startswith("-"):
+                said.append(argument)
+            else:
+                its_own = False
+                rest.append(argument)
+        if times > 1:
+            given = [*rest, flag, *said]
+    return given
 
 
 class _Terminated(KeyboardInterrupt):
