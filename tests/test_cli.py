@@ -318,11 +318,11 @@ def test_advice_on_damaged_files_is_that_of_the_set(
         ("compare P --skip audit --skip model", "compare P --skip audit model"),
         (
             "compare P --skip audit --target macro --skip model report",
-            "compare P --skip audit model report --target macro",
+            "compare P --target macro --skip audit model report",
         ),
         (
             "reproduce --only=convergent --profile laptop --only cefl",
-            "reproduce --only convergent cefl --profile laptop",
+            "reproduce --profile laptop --only convergent cefl",
         ),
         ("reproduce --grid cefl/2 cefl/3", "reproduce --grid cefl/2 cefl/3"),
         ("compare --skip=audit P", "compare --skip=audit P"),
