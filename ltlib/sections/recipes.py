@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import numpy as np
 from ltlib import recipes
 from ltlib.labels import label
 from ltlib.tables import cells
-from ltlib.tables.scores import mean, points, used
+from ltlib.tables.scores import mean, points, used, without_chance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +71,7 @@ def show(page: Page, study: Study, table: str, sides: Sides) -> None:
 
 
 def scores(study: Study, table: str, sides: Sides) -> pd.DataFrame:
-    """Printed accuracy, ours and our ECE with each recipe, a row a method of the table; fractions."""
+    """Printed accuracy, ours and our ECE with each recipe, beside what chance alone gives of one; fractions."""
     import pandas as pd
 
     rows = []
@@ -78,7 +79,12 @@ def scores(study: Study, table: str, sides: Sides) -> pd.DataFrame:
         own = {side: runs.get(method, ()) for side, runs in sides.items()}
         row: dict[str, Any] = {"method": study.name(method), "printed": f"{value:.3f}"}
         row |= {side: mean(runs, "accuracy") for side, runs in own.items()}
-        rows.append(row | {f"{side}, ECE": mean(runs, "ece") for side, runs in own.items()})
+        for side, runs in own.items():
+            row |= {
+                f"{side}, ECE": mean(runs, "ece"),
+                f"{side}, by chance": without_chance(runs)[0] if runs else math.nan,
+            }
+        rows.append(row)
     return pd.DataFrame(rows)
 
 

@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     from ltlib.runs import Run
 
 COLUMNS = [
-    *("board", "method", "images", "network", "n", "last %", "selected %", "ECE %", "head / middle / tail %"),
+    *(
+        "board",
+        "method",
+        "images",
+        "network",
+        "n",
+        "last %",
+        "selected %",
+        "ECE, by chance %",
+        "head / middle / tail %",
+    ),
     *("weights", "MACs", "epochs", "seconds", "profile", "data"),
 ]
 SHARED = ("board", "images", "network", "profile", "data")
@@ -48,7 +58,9 @@ class Board:
         """The most accurate training of each method, and of how many it is the best."""
         names = self.rows["method"].str.partition(" (")[0]
         first = self.rows[~names.duplicated()]
-        found = first[["method", "n", "last %", "ECE %", "head / middle / tail %"]].assign(method=names[first.index])
+        found = first[["method", "n", "last %", "ECE, by chance %", "head / middle / tail %"]].assign(
+            method=names[first.index]
+        )
         found.insert(1, "best of", [f"{(names == name).sum()}" for name in found["method"]])
         return found.reset_index(drop=True)
 
@@ -65,6 +77,8 @@ def boards(runs: Sequence[Run]) -> list[Board]:
 
 def scoreboard(runs: Sequence[Run]) -> pd.DataFrame:
     """Finished runs, one row for all seeds of one training; comparable ones share a letter and stand together.
+
+    Beside the ECE stands what a perfectly calibrated network of the same confidences shows by chance alone.
 
     Rows are comparable where the images trained on (fingerprints), the network and the recipe are the same. Groups of
     rows come largest first, stand-ins after the documents' own images, trials of one's own after all that a profile
@@ -108,7 +122,7 @@ def _row(letter: str, runs: Sequence[Run], profile: str, prints: Sequence[str]) 
         f"{len(runs)}",
         f"{100 * accuracies.mean():.1f}{spread}",
         f"{100 * scores.mean(runs, 'accuracy'):.1f}",
-        f"{100 * scores.mean(runs, 'ece', which='last'):.1f}",
+        f"{100 * scores.mean(runs, 'ece', which='last'):.1f}, {100 * scores.without_chance(runs, 'last')[0]:.1f}",
         " / ".join(f"{100 * value:.1f}" if value == value else "–" for value in groups),
         f"{first.parameters / 1e6:.2f} M",
         f"{first.macs / 1e6:,.1f} M",

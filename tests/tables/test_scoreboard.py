@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -14,6 +16,7 @@ from ltlib.chapters.start import board
 from ltlib.grids.base import Document
 from ltlib.pages import declared
 from ltlib.pages.page import Page
+from ltlib.runs.result import Predictions
 from ltlib.tables import scoreboard
 
 
@@ -28,8 +31,9 @@ def _run(method: str, seed: int, accuracy: float, fingerprint: str = "ab" * 32, 
     exp = ltlib.Experiment("digits", 20, "resnet8", method, recipe, seed=seed, **more)
     groups = {"head": {"accuracy": 0.9}, "middle": {"accuracy": None}, "tail": {"accuracy": 0.5}}
     scores = {"accuracy": accuracy, "ece": 0.1, "groups": groups}
+    said = Predictions(np.zeros(400, int), np.arange(400) // 300, np.full(400, 0.75))  # right as often as it is sure
     return _Run(
-        id=exp.run_id, experiment=exp, metrics={"last": scores, "selected": scores},
+        id=exp.run_id, experiment=exp, predictions={"last": said}, metrics={"last": scores, "selected": scores},
         history=pd.DataFrame({"epoch": [1, 2]}),
         fingerprint=fingerprint, parameters=78_000, macs=800_000, seconds=3.0, profile=None,
     )  # fmt: skip
@@ -46,6 +50,9 @@ def test_scoreboard_joins_seeds_and_separates_images():
     runs[-1].experiment = runs[-1].experiment.replace(imbalance_factor=5)
     frame = scoreboard.scoreboard(runs)
     assert list(frame["board"]) == ["A", "A", "B"]
+    (of_both, *_) = frame["ECE, by chance %"]
+    # one bin of 400 images: the mean of |N(0, s)| is s sqrt(2 / pi)
+    assert of_both == f"10.0, {100 * (0.75 * 0.25 / 400) ** 0.5 * (2 / math.pi) ** 0.5:.1f}"
     assert list(frame["method"]) == ["Focal", "CE", "CE"]
     assert list(frame["n"]) == ["1", "2", "1"]
     assert frame["last %"].iloc[1] == "82.0 ± 2.8"

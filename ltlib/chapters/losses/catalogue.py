@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ltlib import losses, published
 from ltlib.labels import label
 from ltlib.plots.loss_curves import called
+from ltlib.tables import scores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +87,8 @@ def trials(names: Sequence[str], recipe: str = TRIAL) -> pd.DataFrame:
                 run = runs.run(Experiment("digits", 20, "resnet8", name, recipe))
                 last = run.metrics["last"]
                 groups = [f"{100 * last['groups'][g]['accuracy']:.1f}" for g in ("head", "middle", "tail")]
-                rows.append([called(name), f"{100 * last['accuracy']:.1f}", *groups, f"{100 * last['ece']:.1f}"])
+                errors = [f"{100 * value:.1f}" for value in (last["ece"], scores.without_chance([run], "last")[0])]
+                rows.append([called(name), f"{100 * last['accuracy']:.1f}", *groups, *errors])
         finally:
             os.environ.pop("LTLIB_REPORTS") if before is None else os.environ.update(LTLIB_REPORTS=before)
-    return pd.DataFrame(rows, columns=["method", "accuracy %", "head %", "middle %", "tail %", "ECE %"])
+    return pd.DataFrame(rows, columns=["method", "accuracy %", "head %", "middle %", "tail %", "ECE %", "by chance %"])
