@@ -88,6 +88,15 @@ RUNGS = (
     ),
 )
 """Each is trained with everything before it, a side branch apart."""
+EXPERTS = (
+    Rung("one network", "balanced softmax: the ladder's rung `prior`", "balanced_softmax"),
+    Rung("RIDE", "three experts of LDAM-DRW, rewarded for lying apart", "ride", side=True),
+    Rung(
+        "SADE", "three experts: for a long-tailed, a balanced and an inversely long-tailed test set", "sade", side=True
+    ),
+    Rung("BalPoE", "three experts that take the prior off never, once and twice, on mixed images", "balpoe", side=True),
+)
+"""Several experts on shared layers beside one network: a kind of its own, as each is a larger network."""
 SETS = ("cifar100", "cifar10")
 
 
@@ -110,6 +119,21 @@ def _ladder(profile: str) -> Iterator[Experiment]:
         for rung in RUNGS:
             if rung.key not in LEFT_OUT.get(profile, ()):
                 yield rung_experiment(rung, dataset, profile)
+
+
+def experts_experiment(rung: Rung, dataset: str) -> Experiment:
+    """Experts in the recipe of the ladder's rung `prior`, which is the one network.
+
+    Their authors' recipes are the same but for the schedule, which falls in two steps in place of a cosine.
+    """
+    (prior,) = (one for one in RUNGS if one.key == "prior")
+    return rung_experiment(prior, dataset).replace(method=rung.method)
+
+
+def _experts(profile: str) -> Iterator[Experiment]:
+    for dataset in SETS:
+        for rung in EXPERTS:
+            yield experts_experiment(rung, dataset)
 
 
 def crossed(profile: str) -> int:
@@ -148,4 +172,5 @@ def _none(row: Row) -> Experiment:
     raise AssertionError("no document prints what is asked here")
 
 
-BEYOND = Document("beyond", _none, extra={"ladder": _ladder, "crossed": _crossed, "post_hoc": _post_hoc}, seeds=_seeds)
+_GRIDS = {"ladder": _ladder, "experts": _experts, "crossed": _crossed, "post_hoc": _post_hoc}
+BEYOND = Document("beyond", _none, extra=_GRIDS, seeds=_seeds)

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from ltlib import grids, profiles
-from ltlib.chapters.beyond import ladder
+from ltlib.chapters.beyond import experts, ladder
 from ltlib.experiment import Experiment
-from ltlib.grids.beyond import RUNGS, Rung, rung_experiment
+from ltlib.grids.beyond import EXPERTS, RUNGS, Rung, experts_experiment, rung_experiment
 
 BY_KEY = {rung.key: rung for rung in RUNGS}
 
@@ -150,3 +150,38 @@ def test_no_rung_mirrors_a_digit() -> None:
     there = profiles.resolve(rung_experiment(BY_KEY["refit"], "cifar10", "quick"), "quick")
     assert isinstance(there, Experiment)
     assert there.method == "refit[fresh=false;of=concutmix[views=recipe]]"
+
+
+def test_experts_stand_beside_one_network_of_the_same_recipe() -> None:
+    made = {one.key: experts_experiment(one, "cifar10") for one in EXPERTS}
+    assert made["one network"] == rung_experiment(BY_KEY["prior"], "cifar10")
+    assert {experiment.recipe for experiment in made.values()} == {made["one network"].recipe}
+    kinds = {key: experiment.resolve().stages[0].network for key, experiment in made.items()}
+    assert kinds == {"one network": "plain", "RIDE": "experts", "SADE": "experts", "BalPoE": "experts"}
+    asked = {experiment.cell_id for experiment in grids.experiments("beyond/experts", "paper")[0]}
+    assert {profiles.resolve(experiment, "paper").cell_id for experiment in made.values()} <= asked  # type: ignore[union-attr]
+
+
+def test_experts_are_held_against_the_one_network_and_its_size() -> None:
+    def runs_of(key: str, accuracy: float, macs: int) -> list[Any]:
+        (one,) = (one for one in EXPERTS if one.key == key)
+        trained = profiles.resolve(experts_experiment(one, "cifar10"), "laptop")
+        assert isinstance(trained, Experiment)
+        run = a_run(trained, accuracy)
+        run.macs = macs
+        return [run]
+
+    alone = runs_of("one network", 0.52, 10_000_000)
+    assert experts.sentence(experts.beside(alone, "cifar10", "laptop")) == (
+        "experts and one network are not both trained yet."
+    )
+    runs = alone + runs_of("RIDE", 0.50, 24_000_000) + runs_of("BalPoE", 0.55, 25_000_000)
+    found = experts.beside(runs, "cifar10", "laptop")
+    said = experts.sentence(found)
+    assert said.startswith("one network has 52.0%; ahead of it, with 1 run each, by more than a point: BalPoE (+3.0); ")
+    assert "behind it: RIDE (-2.0)" in said
+    assert said.endswith("an image takes the experts 2.4 to 2.5 times its multiply-accumulates.")
+    frame = experts.table(found)
+    assert frame["method"].tolist() == ["one network", "RIDE", "BalPoE"]
+    assert frame["gain (points)"].tolist()[1:] == [-2.0, 3.0]
+    assert frame["MACs (million)"].tolist() == [10.0, 24.0, 25.0]

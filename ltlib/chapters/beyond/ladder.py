@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ltlib import profiles
@@ -21,6 +22,7 @@ from ltlib.tables.scores import CLOSE, mean, percent, seconds, without_chance
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ltlib.experiment import Experiment
     from ltlib.pages.page import Page
     from ltlib.runs import Run
 
@@ -43,13 +45,7 @@ def show(page: Page, runs: Sequence[Run]) -> None:
     """For each set: what the steps gain, their table, and the class groups rung by rung."""
     from ltlib import plots
 
-    done: set[str] = set()
-    for dataset in SETS:
-        found = climbed(runs, dataset, page.profile)
-        own = [run for group in found.values() for run in group]
-        if not own or own[0].experiment.dataset in done:  # where one set stands for both
-            continue
-        done.add(own[0].experiment.dataset)
+    for found, own in by_set(lambda dataset: climbed(runs, dataset, page.profile)):
         where, name = setting(own[0].experiment), f"Ladder, {label(own[0].experiment.dataset)}"
         page.say(f"{where}: {sentence(found)}")
         page.frame(name, printable(table(found), DIGITS), f"{where}; last epoch", own)
@@ -57,15 +53,31 @@ def show(page: Page, runs: Sequence[Run]) -> None:
         page.figure(name, plots.points.group_dots(rows), caption=f"{where}; last epoch.", runs=own)
 
 
+def by_set(find: Callable[[str], Climbed]) -> Iterator[tuple[Climbed, list[Run]]]:
+    """What is found on each set that is trained, once where one set stands for both, and all its runs."""
+    done: set[str] = set()
+    for dataset in SETS:
+        found = find(dataset)
+        own = [run for group in found.values() for run in group]
+        if own and own[0].experiment.dataset not in done:
+            done.add(own[0].experiment.dataset)
+            yield found, own
+
+
 def climbed(runs: Sequence[Run], dataset: str, profile: str) -> dict[Rung, list[Run]]:
-    """The runs of each rung that a profile trains on a set, from the first rung on; a rung without runs is left out.
+    """The runs of each rung that a profile trains on a set, from the first rung on."""
+    return matched(runs, {rung: rung_experiment(rung, dataset, profile) for rung in RUNGS}, profile)
+
+
+def matched(runs: Sequence[Run], asked: Mapping[Rung, Experiment], profile: str) -> dict[Rung, list[Run]]:
+    """The runs that a profile trains for each, in their order; one without runs is left out.
 
     Where a profile trains two rungs alike (a set that no policy suits), the runs are the earlier one's.
     """
     found: dict[Rung, list[Run]] = {}
     taken: set[str] = set()
-    for rung in RUNGS:
-        trained = profiles.resolve(rung_experiment(rung, dataset, profile), profile)
+    for rung, experiment in asked.items():
+        trained = profiles.resolve(experiment, profile)
         if isinstance(trained, Impossible) or trained.cell_id in taken:
             continue
         taken.add(trained.cell_id)
@@ -76,8 +88,8 @@ def climbed(runs: Sequence[Run], dataset: str, profile: str) -> dict[Rung, list[
 
 def before(found: Climbed, rung: Rung) -> Rung | None:
     """The rung that this one stands on: the last before it that is no side branch; None for the first."""
-    earlier = [other for other in RUNGS[: RUNGS.index(rung)] if other in found and not other.side]
-    return earlier[-1] if earlier else None
+    earlier = itertools.takewhile(lambda other: other is not rung, found)
+    return next((other for other in reversed([*earlier]) if not other.side), None)
 
 
 def gain(found: Climbed, rung: Rung) -> tuple[float, float, float, int]:
@@ -136,6 +148,12 @@ def sentence(found: Climbed) -> str:
     if len(ladder) < 2:
         return "one rung alone says nothing about a step."
     ends = [mean(found[rung], "accuracy", which="last") for rung in (ladder[0], ladder[-1])]
+    whole = f"from {100 * ends[0]:.1f}% on the first rung to {100 * ends[1]:.1f}% on the last"
+    return "; ".join([whole, *told(found, "the rung before", "a rung")]) + "."
+
+
+def told(found: Climbed, below: str, each: str) -> list[str]:
+    """What is told from chance to lie above or below what it stands on, and what is not, each in a few words."""
     up: list[str] = []
     down: list[str] = []
     open_: list[str] = []
@@ -146,12 +164,10 @@ def sentence(found: Climbed) -> str:
         name = f"{rung.key} ({100 * difference:+.1f})"
         (up if low > ROUNDING else down if high < -ROUNDING else open_).append(name)
     runs = min(len(own) for own in found.values())
-    rule = "by its 95% interval" if runs >= FEWEST_RUNS else f"with {many(runs, 'run')} a rung, by more than a point"
-    parts = [f"from {100 * ends[0]:.1f}% on the first rung to {100 * ends[1]:.1f}% on the last"]
-    parts += [f"ahead of the rung before, {rule}: {listed(up)}"] if up else []
+    rule = "by its 95% interval" if runs >= FEWEST_RUNS else f"with {many(runs, 'run')} {each}, by more than a point"
+    parts = [f"ahead of {below}, {rule}: {listed(up)}"] if up else []
     parts += [f"behind it: {listed(down)}"] if down else []
-    parts += [f"cannot be told: {listed(open_)}"] if open_ else []
-    return "; ".join(parts) + "."
+    return parts + ([f"cannot be told: {listed(open_)}"] if open_ else [])
 
 
 def dots(rung: Rung, own: Sequence[Run]) -> dict[str, object]:
