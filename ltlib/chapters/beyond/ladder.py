@@ -166,7 +166,7 @@ def told(found: Climbed, below: str, each: str) -> list[str]:
     runs = min(len(own) for own in found.values())
     rule = "by its 95% interval" if runs >= FEWEST_RUNS else f"with {many(runs, 'run')} {each}, by more than a point"
     parts = [f"ahead of {below}, {rule}: {listed(up)}"] if up else []
-    parts += [f"behind it: {listed(down)}"] if down else []
+    parts += [f"behind {'it' if up else f'{below}, {rule}'}: {listed(down)}"] if down else []
     return parts + ([f"cannot be told: {listed(open_)}"] if open_ else [])
 
 
