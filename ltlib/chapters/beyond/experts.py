@@ -45,14 +45,14 @@ def sentence(found: ladder.Climbed) -> str:
     one, *several = found
     if one.side or not several:
         return "experts and one network are not both trained yet."
-    sizes = [found[each][0].macs / found[one][0].macs for each in several]
+    sizes = sorted({f"{found[each][0].macs / found[one][0].macs:.1f}" for each in several}, key=float)
     accuracy = f"one network has {100 * mean(found[one], 'accuracy', which='last'):.1f}%"
     return (
         "; ".join(
             [
                 accuracy,
                 *ladder.told(found, "it", "each"),
-                f"an image takes the experts {min(sizes):.1f} to {max(sizes):.1f} times its multiply-accumulates",
+                f"an image takes the experts {' to '.join(dict.fromkeys((sizes[0], sizes[-1])))} times its multiply-accumulates",
             ]
         )
         + "."
