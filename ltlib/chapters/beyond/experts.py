@@ -46,14 +46,7 @@ def sentence(found: ladder.Climbed) -> str:
     if one.side or not several:
         return "experts and one network are not both trained yet."
     sizes = sorted({f"{found[each][0].macs / found[one][0].macs:.1f}" for each in several}, key=float)
-    accuracy = f"one network has {100 * mean(found[one], 'accuracy', which='last'):.1f}%"
-    return (
-        "; ".join(
-            [
-                accuracy,
-                *ladder.told(found, "it", "each"),
-                f"an image takes the experts {' to '.join(dict.fromkeys((sizes[0], sizes[-1])))} times its multiply-accumulates",
-            ]
-        )
-        + "."
-    )
+    times = " to ".join(dict.fromkeys((sizes[0], sizes[-1])))
+    parts = [f"one network has {100 * mean(found[one], 'accuracy', which='last'):.1f}%"]
+    parts += ladder.told(found, "it", "each")
+    return "; ".join([*parts, f"an image takes the experts {times} times its multiply-accumulates"]) + "."
