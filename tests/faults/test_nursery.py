@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ltlib.pages import declared, execution, nursery
+from ltlib.pages import declared, execution, freshness, nursery, order
 from notebooks import write_notebook
 
 pytestmark = [
@@ -102,7 +102,17 @@ def test_a_forked_page_is_the_page(
     (spoken, *drawn) = forked.notebook["cells"][-2]["outputs"]
     assert "".join(spoken["text"]).startswith("ipykernel_launcher"), spoken
     assert any("image/png" in output.get("data", {}) for output in drawn), "figures are shown as in any kernel"
-    assert of(opened).num_threads() == 1, "a fork of several threads is no whole copy"
+
+
+def test_nothing_that_pages_import_starts_a_thread(page: Callable[[str], declared.Declared]) -> None:
+    """A fork of several threads is no whole copy: locks that another one holds are held for ever."""
+    modules = {name for made in order.pages() for name in freshness.modules_of(made)}
+    with nursery.opened(modules) as place:
+        assert place is not None
+        absent = f"import sys\nraise ValueError([name for name in {sorted(modules)!r} if name not in sys.modules])"
+        done = execution.execute(page(absent), "quick", timeout=200, born_in=place)
+        assert done.cause.endswith("ValueError: []"), done.cause
+        assert of(place).num_threads() == 1
 
 
 def test_a_forked_kernel_that_dies_is_said_and_the_next_page_is_made(
