@@ -249,7 +249,8 @@ def _on_board(rows: Sequence[Row], where: str, images: int, card: str, page: str
     frugal = [row for row in near if row.images <= 1.001 * least]
     cheap.add(f"on {where} ({images:,} images, {_each([row.n for row in rows])}) {len(near)} of ")
     cheap.add(f"{len(rows)} methods", page)
-    cheap.add(f" lie within {_points(span)} of the highest accuracy, {best:.1%}, and are not put in order. ")
+    lie, order = ("lies", "") if len(near) == 1 else ("lie", ", and are not put in order")
+    cheap.add(f" {lie} within {_points(span)} of the highest accuracy, {best:.1%}{order}. ")
     if most.images > 1.001 * least:
         cheap.add("Of these, ").listed(named(frugal)).add(f" saw the fewest training images, {least:,.0f}; ")
         cheap.listed(named([most])).add(f" saw {most.images / least:.2f} times as many.")
