@@ -113,17 +113,13 @@ class Nursery:
             self._selector.register(file, selectors.EVENT_READ)
 
     def serve(self) -> Request:
-        """Fork a process for each that asks; returns only in the forked ones.
-
-        Raises:
-            SystemExit: The starter is gone.
-        """
+        """Fork a process for each that asks, until the starter is gone; returns only in the forked ones."""
         while True:
             for key, _ in self._selector.select():
                 if key.fileobj is self._starter:
                     for pid, _ in self._forked.values():
                         _kill(pid)
-                    sys.exit()
+                    os._exit(0)
                 elif key.fileobj is self._listener:
                     if request := self._asked(self._listener.accept()[0]):
                         return request
