@@ -1,6 +1,6 @@
 """One process that has imported what pages import, and forks what executes them: papermill and kernels.
 
-Each is still a process of its own, but the imports, which cost a page some five seconds of a core, are paid once.
+Each is still a process of its own, but the imports, which cost a page some ten seconds of a core, are paid once.
 `opened` starts the nursery, ``python -m ltlib.pages.nursery`` runs it, and `ltlib.pages.born` asks it for a process. It
 never has a second thread and uses no device, so a fork of it is a whole copy. It ends when the process that started it
 does, killed or not, and all that it forked with it.
