@@ -25,7 +25,7 @@ def show(page: Page, runs: Sequence[Run]) -> None:
         where = setting(own[0].experiment)
         page.say(f"{where}: {sentence(found)}")
         name = f"Experts, {label(own[0].experiment.dataset)}"
-        page.frame(name, printable(table(found), ladder.DIGITS), f"{where}; last epoch", own)
+        page.frame(name, printable(ladder.with_extras(table(found), found), ladder.DIGITS), f"{where}; last epoch", own)
 
 
 def beside(runs: Sequence[Run], dataset: str, profile: str) -> ladder.Climbed:

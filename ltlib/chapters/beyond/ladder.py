@@ -12,6 +12,7 @@ from ltlib.grids.beyond import RUNGS, SETS, Rung, rung_experiment
 from ltlib.labels import label
 from ltlib.profiles import Impossible
 from ltlib.registry import format_value
+from ltlib.runs import looks
 from ltlib.sections.seeds import images_seen
 from ltlib.sections.study import setting
 from ltlib.sections.words import listed, many, printable
@@ -37,6 +38,8 @@ DIGITS = {
     "ECE debiased (%)": 2,
     "chance alone (%)": 2,
     "images seen (first = 1)": 2,
+    "more looks (%)": 2,
+    "all runs together (%)": 2,
 }
 """Behind the point; one for all others."""
 
@@ -48,7 +51,7 @@ def show(page: Page, runs: Sequence[Run]) -> None:
     for found, own in by_set(lambda dataset: climbed(runs, dataset, page.profile)):
         where, name = setting(own[0].experiment), f"Ladder, {label(own[0].experiment.dataset)}"
         page.say(f"{where}: {sentence(found)}")
-        page.frame(name, printable(table(found), DIGITS), f"{where}; last epoch", own)
+        page.frame(name, printable(with_extras(table(found), found), DIGITS), f"{where}; last epoch", own)
         rows = [dots(rung, group) for rung, group in found.items()]
         page.figure(name, plots.points.group_dots(rows), caption=f"{where}; last epoch.", runs=own)
 
@@ -135,6 +138,16 @@ def table(found: Climbed) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def with_extras(frame: pd.DataFrame, found: Climbed) -> pd.DataFrame:
+    """The table with what more looks at each test image, and all runs of a rung together, would have; where known."""
+    extras = {
+        "more looks (%)": [percent(looks.accuracy(own)) for own in found.values()],
+        "all runs together (%)": [percent(looks.ensemble(own)) for own in found.values()],
+    }
+    known = {name: values for name, values in extras.items() if not all(map(math.isnan, values))}
+    return frame.assign(**known)
 
 
 def whole_seconds(found: Sequence[Run]) -> float:
