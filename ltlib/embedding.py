@@ -8,7 +8,6 @@ first: the same images give the same map in whatever order they come.
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +18,6 @@ import torch
 from torch import Tensor, nn
 
 from ltlib.errors import RunError, SettingError
-from ltlib.files import write_bytes
 from ltlib.limits import POSITIVE, Limit
 from ltlib.progress import Progress, duration
 
@@ -174,9 +172,9 @@ def tsne(
     back = np.argsort(chosen)
     result = Map(points[back], chosen[back].astype(np.int64))
     if place is not None:
-        stream = io.BytesIO()
-        np.savez(stream, points=result.points, indices=result.indices)
-        write_bytes(place, stream.getvalue())
+        from ltlib import sealed
+
+        sealed.write_arrays(place, points=result.points, indices=result.indices)
     return result
 
 

@@ -209,6 +209,13 @@ def read_arrays(path: Path, most: int = ARRAY_BYTES) -> dict[str, np.ndarray]:
         return {name: array_of(archive.read(f"{name}.npy"), path) for name in names}
 
 
+def write_arrays(path: Path, **arrays: np.ndarray) -> None:
+    """Arrays as an npz file, atomically."""
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)  # type: ignore[arg-type]
+    write_bytes(path, stream.getvalue())
+
+
 @contextlib.contextmanager
 def _read_arrays(path: Path) -> Iterator[zipfile.ZipFile]:
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,7 +11,6 @@ import numpy as np
 
 from ltlib import embedding, places, sealed
 from ltlib.errors import LtlibError, RunError
-from ltlib.files import write_bytes
 from ltlib.registry import parse
 
 if TYPE_CHECKING:
@@ -107,7 +105,5 @@ def _features(run: Run, place: Path) -> tuple[np.ndarray, np.ndarray]:
             images = residents.resident(data.test.select(index), data, resolved, target)
             features = embedding.features(network.to(target), images, batch_size=evaluation.at_once(250, images.resize))
     targets = np.asarray(data.test.targets)[index]
-    stream = io.BytesIO()
-    np.savez(stream, features=features, targets=targets)
-    write_bytes(place, stream.getvalue())
+    sealed.write_arrays(place, features=features, targets=targets)
     return features, targets

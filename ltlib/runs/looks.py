@@ -8,7 +8,6 @@ networks of several seeds (Lakshminarayanan et al. 2017). A paper that counts su
 from __future__ import annotations
 
 import contextlib
-import io
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
@@ -20,7 +19,6 @@ from torch.nn import functional as F
 
 from ltlib import calibration, datasets, places, sealed
 from ltlib.errors import LtlibError, RunError
-from ltlib.files import write_bytes
 
 if TYPE_CHECKING:
     from ltlib.models import Network
@@ -94,7 +92,5 @@ def _probabilities(run: Run) -> np.ndarray:
     with accelerator.fixed_threads(target):
         images = residents.resident(data.test, data, resolved, target)
         found = evaluation.predict(cast("Network", network.to(target)), images, resolved.precision).cpu().numpy()
-    stream = io.BytesIO()
-    np.savez(stream, probabilities=found)
-    write_bytes(place, stream.getvalue())
+    sealed.write_arrays(place, probabilities=found)
     return found
