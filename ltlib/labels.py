@@ -36,6 +36,7 @@ _NAMES = {
     "bcl": "BCL",
     "proco": "ProCo",
     "concutmix": "ConCutMix",
+    "ofbd": "OFBD",
     "paco": "PaCo",
     "glmc": "GLMC",
     "bce": "BCE",

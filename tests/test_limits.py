@@ -93,6 +93,11 @@ def test_a_share_is_at_most_one(kind: str, name: str, setting: str) -> None:
         "resampling[sampler=class_aware[per_class=0]]",
         "resampling[sampler=deferred[start=2]]",
         "cmo[loss=ldam[scale=0]]",
+        "ofbd[pooling=max]",
+        "ofbd[boxes=random]",
+        "ofbd[of=bcl]",  # a loss that takes no mixed image
+        "ofbd[of=bbn;boxes=own]",
+        "ofbd[of=ride;pooling=mean]",
     ],
 )
 def test_ends_that_cannot_be_meant_are_refused_with_the_method(text: str) -> None:

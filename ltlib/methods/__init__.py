@@ -7,7 +7,8 @@ Importing this package registers them all. A new method is one function that ret
 kind or in one of its own imported here; a loss that is registered is a method by itself (`from_losses`).
 """
 
-from ltlib.methods import one_stage, contrastive, from_losses, two_stage, awabs, branches, experts, distillation  # noqa: F401, I001 - the order of `ltlib list methods`
+from ltlib.methods import one_stage, contrastive, from_losses, two_stage, awabs  # noqa: F401, I001 - the order of `ltlib list methods`
+from ltlib.methods import branches, experts, distillation, foreground  # noqa: F401
 from ltlib.methods.awabs import AWABS_VARIANTS
 from ltlib.methods.stage import ALL_PARTS, METHODS, Stage, spec, stages
 

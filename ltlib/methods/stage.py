@@ -51,6 +51,7 @@ CHOICES: Mapping[str, tuple[str | bool | None, ...]] = {
     "projector": ("mlp", "mlp_bn", "prototypes"),
     "apart": (False, True),
     "classifier_input": ("features", "projection"),
+    "pooling": ("mean", "foreground"),
     "batch_norm": ("train", "eval", "shift"),
     "network": ("plain", "bbn", "reslt", "glmc", "experts"),
     "schedule": (None, "step", "cosine", "constant"),
@@ -104,6 +105,7 @@ class Stage:
         view_augmentation: Augmentation of every view but the first, as `ltlib.batches.augment.create` takes it; empty
             for the recipe's, which the first view, the classified one, has in any case.
         teaching: By whom it is taught beside the labels, or None.
+        pooling: In the first stage, how the backbone's feature maps become features: `ltlib.models.pooling`.
     """
 
     loss: Spec | None = None
@@ -134,6 +136,7 @@ class Stage:
     apart: bool = False
     view_augmentation: str = ""
     teaching: Teaching | None = None
+    pooling: Literal["mean", "foreground"] = "mean"
 
     def __post_init__(self) -> None:
         """Read texts as components, and refuse what has no meaning, before an earlier stage is trained.
@@ -184,8 +187,12 @@ class Stage:
             raise SettingError("the network glmc and the mixing glmc are for each other; give a stage both or neither")
         if self.network == "glmc" and (self.loss is None or self.contrastive is not None or not self.projection):
             raise SettingError("the network glmc needs a classification loss alone, and a projection")
+        if self.pooling != "mean" and self.network != "plain":
+            raise SettingError(f"pooling={self.pooling} is for a plain network, not for {self.network}")
         if self.mix is None:
             return
+        if self.guided and self.network != "plain":
+            raise SettingError(f"guided_cutmix looks at the feature maps of a plain network, not of {self.network}")
         takes = self.contrastive is None or _made(self.contrastive).takes_mixed
         if not takes or self.network not in ("plain", "glmc", "experts"):
             other = self.network if self.contrastive is None else self.contrastive.name
@@ -260,6 +267,11 @@ class Stage:
     def plain(self) -> bool:
         """Whether it trains nothing but a classification loss on one network, of one stream of images."""
         return bool(self.loss) and not (self.contrastive or self.teaching) and self.network == "plain"
+
+    @property
+    def guided(self) -> bool:
+        """Whether its mixing looks at images with the network first."""
+        return self.mix is not None and self.mix.name == "guided_cutmix"
 
     def current(self) -> Stage:
         """The stage with its components as they are now; see `Registry.current`."""

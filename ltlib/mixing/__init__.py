@@ -3,7 +3,8 @@
 A mixing draws an epoch's random numbers beforehand (`Mixing.draw`, on the CPU), changes the images of a batch on the
 device (`Mixing.apply`) and says how much of each label stays (`Mixing.label_share`). Nothing waits for the device and
 every shape is fixed, so a step can be captured in a CUDA graph; an epoch or a batch without mixing is one with
-``lam`` 1 and an empty box, which leaves the images bit for bit as they are.
+``lam`` 1 and an empty box, which leaves the images bit for bit as they are. The boxes of ``guided_cutmix`` are moved to
+where the network looks, on the device (`guided.GuidedCutMix.placed`).
 
 What is drawn, for S steps of B images:
 
@@ -40,6 +41,7 @@ from ltlib.mixing.base import Mixing
 from ltlib.mixing.blends import Mixup, Remix
 from ltlib.mixing.boxes import CMO, CutMix, CutOut
 from ltlib.mixing.consistency import GlobalLocal
+from ltlib.mixing.guided import GuidedCutMix
 from ltlib.mixing.thumbnails import CutThumbnail, MixedThumbnail
 from ltlib.registry import Registry, Spec
 
@@ -95,6 +97,12 @@ def remix(
 def cmo(*, alpha: float = 1.0, prob: float = 0.5, power: float = 1.0, first: int = 3, last: int = 3) -> CMO:
     """CutMix that pastes images drawn with inverse class frequency."""
     return CMO(prob=prob, alpha=alpha, power=power, first=first, last=last)
+
+
+@MIXINGS.register("guided_cutmix", source="code of OFBD, local energy")
+def guided_cutmix(*, alpha: float = 1.0, prob: float = 0.5, power: float = 1.0) -> GuidedCutMix:
+    """CMO whose rectangle lies about the place of the pasted image to which the network answers most strongly."""
+    return GuidedCutMix(prob=prob, alpha=alpha, power=power, first=0, last=0)
 
 
 @MIXINGS.register("glmc", source="Du et al. 2023, section 3.2; its code")

@@ -164,9 +164,13 @@ def centred(generator: torch.Generator, image_size: tuple[int, int], half: Seque
 
 def boxed(box: Tensor, mixed: Tensor, asked: Asked) -> dict[str, Tensor]:
     """Boxes for every image, empty where nothing is mixed, and the share of pixels outside them."""
-    box = (box * mixed[..., None]).expand(*asked.shape, 4).contiguous()
+    return cut((box * mixed[..., None]).expand(*asked.shape, 4).contiguous(), asked.size)
+
+
+def cut(box: Tensor, image_size: Sequence[int]) -> dict[str, Tensor]:
+    """Boxes int64 [..., 4], and the share of an image's pixels outside them."""
     area = (box[..., 2] - box[..., 0]) * (box[..., 3] - box[..., 1])
-    lam = 1 - area.double() / (asked.size[0] * asked.size[1])
+    lam = 1 - area.double() / (image_size[0] * image_size[1])
     return {"box": box, "lam": lam.float()}
 
 

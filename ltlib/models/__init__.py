@@ -32,6 +32,7 @@ from ltlib.models.cost import count_macs, parameter_count
 from ltlib.models.efficientnet_lite import EfficientNetLite
 from ltlib.models.mobilenet import MobileNetV2
 from ltlib.models.network import Backbone, Network, initialise
+from ltlib.models.pooling import ForegroundPooling
 from ltlib.models.resnet_v2 import ResNetV2
 from ltlib.models.vit import VisionTransformer
 from ltlib.registry import Registry, Spec, Value, format_value, parse
@@ -161,6 +162,7 @@ def create(
     classifier_input: str = "features",
     projector_kind: str = "mlp",
     projector_hidden: int = 0,
+    pooling: str = "mean",
     seed: int = 0,
     load: bool = True,
 ) -> Network:
@@ -176,24 +178,37 @@ def create(
         classifier_input: ``features``, or ``projection`` for a classifier on the normalised projection.
         projector_kind: Name in `classifiers.PROJECTORS`.
         projector_hidden: Width of its hidden layer; 0 for the features'.
+        pooling: From feature maps to features: their ``mean``, or ``foreground``, see `ltlib.models.pooling`.
         seed: Of the weights that are drawn, see `initialise`.
         load: Whether pretrained weights are loaded, and downloaded where they must be; where False the backbone's are
             drawn, whatever ``weights=`` says.
 
     Raises:
         UnknownName: Unknown network, classifier or projector.
-        SettingError: A width or number of classes that is no such number; a projection asked for without a projector.
+        SettingError: A width or number of classes that is no such number; a projection asked for without a projector; a
+            pooling there is not, or that this network cannot have.
         DataError: Pretrained weights that cannot be had, are not what was named, or do not fit.
     """
     model = spec(model)
     with torch.device("cpu"), torch.random.fork_rng(devices=[]):  # torch's modules draw weights when they are made
         kind = (projector_kind, projector_hidden)
         network = _build(model, num_classes, classifier, projector, classifier_input, kind)
-    if load and load_pretrained(network.backbone, model):
+    loaded = load and load_pretrained(network.backbone, model)
+    if pooling != "mean":
+        _pool(network.backbone, pooling, model.name)
+    if loaded:
         initialise(network, seed, parts=[name for name in network.parts if name != "backbone"])
     else:
         initialise(network, seed)
     return network
+
+
+def _pool(backbone: Backbone, pooling: str, name: str) -> None:
+    if pooling != "foreground":
+        raise SettingError(f"pooling must be mean or foreground, not {pooling!r}")
+    if not backbone.has_maps:
+        raise SettingError(f"pooling=foreground is for CIFAR ResNets and ResNets, not for {name}")
+    backbone.pooling = ForegroundPooling()
 
 
 def load_pretrained(backbone: Backbone, model: str | Spec) -> bool:

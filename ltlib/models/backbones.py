@@ -91,6 +91,8 @@ class ResNet(Backbone):
         SettingError: Another stem.
     """
 
+    has_maps = True
+
     def __init__(
         self, block: type[BasicBlock] | type[Bottleneck], blocks: tuple[int, int, int, int], stem: str = "small"
     ):
@@ -110,10 +112,14 @@ class ResNet(Backbone):
         self.layer1, self.layer2, self.layer3, self.layer4 = groups
         self.feature_dim = channels
 
+    def maps(self, images: Tensor) -> Tensor:
+        """Images float [N, 3, H, W] to feature maps [N, 512, h, w] (bottlenecks: [N, 2048, h, w])."""
+        x = self.maxpool(F.relu(self.bn1(self.conv1(images))))
+        return self.layer4(self.layer3(self.layer2(self.layer1(x))))
+
     def forward(self, images: Tensor) -> Tensor:
         """Images float [N, 3, H, W] to features [N, 512] (bottlenecks: [N, 2048])."""
-        x = self.maxpool(F.relu(self.bn1(self.conv1(images))))
-        return self.layer4(self.layer3(self.layer2(self.layer1(x)))).mean((2, 3))
+        return self.pooled(self.maps(images))
 
     def advice(self, found: Mapping[str, Tensor]) -> str:
         """The stem to choose, where the first convolution is another stem's."""

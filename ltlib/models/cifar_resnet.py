@@ -55,6 +55,7 @@ class CifarResNet(Backbone):
     """
 
     feature_dim = 64
+    has_maps = True
     own_kernels = True
     convolution_init = "fan_in"
     linear_init = "kaiming_normal"
@@ -76,10 +77,14 @@ class CifarResNet(Backbone):
             Block(channels_in, channels, stride), *(Block(channels, channels, 1) for _ in range(blocks - 1))
         )
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Images float [N, 3, H, W] to features [N, 64]."""
+    def maps(self, images: Tensor) -> Tensor:
+        """Images float [N, 3, H, W] to feature maps [N, 64, h, w]."""
         x = F.relu(self.bn1(self.conv1(images)))
         blocks = [*self.layer1, *self.layer2, *self.layer3]
         if kernels.serve(x, blocks):
-            return kernels.forward(x, blocks).mean((2, 3))
-        return self.layer3(self.layer2(self.layer1(x))).mean((2, 3))
+            return kernels.forward(x, blocks)
+        return self.layer3(self.layer2(self.layer1(x)))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images float [N, 3, H, W] to features [N, 64]."""
+        return self.pooled(self.maps(images))

@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 import torch
@@ -16,6 +17,7 @@ from torch.nn import functional as F
 
 from ltlib.errors import SettingError, UnknownName
 from ltlib.files import digest
+from ltlib.models.pooling import ForegroundPooling
 
 
 class Backbone(nn.Module):
@@ -28,6 +30,8 @@ class Backbone(nn.Module):
         published_classifier: How the names of the classifier's weights begin in published files of this network.
         passes: Methods that take images first and treat each by itself but for batch normalisation: what a training
             may give a batch in parts.
+        has_maps: Whether it ends with feature maps that are pooled: whether it has `maps`.
+        pooling: From those to features; None for their mean.
     """
 
     feature_dim: int
@@ -35,6 +39,24 @@ class Backbone(nn.Module):
     linear_init: Literal["kaiming_normal", "uniform"] = "uniform"
     published_classifier: tuple[str, ...] = ("fc.",)
     passes: tuple[str, ...] = ("forward",)
+    has_maps: bool = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pooling: ForegroundPooling | None = None
+
+    def maps(self, images: Tensor) -> Tensor:
+        """The last feature maps [N, D, h, w] of images [N, 3, H, W], before they are pooled."""
+        raise NotImplementedError(f"{type(self).__name__} has no feature maps to pool")
+
+    def pooled(self, maps: Tensor) -> Tensor:
+        """Features [N, D] of feature maps [N, D, h, w]."""
+        return maps.mean((2, 3)) if self.pooling is None else self.pooling(maps)
+
+    def energy(self, images: Tensor) -> Tensor:
+        """How strongly it answers to each place, [N, h, w]: the norm of the channels, calibrated where it pools so."""
+        maps = self.maps(images)
+        return (maps.float() if self.pooling is None else self.pooling.calibrated(maps)).norm(dim=1)
 
     def advice(self, found: Mapping[str, Tensor]) -> str:
         """What helps where these weights, by name, do not fit; empty where nothing better is known."""
@@ -105,6 +127,18 @@ class Network(nn.Module):
         if self.classifier_input == "features":
             return self.classifier(self.features(images))
         return self.classify(*self.embed(images))
+
+
+@contextlib.contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """A module in evaluation mode while the block runs; whatever of it was in training mode is so again after it."""
+    learning = [each for each in module.modules() if each.training]
+    module.eval()
+    try:
+        yield
+    finally:
+        for each in learning:
+            each.training = True
 
 
 @torch.no_grad()

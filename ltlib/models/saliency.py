@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ltlib.errors import SettingError
+from ltlib.models.network import evaluating
 
 
 def look(network: nn.Module, images: Tensor, classes: Tensor | None = None) -> tuple[str, Tensor]:
@@ -120,16 +121,13 @@ def attention(module: nn.MultiheadAttention, tokens: Tensor) -> Tensor:
 @contextlib.contextmanager
 def _watched(network: nn.Module, kind: type[nn.Module], hook: Any) -> Iterator[None]:
     """The network in evaluation mode, with a hook on what its modules of a kind give; as it was after the block."""
-    learning = [module for module in network.modules() if module.training]
     hooks = [module.register_forward_hook(hook) for module in network.modules() if isinstance(module, kind)]
-    network.eval()
     try:
-        yield
+        with evaluating(network):
+            yield
     finally:
         for each in hooks:
             each.remove()
-        for module in learning:
-            module.training = True
 
 
 def _to_one(maps: Tensor) -> Tensor:

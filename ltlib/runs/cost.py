@@ -150,8 +150,8 @@ def _stage_works(experiment: Experiment, info: datasets.DatasetInfo, registered:
 
 
 def _lookers(stage: Stage) -> int:
-    """How many teachers look at each image too, without a gradient."""
-    return len(stage.teaching.seeds) if stage.teaching else 0
+    """How often each image is looked at besides, without a gradient: by teachers, and where a mixing is guided."""
+    return (len(stage.teaching.seeds) if stage.teaching else 0) + stage.guided
 
 
 def _test_images(experiment: Experiment) -> int:

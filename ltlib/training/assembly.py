@@ -24,6 +24,7 @@ def build(resolved: Resolved, num_classes: int, *, load: bool = True) -> Network
 
     Raises:
         DataError: Pretrained weights that cannot be had or do not fit.
+        SettingError: A pooling or a mixing that this backbone is not made for.
     """
     first = resolved.stages[0]
     seed = draws.derived_seed(resolved.seed, "weights")
@@ -40,9 +41,12 @@ def build(resolved: Resolved, num_classes: int, *, load: bool = True) -> Network
             classifier_input=first.classifier_input,
             projector_kind=first.projector,
             projector_hidden=first.projector_hidden,
+            pooling=first.pooling,
             seed=seed,
             load=load,
         )
+    if not network.backbone.has_maps and any(stage.guided for stage in resolved.stages):
+        raise SettingError(f"guided_cutmix is for CIFAR ResNets and ResNets, not for {resolved.model.name}")
     return network.to(memory_format=torch.channels_last)
 
 

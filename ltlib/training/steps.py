@@ -14,6 +14,8 @@ from torch import Tensor
 from ltlib.batches.draws import Draw
 from ltlib.batches.resident import Resident
 from ltlib.mixing import Mixing
+from ltlib.mixing.guided import GuidedCutMix, strongest
+from ltlib.models.network import evaluating
 from ltlib.training.learner import Learner
 from ltlib.training.objectives import Batch
 from ltlib.training.optimizers import set_rates
@@ -149,6 +151,16 @@ class EagerStep:
         with autocast(self.precision, self.device), in_parts(network, self.parts):
             return self.learner.objective(network, batch)
 
+    @torch.no_grad()
+    def strongest(self, images: Tensor) -> Tensor:
+        """Where the network as it is answers most strongly to images: row and column in pixels of them, int64 [B, 2].
+
+        It is looked at in evaluation mode and left as it was.
+        """
+        backbone = self.learner.network.backbone
+        with evaluating(backbone), autocast(self.precision, self.device):
+            return strongest(backbone.energy(self.data.enlarged(images)), self.data.size)
+
     def batch(self, draw: Draw, s: int, host: Draw | None = None) -> Batch:
         """Step `s` of a draw on the device: images augmented, mixed and enlarged, with their classes.
 
@@ -175,6 +187,9 @@ class EagerStep:
         if self.mixing is not None:
             mix = {key: value[s] for key, value in draw.mix.items()}
             beside = second_images
+            if isinstance(self.mixing, GuidedCutMix):
+                assert beside is not None
+                mix = self.mixing.placed(mix, self.strongest(beside), self.data.size)
             if self.mixing.partners == "batch":
                 beside, second_targets = images[mix["partner"]], targets[mix["partner"]]
             mixed = self.mixing.views * len(targets)

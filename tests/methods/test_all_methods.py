@@ -75,6 +75,7 @@ GAINS = [
     ("bcl", "ce", (0.035, 0.151), (0.015, 0.070)),
     ("proco[views=recipe]", "ce", (0.053, 0.189), (0.025, 0.090)),
     ("concutmix[views=recipe]", "ce", (0.050, 0.216), (0.025, 0.100)),
+    ("ofbd[of=concutmix[views=recipe]]", "ce", (0.016, 0.091), (0.006, 0.040)),
     ("glmc", "mixup", (0.082, 0.280), (0.040, 0.140)),
     # its code's rate and decays are for 320 epochs of ResNet-34; in 12 of ResNet-8 they lie 0.17 below cross-entropy
     ("weight_balancing[lr=0.05;weight_decay=0.0005;classifier_decay=0.001]", "ce", (0.041, 0.156), (0.015, 0.060)),

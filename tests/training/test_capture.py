@@ -347,6 +347,7 @@ def test_the_environment_and_the_device_decide(monkeypatch: pytest.MonkeyPatch) 
         ("bcl[views=simclr]", "shift1"),
         ("proco", "shift1"),
         ("concutmix[start=0.4;factor=1]", "shift1"),
+        ("ofbd", "shift1"),
         ("paco[queue=64]", "shift1"),
         ("glmc", "shift1"),
         ("ce", "shift1;average=ema[decay=0.9];sharpness=0.05"),
