@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ltlib.tables.scores import CLOSE, WORDS, points
+from ltlib.tables.scores import CLOSE, WORDS, points, without_chance
 from ltlib.tables.sweeps import Grid, axis, place, values
 
 if TYPE_CHECKING:
@@ -89,7 +89,8 @@ def quantity(metric: str, group: str = "") -> str:
 
 
 def sentence(runs: Sequence[Run], grid: Grid, panels: str, metrics: Iterable[str] = ("accuracy", "ece")) -> str:
-    """How much the settings move each metric, how many are as good as the best, and what the panels matter.
+    """How much the settings move each metric, how many are as good as the best, what the panels matter, and for the ECE
+    what chance alone gives.
 
     Args:
         runs: Runs of one method with different settings.
@@ -113,6 +114,9 @@ def sentence(runs: Sequence[Run], grid: Grid, panels: str, metrics: Iterable[str
         if counted.any():
             moved = float((every.max(axis=0) - every.min(axis=0))[counted].max())
             said += f"; the {panels} alone moves it by at most {points(moved)}"
+        if metric == "ece":
+            floors = [without_chance([run])[0] for run in runs]
+            said += f"; chance alone gives {100 * min(floors):.1f}% to {100 * max(floors):.1f}%"
         text.append(f"{said}.")
     return " ".join(text)
 
