@@ -16,6 +16,7 @@ import tyro
 from ltlib.cli.saying import note, say
 from ltlib.errors import SettingError
 from ltlib.experiment import Experiment
+from ltlib.processes import heap
 from ltlib.progress import duration
 from ltlib.registry import format_spec, parse
 
@@ -52,6 +53,7 @@ class Train:
             experiment = mapped
         own, run_id = datasets.as_found(experiment.dataset), experiment.run_id
         if runs.load(run_id, records=not self.weights) is None:
+            heap.keep()
             leftovers.sweep_reports()
             for line in runs.describe_data(experiment).lines() if own else ():
                 note(line)

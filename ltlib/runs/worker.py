@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltlib import plugins
 from ltlib.errors import LtlibError, SettingError
-from ltlib.processes import leash
+from ltlib.processes import heap, leash
 
 if TYPE_CHECKING:
     from ltlib.experiment import Experiment
@@ -114,6 +114,7 @@ def main() -> None:
     from ltlib.runs import packing
     from ltlib.training import accelerator
 
+    heap.keep()
     torch.set_num_threads(int(places.variable("OMP_NUM_THREADS") or 1))
     parent, writing = os.getppid(), threading.Lock()
 
