@@ -127,8 +127,8 @@ class Experiment:
         # a folder's images may change while this process lives, and anything may be registered anew
         key = self, datasets.info(self.dataset), registry.registrations()
         found = _resolve(*key)
-        # so may the source of one's own, and a file of weights
-        return _resolve.__wrapped__(*key) if found.own or found.model.instead else found
+        # so may the source of one's own, and a file of weights; what a published name stands for does not
+        return _resolve.__wrapped__(*key) if found.own or models.pretrained.kept(found.model) else found
 
     @property
     def run_id(self) -> str:
