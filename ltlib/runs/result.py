@@ -246,10 +246,10 @@ class Run:
 
     def _loss_at(self, epoch: int) -> float | None:
         """The test loss in the history, that is in the method's own loss."""
-        rows = self.history
-        rows = rows[rows["stage"] == rows["stage"].max()]
-        value = rows.loc[rows["epoch"] == epoch, "test_loss"]
-        return float(value.iloc[0]) if len(value) and value.notna().all() else None
+        rows = list(csv.DictReader(io.StringIO(self._facts["history"])))
+        last = max(int(row["stage"]) for row in rows)
+        found = [row["test_loss"] for row in rows if (int(row["stage"]), int(row["epoch"])) == (last, epoch)]
+        return float(found[0]) if found and all(found) else None
 
     def files(self) -> list[Path]:
         """Where it lies: its folder's files and those of its stages that are here, or the two of a record."""
