@@ -247,8 +247,8 @@ class Run:
     def _loss_at(self, epoch: int) -> float | None:
         """The test loss in the history, that is in the method's own loss."""
         rows = list(csv.DictReader(io.StringIO(self._facts["history"])))
-        last = max(int(row["stage"]) for row in rows)
-        found = [row["test_loss"] for row in rows if (int(row["stage"]), int(row["epoch"])) == (last, epoch)]
+        last = max(float(row["stage"]) for row in rows)
+        found = [row["test_loss"] for row in rows if (float(row["stage"]), float(row["epoch"])) == (last, epoch)]
         return float(found[0]) if found and all(found) else None
 
     def files(self) -> list[Path]:
