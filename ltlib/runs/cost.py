@@ -269,7 +269,7 @@ def measure() -> Pace:
 
 def _step_seconds(network: torch.nn.Module, size: int, target: torch.device) -> float:
     """The fastest of a few steps; by hand, because torch's optimizers import its compiler, which takes longer."""
-    weights = list(network.parameters())
+    weights: list[torch.Tensor] = list(network.parameters())
     images = torch.randn(32, 3, size, size, device=target).to(memory_format=torch.channels_last)
     targets = torch.zeros(32, dtype=torch.int64, device=target)
     best = float("inf")
