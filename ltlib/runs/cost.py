@@ -101,7 +101,8 @@ def features_name(experiment: Experiment) -> str:
     if not any(frozen.constant(resolved, i) for i in range(len(resolved.stages))):
         return ""
     recipe, drawn = resolved.recipe, models.pretrained.of(resolved.model) is None
-    said = [resolved.data, resolved.model.identity(), resolved.precision, recipe.resize, recipe.normalise]
+    pooled = resolved.stages[0].pooling
+    said = [resolved.data, resolved.model.identity(), pooled, resolved.precision, recipe.resize, recipe.normalise]
     return f"features {digest(canonical_json([*said, resolved.seed if drawn else None]))[:12]}"
 
 
