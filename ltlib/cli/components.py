@@ -89,6 +89,7 @@ def _stages(name: str) -> Iterator[str]:
         return
     for number, stage in enumerate(stages, 1):
         parts = [str(spec) for spec in (stage.contrastive, stage.loss, stage.mix) if spec is not None]
+        parts += [f"pooling {stage.pooling}"] if stage.pooling != "mean" else []
         parts.append(f"sampler {stage.sampler}")
         if stage.finish is not None:
             parts.append(f"then {stage.finish}")

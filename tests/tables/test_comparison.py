@@ -411,6 +411,25 @@ def test_words_stand_left_and_long_ones_wrap_in_plain_tables():
     assert '<td>53.4</td><td>0.5</td><td>–</td><td class="text">close</td><td class="text long">' in text
 
 
+def test_a_columns_numbers_have_the_same_decimals():
+    frame = pd.DataFrame(
+        {
+            "accuracy": [62.32, 72.8, float("nan"), 74.0],
+            "seconds": [431.27, 2.5, 1.0, 0.0],
+            "rate": [0.0001, 0.5, 1.0, 2.0],
+            "images": [12_345.0, 2.5, 1.0, 3.0],
+            "whole": [5.0, 10.0, 7.0, 1.0],
+        }
+    )
+    rows = [line.strip("|").replace(" ", "").split("|") for line in tables.to_markdown(frame).splitlines()[2:]]
+    accuracy, seconds, rate, images, whole = zip(*rows, strict=True)
+    assert accuracy == ("62.32", "72.80", "–", "74.00")
+    assert seconds == ("431.3", "2.5", "1.0", "0.0")
+    assert rate == ("0.0001", "0.5", "1", "2"), "small numbers keep their digits"
+    assert images == ("12,345", "2.5", "1", "3")
+    assert whole == ("5", "10", "7", "1")
+
+
 def test_plain_frames_are_written_as_they_stand():
     frame = pd.DataFrame({"method": ["ce", "focal"], "gain": [0.123456, math.nan], "runs": [("a", "b"), ()]})
     assert tables.to_markdown(frame).splitlines() == [
