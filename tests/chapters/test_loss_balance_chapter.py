@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from scipy import stats
 
 from ltlib import published
 from ltlib.chapters.loss_balance import LOSS_BALANCE, subsets
@@ -71,8 +72,18 @@ def test_spread_and_batch_sizes() -> None:
     frame = subsets.by_batch(sizes)
     assert frame["batch size"].tolist() == ["8", "8"]
     assert frame["F1 of the rarest class (%)"].tolist() == [0.0, 0.0]
-    assert subsets.batch_sentence(frame) == "LE minus PE in points of accuracy, by batch size, 8: -10.0."
-    assert subsets.batch_sentence(frame.iloc[:0]).startswith("No run")
+    assert subsets.batch_sentence(sizes) == "LE minus PE in points of accuracy, by batch size, 8: -10.0 (few runs)."
+    assert subsets.batch_sentence(sizes[:1]) == "LE and PE are both needed at one batch size."
+    assert subsets.batch_sentence([]).startswith("No run")
+    said = []
+    for size, le, pe in ((32, (0.5, 0.6, 0.7), (0.5, 0.6, 0.7)), (128, (0.70, 0.72, 0.74), (0.60, 0.61, 0.62))):
+        for seed in range(3):
+            sizes.append(fake("loss_equalised", le[seed], seed, size=size))
+            sizes.append(fake("prior_equalised", pe[seed], seed, size=size))
+        found = stats.ttest_ind(le, pe, equal_var=False).confidence_interval()
+        difference = 100 * (sum(le) - sum(pe)) / 3
+        said.append(f"{size}: {difference:+.1f} (95%: {100 * found.low:.1f} to {100 * found.high:.1f})")
+    assert subsets.batch_sentence(sizes).partition("8: -10.0 (few runs), ")[2] == f"{', '.join(said)}."
 
 
 ANSWERS = {

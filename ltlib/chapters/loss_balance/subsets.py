@@ -13,7 +13,9 @@ from ltlib.grids.loss_balance import METHODS
 from ltlib.sections.seeds import spread
 from ltlib.sections.study import named
 from ltlib.sections.words import listed
-from ltlib.tables.scores import mean, percent
+from ltlib.sections.world import gathered
+from ltlib.statistics import FEWEST_RUNS
+from ltlib.tables.scores import CLOSE, mean, percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,8 +126,7 @@ def by_batch(found: Iterable[Run]) -> pd.DataFrame:
 
     own: dict[tuple[int, str], list[Run]] = {}
     for run in found:
-        size = recipes.create(run.experiment.recipe).batch_size
-        own.setdefault((size, LOSS_BALANCE.row(run)), []).append(run)
+        own.setdefault((_batch_size(run), LOSS_BALANCE.row(run)), []).append(run)
     rows: list[dict[str, Any]] = []
     for (size, method), same in sorted(own.items(), key=lambda item: (item[0][0], METHODS.index(item[0][1]))):
         rare = int(np.argmin(same[0].class_counts))
@@ -142,12 +143,24 @@ def by_batch(found: Iterable[Run]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def batch_sentence(frame: pd.DataFrame) -> str:
+def _batch_size(run: Run) -> int:
+    return recipes.create(run.experiment.recipe).batch_size
+
+
+def batch_sentence(found: Sequence[Run]) -> str:
     """LE minus PE by batch size: what it costs that LE sees the batch alone."""
-    if frame.empty:
+    if not found:
         return "No run at another batch size is there."
-    table = frame.pivot_table(index="batch size", columns="method", values="accuracy (%)", sort=False)
-    if not {"LE", "PE"} <= set(table):
+    keys = [(str(_batch_size(run)), LOSS_BALANCE.row(run)) for run in found]
+    accuracies = [float(run.metrics["last"]["accuracy"]) for run in found]
+    numbers, said = gathered(zip(keys, accuracies, strict=True), CLOSE["accuracy"]), []
+    for size in sorted({size for size, _ in keys}, key=int):
+        le, pe = (size, "loss_equalised"), (size, "prior_equalised")
+        if not {le, pe} <= set(keys):
+            continue
+        low, high = numbers.range({le: 1, pe: -1})
+        sure = f"95%: {100 * low:.1f} to {100 * high:.1f}" if numbers.runs(le, pe) >= FEWEST_RUNS else "few runs"
+        said.append(f"{size}: {100 * (numbers[le] - numbers[pe]):+.1f} ({sure})")
+    if not said:
         return "LE and PE are both needed at one batch size."
-    said = [f"{size}: {row['LE'] - row['PE']:+.1f}" for size, row in table.dropna().iterrows()]
     return f"LE minus PE in points of accuracy, by batch size, {', '.join(said)}."
