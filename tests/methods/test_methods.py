@@ -97,6 +97,7 @@ CHANGES = {
     "network": "bbn",
     "experts": ("ce", "focal"),
     "diversity": 0.5,
+    "pooling": "foreground",
     "teaching": Teaching("ce", (0, 1), 0.5, 2.0),
     "second_sampler": Spec("reversed", 1, {}),
     "schedule": "cosine",
