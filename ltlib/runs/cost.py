@@ -246,10 +246,20 @@ def estimate(experiments: Iterable[Experiment]) -> float:
 
     Features that are kept already are not looked for: they count.
     """
-    pace, found = measure(), dict[str, Work]()
-    for experiment in experiments:
-        found |= pieces(experiment)
-    return sum(pace.seconds(work) for work in found.values())
+    return estimates(experiments)[0]
+
+
+def estimates(*several: Iterable[Experiment]) -> list[float]:
+    """`estimate` of several lists of runs; a run that is in more than one is looked at once."""
+    pace, known, totals = measure(), dict[Experiment, dict[str, Work]](), []
+    for experiments in several:
+        found = dict[str, Work]()
+        for experiment in experiments:
+            if experiment not in known:
+                known[experiment] = pieces(experiment)
+            found |= known[experiment]
+        totals.append(sum(pace.seconds(work) for work in found.values()))
+    return totals
 
 
 @cache

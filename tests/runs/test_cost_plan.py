@@ -76,6 +76,12 @@ def test_and_shrinks_with_it(less: dict[str, object], no_data: Path) -> None:
     assert 0 < cost.estimate([base.replace(**less)]) < cost.estimate([base])
 
 
+def test_lists_that_share_runs_are_estimated_as_each_alone(no_data: Path) -> None:
+    several = [PLAIN, PLAIN.replace(method="crt"), PLAIN.replace(seed=1)], [PLAIN.replace(method="crt")], []
+    assert cost.estimates(*several) == [cost.estimate(one) for one in several]
+    assert cost.estimates([]) == [0]
+
+
 def test_the_probe_measures_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     pace = cost.measure.__wrapped__()

@@ -91,7 +91,7 @@ def costs(pages: Sequence[declared.Declared]) -> pd.DataFrame:
         left = sweep.missing(wanted)
         sets = {experiment.dataset for experiment in wanted}
         absent = sorted(label(name) for name in sets if not datasets.available(name))
-        times = [span(cost.estimate(some)) if some else "nothing" for some in (wanted, left)]
+        times = [span(seconds) if seconds else "nothing" for seconds in cost.estimates(wanted, left)]
         here = f"missing: {', '.join(absent)}" if absent else "all here"
         rows.append([profile.name, profile.seeds, len(wanted), len(wanted) - len(left), *times, here])
     columns = ["profile", "seeds a cell", "runs", "finished", "all of it takes", "what is left takes", "images"]
