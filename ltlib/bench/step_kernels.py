@@ -42,6 +42,7 @@ KINDS = (
         r"memcpy|memset|nchwtonhwc|nhwctonchw|::(copy_|_to_copy|clone|contiguous)$|direct_copy|catarray",
     ),
     ("reduction", r"reduce|softmax|nll_loss|::(sum|mean|max|amax)$|scatter|cub::|sort"),
+    ("pooling", r"_pool"),
     ("gather", r"index|gather"),
     (
         "elementwise",

@@ -41,9 +41,10 @@ class BasicBlock(nn.Module):
         self.downsample = _shortcut(channels_in, width, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        out = F.relu(self.bn1(self.conv1(x)))
+        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
         out = self.bn2(self.conv2(out))
-        return F.relu(out + (x if self.downsample is None else self.downsample(x)))
+        out += x if self.downsample is None else self.downsample(x)
+        return F.relu(out, inplace=True)
 
 
 class Bottleneck(nn.Module):
@@ -63,10 +64,11 @@ class Bottleneck(nn.Module):
         self.downsample = _shortcut(channels_in, channels, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        out = F.relu(self.bn1(self.conv1(x)))
-        out = F.relu(self.bn2(self.conv2(out)))
+        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        out = F.relu(self.bn2(self.conv2(out)), inplace=True)
         out = self.bn3(self.conv3(out))
-        return F.relu(out + (x if self.downsample is None else self.downsample(x)))
+        out += x if self.downsample is None else self.downsample(x)
+        return F.relu(out, inplace=True)
 
 
 def check_stem(stem: object) -> None:
@@ -114,7 +116,7 @@ class ResNet(Backbone):
 
     def maps(self, images: Tensor) -> Tensor:
         """Images float [N, 3, H, W] to feature maps [N, 512, h, w] (bottlenecks: [N, 2048, h, w])."""
-        x = self.maxpool(F.relu(self.bn1(self.conv1(images))))
+        x = self.maxpool(F.relu(self.bn1(self.conv1(images)), inplace=True))
         return self.layer4(self.layer3(self.layer2(self.layer1(x))))
 
     def forward(self, images: Tensor) -> Tensor:

@@ -62,7 +62,7 @@ class Trunk(Backbone):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images float [N, 3, H, W] to a feature map [N, C, h, w]."""
-        return self.groups(self.maxpool(F.relu(self.bn1(self.conv1(images)))))
+        return self.groups(self.maxpool(F.relu(self.bn1(self.conv1(images)), inplace=True)))
 
 
 # --- BBN -------------------------------------------------------------------------------------------------------------

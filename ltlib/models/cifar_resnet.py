@@ -4,6 +4,9 @@ A 3x3 convolution of 16 channels, then three groups of n basic blocks with 16, 3
 group halving the image; global average pooling. Shortcuts have no parameters (option A): where the shape changes, every
 second pixel is taken and the new channels are zeros.
 
+Sums and ReLUs overwrite what batch normalisation gave, whose gradient needs only its input: the same numbers, less to
+read and to keep.
+
 Weights are drawn as in the LDAM-DRW reference code: normal with variance 2 / fan_in in convolutions and in the
 classifier. The much larger networks that other papers also call ResNet-32 are other networks; compare parameter counts.
 """
@@ -34,11 +37,16 @@ class Block(nn.Module):
         if self.stride == 1 and self.new_channels == 0:
             return x
         before = self.new_channels // 2
-        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, before, self.new_channels - before))
+        # pooling of 1x1 windows takes the same pixels as a slice does, but its gradient keeps the order channels_last:
+        # that of a slice does not, and on a CPU all that is added to it goes through memory crosswise
+        every_second = F.avg_pool2d(x, 1, self.stride)
+        return F.pad(every_second, (0, 0, 0, 0, before, self.new_channels - before))
 
     def forward(self, x: Tensor) -> Tensor:
-        out = F.relu(self.bn1(self.conv1(x)))
-        return F.relu(self.bn2(self.conv2(out)) + self.shortcut(x))
+        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        out = self.bn2(self.conv2(out))
+        out += self.shortcut(x)
+        return F.relu(out, inplace=True)
 
 
 class CifarResNet(Backbone):
@@ -79,7 +87,7 @@ class CifarResNet(Backbone):
 
     def maps(self, images: Tensor) -> Tensor:
         """Images float [N, 3, H, W] to feature maps [N, 64, h, w]."""
-        x = F.relu(self.bn1(self.conv1(images)))
+        x = F.relu(self.bn1(self.conv1(images)), inplace=True)
         blocks = [*self.layer1, *self.layer2, *self.layer3]
         if kernels.serve(x, blocks):
             return kernels.forward(x, blocks)

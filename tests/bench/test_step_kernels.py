@@ -66,6 +66,10 @@ NAMES = {
         "aten::_log_softmax",
         "aten::_log_softmax_backward_data",
     ],
+    "pooling": [
+        f"{AT}(anonymous namespace)::avg_pool2d_out_cuda_frame_nhwc<c10::BFloat16, float, int>",
+        "aten::avg_pool2d_backward",
+    ],
     "gather": [f"{AT}(anonymous namespace)::indexSelectSmallIndex<unsigned char, long>", "aten::index_select"],
     "other": ["something of nobody's"],
 }

@@ -60,6 +60,20 @@ def test_shortcut_takes_every_second_pixel_and_adds_zero_channels():
     assert out[:, 24:].eq(0).all()
 
 
+@pytest.mark.parametrize("side", [7, 8])
+def test_the_shortcut_s_gradient_reaches_the_pixels_taken_in_the_order_of_the_others(side: int):
+    """A gradient in another order of memory than its neighbours' costs a tenth of a step on a CPU."""
+    x = torch.randn(2, 16, side, side).contiguous(memory_format=torch.channels_last).requires_grad_()
+    out = Block(16, 32, 2).shortcut(x)
+    given = torch.randn_like(out)
+    out.backward(given)
+    assert x.grad is not None
+    assert x.grad.is_contiguous(memory_format=torch.channels_last)
+    expected = torch.zeros_like(x)
+    expected[:, :, ::2, ::2] = given[:, 8:24]
+    assert torch.equal(x.grad, expected)
+
+
 def test_with_silent_blocks_only_the_stem_is_left():
     """Blocks whose last batch normalisation is zero hand the stem's channels down the shortcuts to features 24..39."""
     network = models.create("resnet20", 10).eval()
