@@ -154,7 +154,7 @@ def _bare(page: Declared, profile: str, say: Callable[[str], None]) -> bool:
     """Whether a page would show empty tables only; says what fills it."""
     nothing = freshness.nothing_here(page, profile)
     if nothing:
-        say(f"{page.id}: nothing here yet, {nothing}; not executed; fill it with: {freshness.command(page, profile)}")
+        say(f"{page.id}: nothing here yet, {nothing}; not executed; fill it with: {freshness.filling(page, profile)}")
     return bool(nothing)
 
 

@@ -95,11 +95,12 @@ def state(page: Declared, profile: str) -> PageState:
     """How a page stands: fresh, stale, failed, missing or empty, and why."""
     said = kept(page, profile)
     good, last = said.get("good"), said.get("last") or {}
-    values: dict[str, Any] = {"page": page, "command": command(page, profile), "seconds": last.get("seconds", 0.0)}
+    nothing = "" if page.problem else nothing_here(page, profile)
+    filled_by = filling(page, profile) if nothing else command(page, profile)
+    values: dict[str, Any] = {"page": page, "command": filled_by, "seconds": last.get("seconds", 0.0)}
     if page.problem:
         return PageState(state="failed", reason=page.problem, **values)
     failed = not last.get("complete", True)
-    nothing = nothing_here(page, profile)
     values["failed_html"] = f"{page.id}.failed.html" if failed else None
     if good is None:
         if failed:
@@ -135,17 +136,31 @@ def nothing_here(page: Declared, profile: str) -> str:
 
     A page with a table that no grid of its own fills, as one of class counts, always has something to show.
     """
+    wanted = _filling(page, profile)
+    if wanted is None or any(run_state(run_id) != "missing" for run_id in wanted):
+        return ""
+    tables = f"Table{'s' if len(page.tables) > 1 else ''} {names.ranges(page.tables)}"
+    if not wanted:
+        return f"no run of profile {profile} fills {tables}"
+    if len(wanted) == 1:
+        return f"the run that fills {tables} is not here"
+    return f"none of the {len(wanted)} runs that fill {tables} is here"
+
+
+def filling(page: Declared, profile: str) -> str:
+    """The command that fills a page with nothing: the paper profile's, where this one trains nothing for its tables."""
+    return command(page, profile if _filling(page, profile) else "paper")
+
+
+def _filling(page: Declared, profile: str) -> list[str] | None:
+    """The runs that fill a page's tables; None where it always has something to show, or where its grid is wrong."""
     grids = [number if "/" in number else f"{page.document}/{number}" for number in page.tables]
     if not grids or not set(grids) <= set(page.grids):
-        return ""
+        return None
     try:
-        wanted = declared.experiments([replace(page, grids=tuple(grids))], profile)
-    except LtlibError:  # a wrong grid: the key says what is wrong
-        return ""
-    if any(run_state(experiment.run_id) != "missing" for experiment in wanted):
-        return ""
-    words = names.ranges(page.tables)
-    return f"none of the {len(wanted)} runs that fill Table{'s' if len(page.tables) > 1 else ''} {words} is here"
+        return [e.run_id for e in declared.experiments([replace(page, grids=tuple(grids))], profile)]
+    except LtlibError:  # the key says what is wrong
+        return None
 
 
 def beside(page: Declared, profile: str, ending: str) -> Path:

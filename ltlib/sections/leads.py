@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ltlib.sections.words import listed, many
 from ltlib.sections.world import Key, Numbers, gathered
@@ -83,16 +83,29 @@ def sentence(frame: pd.DataFrame) -> str:
         return "Two of the losses at one ratio are needed to say anything about a lead."
     text = []
     for factor, rows in frame.groupby("imbalance factor", sort=False):
-        n, said = int(rows["runs"].min()), []
-        for method, own in rows.groupby("method", sort=False):
-            parts = [f"{r['accuracy (points)']:+.1f} on {r['minus']}" for r in own.to_dict("records")]
-            said.append(f"{method} {listed(parts)}")
-        if n >= FEWEST_RUNS:
-            sure = int(((rows["low"] > 0) | (rows["high"] < 0)).sum())
-            told = f"the 95% interval leaves out 0 for {sure} of {len(rows)}"
-        else:
-            told = f"with {many(n, 'run')} a side differences below {100 * CLOSE['accuracy']:g} point are chance"
-        text.append(f"At {factor}, in points: {'; '.join(said)} ({told}).")
-    gains = frame["tail (points)"]
-    text.append(f"In the rarest third of the classes they run from {gains.min():+.1f} to {gains.max():+.1f}.")
+        said = [
+            f"{method} {listed(map(_lead, own.to_dict('records')))}"
+            for method, own in rows.groupby("method", sort=False)
+        ]
+        text.append(f"At {factor}, in points: {'; '.join(said)}.")
+    whole = frame[frame["runs"] >= FEWEST_RUNS]
+    if len(whole):
+        sure = int(((whole["low"] > 0) | (whole["high"] < 0)).sum())
+        text.append(f"In brackets the 95% interval, which leaves out 0 for {sure} of {len(whole)}.")
+    if len(whole) < len(frame):
+        n = int(frame["runs"].min())
+        text.append(f"With {many(n, 'run')} a side differences below {100 * CLOSE['accuracy']:g} point are chance.")
+    tails = frame.groupby("minus", sort=False)["tail (points)"]
+    parts = [f"{_span(gains.min(), gains.max())} on {rival}" for rival, gains in tails]
+    text.append(f"In the rarest third of the classes: {listed(parts)}.")
     return " ".join(text)
+
+
+def _span(low: float, high: float) -> str:
+    return f"{low:+.1f}" if low == high else f"{low:+.1f} to {high:+.1f}"
+
+
+def _lead(row: Mapping[Hashable, Any]) -> str:
+    """A difference of `leads`, with its interval where there is one."""
+    interval = f" ({_span(row['low'], row['high'])})" if row["runs"] >= FEWEST_RUNS else ""
+    return f"{row['accuracy (points)']:+.1f}{interval} on {row['minus']}"

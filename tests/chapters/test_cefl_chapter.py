@@ -121,8 +121,10 @@ def test_leads_are_differences_of_means_with_welchs_interval() -> None:
     assert row["tail (points)"] == 10.0
     assert (row["low"], row["high"]) == (round(100 * interval.low, 2), round(100 * interval.high, 2))
     text = leads.sentence(pd.DataFrame([row]))
-    assert text.startswith(
-        "At 500, in points: CEFL γ 2 +7.0 on Focal α 1 γ 2 (the 95% interval leaves out 0 for 1 of 1)."
+    told = f"({row['low']:+.1f} to {row['high']:+.1f})"
+    assert text == (
+        f"At 500, in points: CEFL γ 2 +7.0 {told} on Focal α 1 γ 2. In brackets the 95% interval, which leaves out 0 "
+        "for 1 of 1. In the rarest third of the classes: +10.0 on Focal α 1 γ 2."
     )
 
 
@@ -130,8 +132,17 @@ def test_one_run_a_side_has_no_interval() -> None:
     runs = [fake("cefl[gamma=2]", 0.5), fake("ce", 0.4)]
     frame = leads.leads(CEFL, runs, ["cefl[gamma=2]"], ["ce"])
     assert frame["low"].isna().all()
-    assert "with 1 run a side differences below 1 point are chance" in leads.sentence(frame)
+    assert "With 1 run a side differences below 1 point are chance" in leads.sentence(frame)
     assert leads.sentence(leads.leads(CEFL, [], ["ce"], ["focal"])).startswith("Two of the losses")
+
+
+def test_each_lead_is_told_by_its_own_number_of_runs() -> None:
+    runs = [fake("cefl[gamma=2]", v, seed=i, tail=0.3) for i, v in enumerate((0.50, 0.52, 0.54))]
+    runs += [fake(FOCAL, v, seed=i, tail=0.2) for i, v in enumerate((0.53, 0.51, 0.55))] + [fake("ce", 0.4, tail=0.0)]
+    text = leads.sentence(leads.leads(CEFL, runs, ["cefl[gamma=2]"], [FOCAL, "ce"]))
+    assert "-1.0 (-5.5 to +3.5) on Focal α 1 γ 2 and +12.0 on CE." in text
+    assert "leaves out 0 for 0 of 1. With 1 run a side differences below 1 point are chance." in text
+    assert "+10.0 on Focal α 1 γ 2 and +30.0 on CE" in text
 
 
 def test_the_example_of_the_document_is_the_formulas() -> None:

@@ -359,10 +359,19 @@ def test_a_page_with_empty_tables_only_is_not_executed_and_says_what_fills_it(pr
         project, "counts", "x = 1", grids=["convergent/1"], **own
     )  # Table 2 needs no runs: there is something to show
     write(project, "filled", "x = 1", grids=["convergent/3"], document="convergent", tables=["3"])
+    write(project, "elsewhere", "x = 1", grids=["convergent/4"], document="convergent", tables=["4"])
+    write(project, "single", "x = 1", grids=["convergent/5"], document="convergent", tables=["5"])
     finished = project.parents[1] / "reports" / "runs" / "three" / "DONE"
     finished.parent.mkdir(parents=True)
     finished.write_text("{}")
-    runs = {"1": ["one", "both"], "2": ["two", "both"], "3": ["three", "four"], "factors": ["three"]}
+    runs = {
+        "1": ["one", "both"],
+        "2": ["two", "both"],
+        "3": ["three", "four"],
+        "4": [],
+        "5": ["five"],
+        "factors": ["three"],
+    }
 
     def experiments(name: str, _: str):
         return [SimpleNamespace(run_id=i) for i in runs[name.partition("/")[2]]], {}
@@ -371,19 +380,22 @@ def test_a_page_with_empty_tables_only_is_not_executed_and_says_what_fills_it(pr
     made: list[str] = []
     monkeypatch.setattr(chain, "execute", lambda p, profile, **_: made.append(p.id) or outcome_of(project, p.id))
     lines: list[str] = []
-    states = {s.page.id: s for s in chain.run_chain("paper", root=project, say=lines.append)}
+    states = {s.page.id: s for s in chain.run_chain("laptop", root=project, say=lines.append)}
     assert sorted(made) == ["counts", "filled"]
     assert states["bare"].state == "empty"
     assert states["bare"].reason == "none of the 3 runs that fill Tables 1, 2 is here"
     assert (
         "bare: nothing here yet, none of the 3 runs that fill Tables 1, 2 is here; not executed; fill it with: "
-        "ltlib reproduce --profile paper --only bare"
+        "ltlib reproduce --profile laptop --only bare"
     ) in lines
+    assert states["single"].reason == "the run that fills Table 5 is not here"
+    assert states["elsewhere"].reason == "no run of profile laptop fills Table 4"
+    assert states["elsewhere"].command == "ltlib reproduce --profile paper --only elsewhere"
     assert {states["counts"].state, states["filled"].state} == {"fresh"}
     chain.require_complete(states.values())  # it is no failure
-    index = (project.parents[1] / "reports" / "paper" / "index.html").read_text()
+    index = (project.parents[1] / "reports" / "laptop" / "index.html").read_text()
     assert "nothing here yet</span>" in index
-    assert "<b>1</b> page with nothing yet" in index
+    assert "<b>3</b> pages with nothing yet" in index
     chain.run_chain("paper", ["bare"], root=project, force=True)
     assert made.count("bare") == 1  # whoever insists gets it
     again = {s.page.id: s for s in chain.run_chain("paper", root=project)}
