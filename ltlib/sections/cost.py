@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ltlib.tables.scores import percent, seconds, stage_2_share, used
+from ltlib.tables.scores import hardware, percent, seconds, stage_2_share, used
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +46,7 @@ def cost(study: Study, own: Own) -> pd.DataFrame:
             "of it stage 2 (%)": percent(stage_2_share(found), 1),
             "parameters (thousand)": round(found[0].parameters / 1e3, 1),
             "MACs (million)": round(found[0].macs / 1e6, 1),
-            "hardware": ", ".join(sorted(_hardware(found))),
+            "hardware": ", ".join(sorted(hardware(found))),
         }
         for method, found in own.items()
     ]
@@ -59,7 +59,7 @@ def sentence(study: Study, own: Own, base: str, beside: Iterable[str] = ()) -> s
         return f"{study.name(base)} was not run, so there is nothing to hold the cost against."
     plain = seconds(own[base])
     told = [method for method in own if method in (*study.document.proposed, *beside)]
-    alike = [method for method in told if _hardware(own[method]) == _hardware(own[base])]
+    alike = [method for method in told if hardware(own[method]) == hardware(own[base])]
     said = [f"{study.short(method)} {seconds(own[method]) / plain:.2f}" for method in alike]
     text = f"Training time over that of {study.name(base)} ({plain:.0f} s): {', '.join(said)}. " if said else ""
     if others := [study.short(method) for method in told if method not in alike]:
@@ -69,10 +69,6 @@ def sentence(study: Study, own: Own, base: str, beside: Iterable[str] = ()) -> s
         ends = list(dict.fromkeys(f"{100 * share:.0f}" for share in (min(shares), max(shares))))
         text += f"Stage 2 takes {' to '.join(ends)}% of a proposed method's time. "
     return f"{text}Seconds are of the machine the runs were made on, some of them beside other runs: read them roughly."
-
-
-def _hardware(found: Iterable[Run]) -> set[str]:
-    return {getattr(run, "provenance", {}).get("device", "unknown") for run in found}
 
 
 # --- how far they have fitted ----------------------------------------------------------------------------------------

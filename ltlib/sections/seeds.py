@@ -10,7 +10,7 @@ import numpy as np
 
 from ltlib.labels import label
 from ltlib.runs import cost
-from ltlib.tables.scores import digits, mean, percent
+from ltlib.tables.scores import digits, hardware, mean, percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +56,7 @@ def fit(study: Study, found: Iterable[Run]) -> pd.DataFrame:
                 "training (%)": percent(test + apart),
                 "test (%)": percent(test),
                 "gap (points)": percent(apart),
-                "hardware": ", ".join(sorted({str(run.provenance.get("device", "unknown")) for run in own})),
+                "hardware": ", ".join(sorted(hardware(own))),
             }
         )
     return pd.DataFrame(rows)

@@ -47,6 +47,11 @@ def seconds(found: Sequence[Run]) -> float:
     return float(np.mean([run.seconds for run in found]))
 
 
+def hardware(found: Sequence[Run]) -> set[str]:
+    """What the runs were trained on: seconds of different machines are not held against each other."""
+    return {str(getattr(run, "provenance", {}).get("device", "unknown")) for run in found}
+
+
 def stage_2_share(found: Sequence[Run]) -> float:
     """Share of the training time that the second stage takes, mean over runs; 0 for one stage."""
     shares = []

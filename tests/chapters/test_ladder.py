@@ -18,7 +18,7 @@ from ltlib.grids.beyond import EXPERTS, RUNGS, Rung, experts_experiment, rung_ex
 BY_KEY = {rung.key: rung for rung in RUNGS}
 
 
-def a_run(experiment: Experiment, accuracy: float, seconds: float = 10.0) -> Any:
+def a_run(experiment: Experiment, accuracy: float, seconds: float = 10.0, device: str = "one") -> Any:
     group = {"accuracy": accuracy / 2}
     metrics = {"accuracy": accuracy, "ece": 0.1, "groups": {"head": {"accuracy": 0.9}, "tail": group}}
     zeros, sure = np.zeros(4, dtype=int), np.array([1.0, 1.0, 0.5, 0.5])
@@ -30,6 +30,7 @@ def a_run(experiment: Experiment, accuracy: float, seconds: float = 10.0) -> Any
         experiment=experiment,
         metrics={"last": metrics},
         seconds=seconds,
+        provenance={"device": device},
         parameters=1_500,
         teachers={},
         class_counts=[5000, 50],
@@ -100,6 +101,12 @@ def test_gains_are_those_over_the_rung_that_it_stands_on() -> None:
     assert "ahead of the rung before, with 1 run a rung, by more than a point: optimisation (+3.0)" in said
     assert "behind it: sharpness (-1.5)" in said  # on `prior`, which is 1.5 above
     assert "cannot be told: prior (+0.5)" in said
+
+
+def test_time_on_another_machine_is_not_held_against_the_first_rungs() -> None:
+    runs = laptop("standard", 0.5) + laptop("averaging", 0.6, device="another") + laptop("sharpness", 0.6, seconds=20.0)
+    frame = ladder.table(ladder.climbed(runs, "cifar10", "laptop"))
+    assert frame["time (first = 1)"].tolist() == pytest.approx([1.0, math.nan, 2.0], nan_ok=True)
 
 
 def test_a_rung_stands_on_no_side_branch() -> None:

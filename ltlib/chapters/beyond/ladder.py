@@ -18,7 +18,7 @@ from ltlib.sections.study import setting
 from ltlib.sections.words import listed, many, printable
 from ltlib.sections.world import ROUNDING, gathered
 from ltlib.statistics import FEWEST_RUNS
-from ltlib.tables.scores import CLOSE, mean, percent, seconds, without_chance
+from ltlib.tables.scores import CLOSE, hardware, mean, percent, seconds, without_chance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,12 +111,14 @@ def gain(found: Climbed, rung: Rung) -> tuple[float, float, float, int]:
 
 
 def table(found: Climbed) -> pd.DataFrame:
-    """One row a rung: accuracy, gain over the rung it stands on, class groups, ECE, cost in units of the first."""
+    """One row a rung: accuracy, gain over the rung it stands on, class groups, ECE, cost in units of the first.
+
+    The time of a rung that other hardware trained than the first is NaN.
+    """
     import pandas as pd
 
     rows = []
     first = next(iter(found.values()))
-    unit = whole_seconds(first)
     for rung, own in found.items():
         difference, low, high, _ = gain(found, rung)
         floor, debiased = without_chance(own, "last")
@@ -133,7 +135,7 @@ def table(found: Climbed) -> pd.DataFrame:
                 "ECE debiased (%)": percent(debiased),
                 "chance alone (%)": percent(floor),
                 "images seen (first = 1)": round(images_seen(own[0]) / images_seen(first[0]), 2),
-                "time (first = 1)": round(whole_seconds(own) / unit, 2),
+                "time (first = 1)": round(times(own, first), 2),
                 "parameters (thousand)": round(own[0].parameters / 1e3, 1),
             }
         )
@@ -148,6 +150,11 @@ def with_extras(frame: pd.DataFrame, found: Climbed) -> pd.DataFrame:
     }
     known = {name: values for name, values in extras.items() if not all(map(math.isnan, values))}
     return frame.assign(**known)
+
+
+def times(found: Sequence[Run], unit: Sequence[Run]) -> float:
+    """Training time in units of another's, NaN where other hardware trained."""
+    return whole_seconds(found) / whole_seconds(unit) if hardware(found) == hardware(unit) else math.nan
 
 
 def whole_seconds(found: Sequence[Run]) -> float:
