@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from ltlib.sections.words import listed
 from ltlib.tables.scores import CLOSE, WORDS, both, mean, side_by_side, told_apart, used
 
 if TYPE_CHECKING:
@@ -117,9 +118,9 @@ def closest(own: Own, printed: Mapping[str, float], wanted: int, profile: str) -
     if len(own) < wanted:
         return f"{question} until all are run."
     far = sorted((distance(found, printed), name) for name, found in own.items())
-    listed = ", ".join(f"{name} {value:.1f}" for value, name in far)
+    said = ", ".join(f"{name} {value:.1f}" for value, name in far)
     near = " The first two are too near each other to decide." if far[1][0] - far[0][0] < 0.5 else ""
-    return f"Closest to the printed cell, in tolerances of 1 point of accuracy and 1.5 points of ECE: {listed}.{near}"
+    return f"Closest to the printed cell, in tolerances of 1 point of accuracy and 1.5 points of ECE: {said}.{near}"
 
 
 def moves(found: Sequence[Run], beside: Iterable[Run]) -> str:
@@ -130,3 +131,25 @@ def moves(found: Sequence[Run], beside: Iterable[Run]) -> str:
         sure = told_apart(value, base[metric], len(found), metric)
         parts.append(f"{100 * (value - base[metric]):+.1f} points of {word}" + ("" if sure else " (too close to tell)"))
     return " and ".join(parts)
+
+
+def by_metric(others: Own, beside: Iterable[Run]) -> str:
+    """How far each of several lies from some runs, in points: first all in accuracy, then all in ECE, largest first.
+
+    Those too close to tell are named behind the others, without a number.
+    """
+    parts, base = [], both(beside)
+    for metric, word in WORDS.items():
+        far: dict[str, float] = {}
+        near: list[str] = []
+        for name, found in others.items():
+            value = mean(found, metric)
+            if told_apart(value, base[metric], len(found), metric):
+                far[name] = value - base[metric]
+            else:
+                near.append(f"“{name}”")
+        said = [f"“{name}” {100 * gap:+.1f}" for name, gap in sorted(far.items(), key=lambda item: -item[1])]
+        told = [f"in {word} {listed(said)}"] if said else []
+        parts.append("; ".join([*told, *([f"too close to tell in {word}: {listed(near)}"] if near else [])]))
+    first, second = parts
+    return f"{first}. {second[0].upper()}{second[1:]}"

@@ -16,6 +16,7 @@ from ltlib.grids import awabs as grid
 from ltlib.methods import stages
 from ltlib.registry import parse
 from ltlib.runs import Predictions
+from ltlib.sections import settings
 
 PRINTED = {
     "printed, stage 1": {"accuracy": 0.4785, "ece": 0.02414},
@@ -94,10 +95,20 @@ def test_the_nearest_reading_and_what_it_leaves_open() -> None:
     assert met.endswith("It meets what is printed.")
 
 
+def test_what_moves_is_put_in_order_and_what_hardly_does_has_no_number() -> None:
+    others = {"a": [a_run(0.40, 0.02)], "b": [a_run(0.50, 0.021)], "c": [a_run(0.381, 0.2)], "d": [a_run(0.30, 0.022)]}
+    assert settings.by_metric(others, [a_run(0.38, 0.02)]) == (
+        "in accuracy “b” +12.0, “a” +2.0 and “d” -8.0; too close to tell in accuracy: “c”. "
+        "In ECE “c” +18.0; too close to tell in ECE: “a”, “b” and “d”"
+    )
+
+
 def test_stand_ins_say_what_a_reading_moves_and_judge_nothing() -> None:
     found = {"as printed": [a_run(0.38, 0.02)], "the prior, no smoothing": [a_run(0.47, 0.04)]}
     said = readings.sentence(found, PRINTED, 10, "laptop")
-    assert "“the prior, no smoothing” +9.0 points of accuracy and +2.0 points of ECE" in said
+    assert said.startswith(
+        "points over “as printed”: in accuracy “the prior, no smoothing” +9.0. In ECE “the prior, no smoothing” +2.0. "
+    )
     assert "The most accurate is “the prior, no smoothing” with 47.0%." in said
     assert said.endswith("is a question for the documents' own size.")
     assert readings.sentence({"as printed": [a_run(0.38, 0.02)]}, PRINTED, 10, "laptop").startswith(

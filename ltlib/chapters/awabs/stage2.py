@@ -13,7 +13,6 @@ from ltlib.chapters.awabs import AWABS
 from ltlib.methods import AWABS_VARIANTS
 from ltlib.runs import Predictions
 from ltlib.sections import in_print, settings
-from ltlib.sections.settings import moves
 from ltlib.tables.scores import percent, used
 
 if TYPE_CHECKING:
@@ -59,8 +58,7 @@ def variants_sentence(own: Mapping[str, Sequence[Run]], printed: Mapping[str, fl
     text = f"The tables use “{DEFAULT}”. "
     others = {name: found for name, found in _named(own).items() if name != DEFAULT}
     if DEFAULT in own and others:
-        said = "; ".join(f"“{name}” {moves(found, own[DEFAULT])}" for name, found in others.items())
-        text += f"Against it, {said}. "
+        text += f"Points over it: {settings.by_metric(others, own[DEFAULT])}. "
     return text + settings.closest(_named(own), printed, len(AWABS_VARIANTS), profile)
 
 

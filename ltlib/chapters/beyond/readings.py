@@ -84,8 +84,10 @@ def sentence(found: Read, printed: Mapping[str, Mapping[str, float]], wanted: in
     if profile != "paper":
         best = max(found, key=lambda words: mean(found[words], "accuracy"))
         top = f"“{best}” with {100 * mean(found[best], 'accuracy'):.1f}%"
-        moved = "; ".join(f"“{words}” {settings.moves(found[words], found[first])}" for words in others)
-        text = f"against “{first}”, {moved}. The most accurate is {top}. " if others else f"only {top} was run. "
+        text = f"only {top} was run. "
+        if others:
+            moved = settings.by_metric({words: found[words] for words in others}, found[first])
+            text = f"points over “{first}”: {moved}. The most accurate is {top}. "
         return text + "Which of them made the printed number is a question for the documents' own size."
     near = min(found, key=lambda words: settings.distance(found[words], aim))
     values = both(found[near])
