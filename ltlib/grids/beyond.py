@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from ltlib import profiles
 from ltlib.experiment import Experiment
 from ltlib.grids import architectures, awabs
 from ltlib.grids.base import Document, Row
-from ltlib.registry import Value, format_spec
+from ltlib.registry import Value, format_spec, parse
 from ltlib.statistics import FEWEST_RUNS
 
 
@@ -40,9 +41,16 @@ LEFT_OUT = {"quick": (LONGER, TAUGHT), "laptop": (LONGER, TAUGHT)}
 rungs together."""
 ONE_VIEW = "cmo[loss=balanced_softmax]"
 THREE_VIEWS = "concutmix[factor=0.0]"
-"""CMO's mixing and balanced softmax's prior on the first view, which the authors weigh 2 to 0.6 beside the contrast."""
+"""CMO's mixing and logit adjustment on the first view, which the authors weigh 2 to 0.6 beside the contrast."""
 HIGHEST = "concutmix"
 """The method of the last rung that trains a whole network from its labels alone; the two above it go on from there."""
+OF_ITS_AUTHORS: dict[tuple[str, bool], dict[str, Value]] = {
+    ("cifar100", False): {},
+    ("cifar100", True): {"tau": 0.79, "start": 0.4},
+    ("cifar10", False): {"tau": 0.85, "top_k": 3, "factor": 0.00784},
+    ("cifar10", True): {"tau": 0.85, "top_k": 3, "factor": 0.00784, "start": 0.4},
+}
+"""Settings of `HIGHEST` by set, and whether the training is the longer one: those of its code."""
 REFIT = f"refit[fresh=false;of={HIGHEST}]"
 """From the classifier that is there: it is balanced already, and a fresh one wants more than a few epochs."""
 RUNGS = (
@@ -78,7 +86,11 @@ RUNGS = (
         side=True,
     ),
     Rung(LONGER, "400 epochs", ONE_VIEW, (("epochs", 400),)),
-    Rung("views", "balanced contrastive loss of two more views, with SimCLR's augmentation", THREE_VIEWS),
+    Rung(
+        "views",
+        "balanced contrastive loss of two more views, with SimCLR's augmentation; the prior to the power tau < 1",
+        THREE_VIEWS,
+    ),
     Rung("similarity", "late in training, labels of mixed images by their similarity to the classes", HIGHEST),
     Rung("refit", "the classifier alone goes on, on images that are not mixed, for a tenth of the epochs", REFIT),
     Rung(
@@ -110,12 +122,26 @@ def rung_experiment(rung: Rung, dataset: str, profile: str = "paper") -> Experim
         if one is rung or not (one.side or one.key in LEFT_OUT.get(profile, ())):
             settings |= dict(one.recipe)
     recipe = format_spec("ldam", settings)
-    return Experiment(dataset, 100, "resnet32", rung.method, recipe)
+    method = _of_set(rung.method, OF_ITS_AUTHORS[dataset, "epochs" in settings])
+    return Experiment(dataset, 100, "resnet32", method, recipe)
+
+
+def _of_set(text: str, own: Mapping[str, Value]) -> str:
+    """A method with the set's settings of `HIGHEST` where that is it, or what it goes on from."""
+    name, settings = parse(text)
+    if name == HIGHEST:
+        return format_spec(name, {**own, **settings})
+    if isinstance(inner := settings.get("of"), str):
+        settings["of"] = _of_set(inner, own)
+    return format_spec(name, settings)
 
 
 def _ladder(profile: str) -> Iterator[Experiment]:
-    """Every rung on both sets, but for those that the profile leaves out."""
+    """Every rung on both sets, but for those that the profile leaves out; once where one set stands for both."""
+    apart: dict[str, str] = {}
     for dataset in SETS:
+        apart.setdefault(profiles.dataset(dataset, profile), dataset)
+    for dataset in apart.values():
         for rung in RUNGS:
             if rung.key not in LEFT_OUT.get(profile, ()):
                 yield rung_experiment(rung, dataset, profile)

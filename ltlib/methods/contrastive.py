@@ -194,7 +194,7 @@ def concutmix(
     ce_weight: float = 2.0,
     projection: int = 128,
     hidden: int = 512,
-    tau: float = 1.0,
+    tau: float = 0.9,
     classifier: str = "linear",
     prob: float = 0.5,
     top_k: int = 30,
@@ -204,9 +204,10 @@ def concutmix(
 ) -> tuple[Stage, ...]:
     """BCL whose classified view is mixed with images of rare classes, its label by similarity late in training.
 
-    The weights are those of the code for CIFAR, which has AutoAugment without Cutout in its recipe, tau 0.9 (0.79 for
-    400 epochs; ``start=0.4`` there), and on CIFAR-10 ``top_k=3;factor=0.00784;tau=0.85``. CutMix takes its donors from
-    a class-balanced sampler and mixes every second batch; `ltlib.losses.concutmix` says what the similarity is worth.
+    The defaults are those of the code for CIFAR-100-LT at 100, which has AutoAugment without Cutout in its recipe; for
+    400 epochs it has ``tau=0.79;start=0.4``, on CIFAR-10 ``top_k=3;factor=0.00784;tau=0.85``. Mixed images are of rare
+    classes more often than the training set's are, so tau is below 1. CutMix takes its donors from a class-balanced
+    sampler and mixes every second batch; `ltlib.losses.concutmix` says what the similarity is worth.
     """
     return (
         Stage(

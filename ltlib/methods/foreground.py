@@ -17,7 +17,7 @@ def ofbd(
     """Another method whose features are foreground less background, with CutMix from where the network sees most.
 
     The two parts are those of its code, each to be left out by itself: ``pooling=mean``, and ``boxes=own``, which
-    leaves the method its own mixing. The code has them on ConCutMix, for CIFAR-100 at 100 ``concutmix[tau=0.9]`` in
+    leaves the method its own mixing. The code has them on ConCutMix, for CIFAR-100 at 100 ``concutmix`` in
     batches of 256 at a rate of 0.15, with AutoAugment and a decay of 5e-4.
 
     A third part is not built, a small network that learns to choose among four boxes. In the released command it has a

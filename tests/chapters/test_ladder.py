@@ -138,8 +138,11 @@ def test_cost_is_in_units_of_the_first_rung() -> None:
 
 
 def test_rungs_that_a_profile_trains_alike_are_shown_once() -> None:
+    """And where one set stands for both, one of them is trained and shown."""
     trained, _ = grids.experiments("beyond/ladder", "quick")
-    found = ladder.climbed([a_run(experiment, 0.5) for experiment in trained], "cifar10", "quick")
+    runs = [a_run(experiment, 0.5) for experiment in trained]
+    ((found, own),) = ladder.by_set(lambda dataset: ladder.climbed(runs, dataset, "quick"))
+    assert own == runs
     assert [rung.key for rung in found] == [
         *("standard", "optimisation", "prior", "mixing", "averaging", "sharpness", "views", "similarity", "refit")
     ]
@@ -154,9 +157,27 @@ def test_no_rung_mirrors_a_digit() -> None:
     for experiment in grids.experiments("beyond/ladder", "quick")[0]:
         for stage in experiment.resolve().stages:
             assert "flip" not in stage.view_augmentation
-    there = profiles.resolve(rung_experiment(BY_KEY["refit"], "cifar10", "quick"), "quick")
+    there = profiles.resolve(rung_experiment(BY_KEY["refit"], "cifar100", "quick"), "quick")
     assert isinstance(there, Experiment)
     assert there.method == "refit[fresh=false;of=concutmix[views=recipe]]"
+
+
+def test_the_last_rungs_have_their_authors_settings_for_a_set_and_a_length() -> None:
+    """Of the code's commands for CIFAR-100 at 100, 200 and 400 epochs, and for CIFAR-10."""
+
+    def settings(dataset: str, profile: str) -> tuple[Any, ...]:
+        (stage, _) = rung_experiment(BY_KEY["refit"], dataset, profile).resolve().stages
+        assert stage.contrastive is not None
+        assert stage.loss is not None
+        own = stage.contrastive.settings
+        return stage.loss.settings["tau"], own["start"], own["top_k"], own["factor"]
+
+    assert settings("cifar100", "laptop") == (0.9, 0.5, 30, 20 / 255)
+    assert settings("cifar100", "paper") == (0.79, 0.4, 30, 20 / 255)
+    assert settings("cifar10", "laptop") == (0.85, 0.5, 3, 0.00784)
+    views = rung_experiment(BY_KEY["views"], "cifar10", "laptop").resolve().stages[0].contrastive
+    assert views is not None
+    assert (views.settings["factor"], views.settings["top_k"]) == (0.0, 3)
 
 
 def test_experts_stand_beside_one_network_of_the_same_recipe() -> None:
