@@ -17,6 +17,8 @@ addition (some processors' builds of Pillow), step 2 and Contrast may differ the
 
 Differences from the policies' own code: the strengths are torchvision's, 10 steps for AutoAugment and 31 for
 RandAugment; the fill is black (torchvision's default; the AutoAugment of most long-tail codebases fills with grey 128).
+The `SubPolicy` of those codebases (SHIKE, ConCutMix) also shears with bicubic interpolation, turns one way only, moves
+by fractions of a pixel and solarizes from 256 on; here as in torchvision.
 """
 
 from __future__ import annotations

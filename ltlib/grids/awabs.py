@@ -155,14 +155,20 @@ READINGS: Mapping[str, Mapping[str, Value]] = {
 LONGER = 400
 """Epochs of codes that mix images, twice those of the document (github.com/zhangyongshun/BagofTricks-LT)."""
 _LONG = f"awabs[epochs={LONGER}]"
+_REMIX = "remix_drw[start_share=0.8333]", "awabs[epochs=300;milestones=0.5+0.8333]"
+"""Method and recipe of Remix's code (github.com/ntucllab/imbalanced-DL)."""
+_LADE = "awabs[batch_size=256;decay=0.01;lr=0.2;milestones=0.6+0.8;weight_decay=0.0005]"
+"""Of LADE's code (github.com/hyperconnect/LADE), whose network has two last blocks side by side and 128 features."""
 OTHER_READINGS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "lade": {
         "as the document's other rows": ("lade", "awabs"),
         "with AutoAugment and Cutout": ("lade", "awabs[augmentation=crop4+flip+autoaugment+cutout16]"),
+        "the recipe of its code": ("lade", _LADE),
     },
     "remix_drw": {
         "as the document's other rows": ("remix_drw", "awabs"),
         f"{LONGER} epochs": ("remix_drw", _LONG),
+        "the recipe of its code, 300 epochs": _REMIX,
     },
     "awabs_cutmix": {"stage 1 alone": ("cutmix[loss=balanced_softmax]", "awabs")},
     "awabs_cutout": {
@@ -187,7 +193,7 @@ def readings(profile: str) -> dict[str, dict[str, Experiment]]:
         found[name] = {words: _on(profile, name, "", **changes) for words, changes in READINGS.items()}
     for name, own in OTHER_READINGS.items():
         for words, (text, recipe) in own.items():
-            if recipe == _LONG and profile != "paper":  # the others set the length themselves
+            if "epochs=" in recipe and profile != "paper":  # the others set the length themselves
                 continue
             made = method(text, dataset(profile), STAND_IN_FACTOR) if text.startswith("awabs_") else text
             exp = _experiment(dataset(profile), STAND_IN_FACTOR, made).replace(recipe=recipe)

@@ -150,7 +150,7 @@ def _ladder(profile: str) -> Iterator[Experiment]:
 def experts_experiment(rung: Rung, dataset: str) -> Experiment:
     """Experts in the recipe of the ladder's rung `prior`, which is the one network.
 
-    Their authors' recipes are the same but for the schedule, which falls in two steps in place of a cosine.
+    Their authors also turn the images by up to 15 degrees, and their rate falls in two steps in place of a cosine.
     """
     (prior,) = (one for one in RUNGS if one.key == "prior")
     return rung_experiment(prior, dataset).replace(method=rung.method)

@@ -88,7 +88,8 @@ class VectorScaling(Loss):
 
     Args:
         class_counts: Training images per class.
-        gamma: Exponent of the factors, >= 0; at 0 this is `LogitAdjustment`.
+        gamma: Exponent of the factors, >= 0; at 0 this is `LogitAdjustment`. 0.3 is the code's default argument, which
+            divides the rarest class's logits by 4 on CIFAR-100 at 100; DDC's code has 0.05 there.
         tau: Strength of the shift, >= 0.
 
     Raises:

@@ -13,8 +13,9 @@ The choice needs one uniform number u a sample: sample i takes the k candidates 
 which saves N x N random numbers and changes no expectation of the loss. The numbers can be drawn beforehand
 (``noise``), so that a step is repeatable on any device; without them torch's generator of the device is used.
 
-Differences from the reference code (LTH14/targeted-supcon): that code chooses from a queue (MoCo) or, in its CIFAR form
-and here, from the batch; there the choice is made anew for every sample on the host's generator.
+Differences from the authors' code (bingykang/BalFeat) and that of TSC (LTH14/targeted-supcon): they choose from a
+queue (MoCo), the latter in its CIFAR form from the batch, as here; there the choice is made anew for every sample on
+the host's generator.
 """
 
 from __future__ import annotations

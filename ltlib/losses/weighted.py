@@ -75,9 +75,10 @@ class WeightedCrossEntropy(Weighted):
         beta: Of ``effective_number``, 0 <= beta < 1.
         normalise: ``classes``, ``largest`` or None.
         reduction: ``weight_sum`` or ``batch_size``.
+        exponent: Of ``inverse``, >= 0: ``n_c^(-exponent)``.
 
     Raises:
-        SettingError: An unknown word, beta outside its range, a class without images.
+        SettingError: An unknown word, beta or exponent outside its range, a class without images.
     """
 
     def __init__(
@@ -88,10 +89,10 @@ class WeightedCrossEntropy(Weighted):
         beta: float = 0.9999,
         normalise: str | None = "classes",
         reduction: str = "weight_sum",
+        exponent: float = 1.0,
     ):
-        super().__init__(
-            CrossEntropy(), class_weights(class_counts, weights, beta=beta, normalise=normalise), reduction
-        )
+        found = class_weights(class_counts, weights, beta=beta, exponent=exponent, normalise=normalise)
+        super().__init__(CrossEntropy(), found, reduction)
 
 
 class ClassBalanced(Weighted):

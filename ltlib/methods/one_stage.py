@@ -66,7 +66,9 @@ def remix_drw(
     """Remix with class weights late in training.
 
     The code weighs each image's two losses, mixes them and takes the mean over the batch. ``reduction=weight_sum``
-    divides by the weights' sums, as did the first version of this method.
+    divides by the weights' sums, as did the first version of this method. That code passes each batch through the
+    network once more before it is mixed, so that half of what its batch statistics see is not mixed; it trains 300
+    epochs, a tenth of the rate from half and from five sixths on (``start_share=0.8333``), and has no bias.
     """
     late = loss_("deferred", start_share=start_share, reduction=reduction)
     return (Stage(loss=late, mix=mix_("remix", kappa=kappa, tau=tau)),)

@@ -45,13 +45,21 @@ def second(objective: Spec, epochs: float, **changes: Any) -> Stage:
     return replace(stage, **changes)
 
 
-def probe(projection: int, epochs: float) -> Stage:
-    """A linear probe: a fresh classifier on features and batch statistics that stay as they are."""
+def probe(projection: int, epochs: float, rate: float, sampler: Any) -> Stage:
+    """A linear probe: a fresh classifier on features and batch statistics that stay as they are.
+
+    Features that do not move ask for a larger rate than a network, and for no weight decay, as reference codes have it:
+    with a recipe's own the rarest classes' rows hardly leave their beginning.
+    """
     return Stage(
         loss=losses.spec("ce"),
+        sampler=draws.spec(sampler),
         epochs=epochs,
         lr={"classifier": 1.0},
         classifier="reset",
         projection=projection,
         batch_norm="eval",
+        schedule="cosine",
+        peak_lr=float(rate),
+        weight_decay=0.0,
     )

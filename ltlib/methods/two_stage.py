@@ -1,6 +1,10 @@
 """Methods of two stages: the classifier trained anew, scaled, smoothed or changed after plain training.
 
 Where a method says nothing else its second stage is `parts.second`, over a twentieth of the recipe's epochs.
+
+``crt`` and ``lws`` leave the frozen backbone's batch statistics as they are, as MiSLAS's code does. The code of Kang et
+al. (classifier-balancing) has all parts in training mode there, so that batches are normalised by themselves and the
+statistics drift to balanced images, and draws four images of a class in a row (`samplers`, ``class_aware``).
 """
 
 from __future__ import annotations
@@ -178,8 +182,8 @@ def refit(
     All stages of the method come first, so a run of it and its refit share them. Then images are drawn and augmented as
     the recipe says, under a cosine of their own from the recipe's rate. SHIKE's 20 epochs are the last of 200; here
     they come on top, a tenth of the recipe's. Otherwise than in its code there is no warm-up, and batch statistics stay
-    as they are: there they go on moving with the frozen weights, ``shift=true``. ``fresh=false`` goes on from the
-    classifier that is there.
+    as they are: there they go on moving with the frozen weights, ``shift=true``. Its classifiers are cosine ones of
+    scale 30; here the kind stays that of the method. ``fresh=false`` goes on from the classifier that is there.
     """
     first = stages(of)
     last = first[-1]

@@ -12,7 +12,9 @@ settle at one: in five rounds every one from 0.005 |u| upwards ends between 0.68
 Where the authors' code differs: it computes the rounds in bfloat16 (here with ``bf16``), and takes the factor of a
 convolution from the height and width of its filters, so that it is always one (here from rows and columns, as their
 text has it). Other parameters (batch normalisation, biases, the classifier) go to Adam there; here to SGD with Nesterov
-momentum, as in their code for CIFAR-10 (cifar10-airbench), and with the decay of the weights beside the step too.
+momentum, as in their code for CIFAR-10 (cifar10-airbench), and with the decay of the weights beside the step too. That
+code also scales each filter to one norm at every step, decays no filter, has momentum 0.6 and three rounds, and a first
+convolution that is not trained.
 """
 
 from __future__ import annotations

@@ -40,6 +40,17 @@ def test_golden_weights(counts, rule, beta, expected):
     assert float(weights.sum()) == pytest.approx(len(counts), rel=1e-12)
 
 
+def test_the_exponent_of_inverse_weights():
+    torch.testing.assert_close(class_weights(C10, exponent=0.5), class_weights(C10, "inverse_sqrt"))
+    assert class_weights(C10, exponent=0).tolist() == [1.0] * 10
+    weights = class_weights([100, 1], exponent=1.2)
+    assert float(weights[1] / weights[0]) == pytest.approx(100**1.2)
+    loss, plain = (losses.create(f"weighted_ce[exponent={e}]", [100, 1]) for e in (1.2, 1))
+    assert float(loss.weights[1]) > float(plain.weights[1])
+    with pytest.raises(SettingError, match="exponent"):
+        class_weights(C10, exponent=-1)
+
+
 def test_beta_09_on_cifar10_balances_nothing():
     weights = class_weights(C10, "effective_number", beta=0.9)
     assert [round(float(weights[0]), 4), round(float(weights[-1]), 4)] == [0.9995, 1.0046]

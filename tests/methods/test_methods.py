@@ -56,6 +56,14 @@ def test_a_probe_trains_a_fresh_classifier_and_nothing_else() -> None:
     assert "classifier" not in learn.lr
     assert dict(probe.lr) == {"classifier": 1.0}
     assert (probe.classifier, probe.batch_norm, probe.epochs) == ("reset", "eval", 0.2)
+    assert (probe.weight_decay, probe.peak_lr, probe.sampler.name) == (0.0, 1.25, "instance_balanced")
+
+
+def test_targets_wait_for_classes_that_have_a_place() -> None:
+    waits, aims, probe = methods.stages("tsc[start=0.25]")
+    assert [waits.contrastive.name, aims.contrastive.name] == ["kcl", "tsc"]
+    assert (waits.epochs, aims.epochs, probe.sampler.name) == (0.25, 0.75, "class_balanced")
+    assert [stage.epochs for stage in methods.stages("tsc[start=0]")] == [1.0, 0.2]
 
 
 @pytest.mark.parametrize(
@@ -63,6 +71,8 @@ def test_a_probe_trains_a_fresh_classifier_and_nothing_else() -> None:
     [
         "focal[gamma=-1]",
         "supcon[temperature=0]",
+        "supcon[probe_rate=0]",
+        "tsc[start=1]",
         "supcon_ce[contrastive_weight=-1]",
         "supcon_ce[contrastive_weight=0;ce_weight=0]",
         "supcon_ce[classifier_input=pixels]",

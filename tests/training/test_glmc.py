@@ -100,7 +100,7 @@ def test_the_objective_is_the_formula(epoch: int, alpha: float):
     z = features @ net.projector.project.weight.T + net.projector.project.bias
     p = z @ net.projector.predict.weight.T + net.projector.predict.bias
     plain, balanced = net.projector.uniform(features), net.classifier(features)
-    inverse = [1 / n for n in COUNTS]
+    inverse = [n**-1.2 for n in COUNTS]
     weight = [3 * w / math.fsum(inverse) for w in inverse]
     losses = {"plain": 0.0, "balanced": 0.0}
     for view in range(2):
