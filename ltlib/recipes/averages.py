@@ -1,7 +1,8 @@
 """Averages of a training's weights by name: ``ema[decay=0.999]``, ``swa[start=0.75]``, ``lookahead[k=5;alpha=0.5]``.
 
 What a training does with one is in `ltlib.training.averaging`: the average is what is evaluated and kept. The first two
-leave the training itself alone; with ``lookahead`` it goes on from the average.
+leave the training itself alone; with ``lookahead`` it goes on from the average. Since version 2 batch statistics are
+taken anew from batches as they are trained on, see `ltlib.training.renewal`.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ class Average:
 AVERAGES = Registry[Average]("average")
 
 
-@AVERAGES.register("ema", source="Polyak and Juditsky 1992; its beginning as in TensorFlow's ExponentialMovingAverage")
+@AVERAGES.register(
+    "ema", version=2, source="Polyak and Juditsky 1992; its beginning as in TensorFlow's ExponentialMovingAverage"
+)
 @dataclass(frozen=True, kw_only=True)
 class Ema(Average):
     """Exponential moving average over steps: a = d a + (1 - d) w with d = min(decay, (1 + n) / (10 + n)) at step n.
@@ -58,7 +61,7 @@ class Ema(Average):
         return ((1 + count) / (10 + count)).clamp(max=self.decay)
 
 
-@AVERAGES.register("swa", source="Izmailov et al. 2018, Algorithm 1, with the recipe's own schedule")
+@AVERAGES.register("swa", version=2, source="Izmailov et al. 2018, Algorithm 1, with the recipe's own schedule")
 @dataclass(frozen=True, kw_only=True)
 class Swa(Average):
     """The mean of the weights at the ends of the epochs after a share of them. Before that the weights are evaluated
@@ -80,7 +83,7 @@ class Swa(Average):
         return 1 - 1 / count
 
 
-@AVERAGES.register("lookahead", source="Zhang et al. 2019")
+@AVERAGES.register("lookahead", version=2, source="Zhang et al. 2019")
 @dataclass(frozen=True, kw_only=True)
 class Lookahead(Average):
     """Slow weights that take a share of the way to the fast ones every k steps, which then go on from there.

@@ -9,6 +9,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NoReturn, Protocol
 
 import torch
@@ -60,7 +61,7 @@ def fit(
     stop: Callable[[], bool] = lambda: False,
     before_epoch: Callable[[], None] = lambda: None,
     after_epoch: Callable[[], None] = lambda: None,
-    renew: Callable[[], None] = lambda: None,
+    renew: Callable[[int], None] = lambda epoch: None,
 ) -> Trained:
     """Train for `epochs` epochs, or go on where a checkpoint ends.
 
@@ -78,7 +79,7 @@ def fit(
         stop: Asked between chunks of steps; True saves the state and raises `Stopped`.
         before_epoch: Puts the network in its training mode.
         after_epoch: Changes weights between an epoch's last step and its evaluation.
-        renew: Takes the statistics of the network anew, for averaged weights.
+        renew: Takes the statistics of the network anew over an epoch's batches, for averaged weights.
 
     Returns:
         History, test logits, selected weights.
@@ -126,7 +127,7 @@ def fit(
         trained = learner.meter.result()
         learner.meter.reset()
         looks = epoch % recipe.evaluate_every == 0 or epoch == epochs or state.patience_over(recipe.patience, epoch)
-        with learner.shown(renew) if looks else contextlib.nullcontext():
+        with learner.shown(partial(renew, epoch)) if looks else contextlib.nullcontext():
             found = evaluate() if looks else Evaluation({})
             guard.check_logits(found)
             row |= {"seconds": state.seconds + time.monotonic() - started}
@@ -140,7 +141,7 @@ def fit(
             if asked and state.epoch < epochs:
                 raise Stopped
     if learner.average is not None:
-        learner.average.settle(renew)
+        learner.average.settle(partial(renew, state.epoch))
     return state.trained()
 
 

@@ -208,15 +208,17 @@ def _fit(training: StageTraining, checkpoint: loop.Checkpoint) -> Trained:
 
     predicted = recorded_evaluation.predictions(step.device)
 
-    def renew() -> None:
+    draws = _draws(training, mixing)
+
+    def renew(epoch: int) -> None:
         train()
-        images = training.images.train
-        renewal.renew_statistics(training.network, images, recipe.batch_size, training.resolved.precision)
+        batches = (batch.images for draw in draws(epoch) for batch in step.batches(draw))
+        renewal.renew_statistics(training.network, batches, training.resolved.precision)
 
     return loop.fit(
         learning,
         capture.captured(step, step.device),
-        _draws(training, mixing),
+        draws,
         recipe,
         training.epochs,
         evaluate=lambda: _evaluate(training, predicted),

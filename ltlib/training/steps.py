@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from typing import Protocol
 
 import torch
@@ -91,6 +92,11 @@ class EagerStep:
         for s in range(draw.steps):
             losses[s] = self.one(here, s, draw)
         return losses
+
+    def batches(self, draw: Draw) -> Iterator[Batch]:
+        """The batches of a draw, one after the other; nothing is trained."""
+        here = draw.each(lambda value: send(value, self.device))
+        return (self.batch(here, s, draw) for s in range(draw.steps))
 
     def one(self, draw: Draw, s: int, host: Draw | None = None) -> Tensor:
         """Train on step `s` of a draw on the device, at the rates that are set; returns the loss, a scalar.

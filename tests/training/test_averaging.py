@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from ltlib import recipes
 from ltlib.batches import augment
-from ltlib.batches.draws import SAMPLERS, Draw, epoch_draws, generator
+from ltlib.batches.draws import SAMPLERS, Draw, epoch_draws
 from ltlib.errors import SettingError, UnknownName
 from ltlib.training import evaluation, loop, renewal, sharpness
 from ltlib.training.steps import EagerStep
@@ -87,18 +87,20 @@ def test_what_lookahead_hands_on_are_the_slow_weights() -> None:
         assert not torch.equal(weight.detach(), tensors[f"network.{name}"]), "two steps further on"
 
 
-def test_what_is_evaluated_is_the_average_with_statistics_of_its_own() -> None:
-    """Against a second network with the averaged weights, and torch's own way of taking statistics."""
-    made = Training("epochs=3;average=ema[decay=0.8]")
+@pytest.mark.parametrize("method", ["ce", "cutmix"])
+def test_what_is_evaluated_is_the_average_with_statistics_of_its_own(method: str) -> None:
+    """Against a second network with the averaged weights, and torch's own way of taking statistics: over the batches of
+    the last epoch, augmented and mixed."""
+    made = Training("epochs=3;average=ema[decay=0.8]", method)
     outcome = made.fit()
-    other = Training("epochs=3").network
+    other = Training("epochs=3", method).network
     average = made.learner.average
     assert average is not None
     for i, weight in enumerate(other.parameters()):
         weight.data.copy_(average.get_buffer(f"a{i}"))
-    order = torch.randperm(len(made.data.targets), generator=generator(0, "statistics"))
     other.train()
-    torch.optim.swa_utils.update_bn([made.data.batch(index) for index in order.split(8)], other)
+    shown = [made.step.batch(draw, s).images for draw in made.draws(3) for s in range(draw.steps)]
+    torch.optim.swa_utils.update_bn(shown, other)
     expected = evaluation.predict(other, made.test)
     torch.testing.assert_close(outcome.logits["last"], expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(evaluation.predict(made.network, made.test), expected, rtol=1e-4, atol=1e-5)
@@ -123,7 +125,7 @@ def test_statistics_that_do_not_move_in_training_stay() -> None:
     for module in norms[1:]:
         module.eval()
     before = [module.running_mean.clone() for module in norms if module.running_mean is not None]
-    renewal.renew_statistics(made.network, made.data, 8, "float32")
+    renewal.renew_statistics(made.network, [made.data.batch(torch.arange(8))], "float32")
     moved = [not torch.equal(module.running_mean, old) for module, old in zip(norms, before, strict=True)]  # type: ignore[arg-type]
     assert moved == [True] + [False] * (len(norms) - 1)
     assert [module.momentum for module in norms] == [0.1] * len(norms)
@@ -209,7 +211,7 @@ def test_a_recipe_without_them_is_the_recipe_it_was() -> None:
     assert plain.identity() == told.identity()
     one, other = recipes.create("ldam[average=ema]"), recipes.create("ldam[average=ema[decay=0.999]]")
     assert one == other
-    assert one.identity()["average"]["version"] == 1
+    assert one.identity()["average"]["version"] == 2
 
 
 def drawn(text: str, epoch: int, views: int = 1) -> Draw:

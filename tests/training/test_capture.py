@@ -85,7 +85,7 @@ def train(step: steps.Step, objective: objectives.Objective, draws: list[Draw], 
     return torch.cat(found)
 
 
-FUSED = [("ce", 0), ("tsc", 0), ("mislas", 1), ("bbn", 0)]
+FUSED = [("ce", 0), ("tsc", 1), ("mislas", 1), ("bbn", 0)]
 
 
 @pytest.mark.parametrize(

@@ -112,9 +112,10 @@ class Training:
             renew=self.renew,
         )
 
-    def renew(self) -> None:
+    def renew(self, epoch: int) -> None:
         stages.train_mode(self.network, self.stage)
-        renewal.renew_statistics(self.network, self.data, self.recipe.batch_size, "float32")
+        batches = (batch.images for draw in self.draws(epoch) for batch in self.step.batches(draw))
+        renewal.renew_statistics(self.network, batches, "float32")
 
 
 def whole(made: Training, outcome: Trained, memory: Memory) -> dict[str, Any]:
@@ -209,7 +210,7 @@ WIRED = [
     "cmo[loss=balanced_softmax]",
     "lade",
     "kcl[k=2]",
-    "tsc[k=2;projection=16]",
+    "tsc[k=2;projection=16;start=0]",
     "bcl",
     "bbn",
     "reslt",
@@ -237,11 +238,11 @@ def test_methods_with_more_than_a_loss_resume_bit_for_bit(monkeypatch: pytest.Mo
 
 
 def test_a_loss_that_learns_is_in_the_checkpoint() -> None:
-    made, memory = Training("epochs=3", "tsc[k=2;projection=16]"), Memory()
+    made, memory = Training("epochs=3", "tsc[k=2;projection=16;start=0]"), Memory()
     made.fit(memory)
     saved = {name for name in memory.saved[-1][1] if name.startswith("objective.")}
     assert saved == {f"objective.contrastive.{name}" for name in ("points", "centres", "assignment")}
-    fresh = Training("epochs=3", "tsc[k=2;projection=16]").objective.state_dict()
+    fresh = Training("epochs=3", "tsc[k=2;projection=16;start=0]").objective.state_dict()
     centres = memory.saved[-1][1]["objective.contrastive.centres"]
     assert not torch.equal(centres, fresh["contrastive.centres"])
     torch.testing.assert_close(centres.norm(dim=1), torch.ones(CLASSES))
@@ -302,7 +303,7 @@ def test_a_state_without_a_part_would_be_noticed(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("left_out", ["centres", "assignment"])
 def test_a_state_without_what_a_loss_learnt_would_be_noticed(monkeypatch: pytest.MonkeyPatch, left_out: str) -> None:
     monkeypatch.setattr(loop, "_chunks", one_step_chunks)
-    method = "tsc[k=2;projection=16]"
+    method = "tsc[k=2;projection=16;start=0]"
     expected = results(run_through("epochs=3", method))
     complete = loop.State.tensors
 
