@@ -166,7 +166,7 @@ def test_a_block_takes_no_more_than_its_bytes(monkeypatch: pytest.MonkeyPatch) -
     assert sum(value.nbytes for _, value in step_state.leaves(static.draw)) <= 3 * row + 1
 
 
-@pytest.mark.parametrize("text", ["ce", "tsc", "ldam_drw", "bbn"])
+@pytest.mark.parametrize("text", ["ce", "tsc[start=0]", "ldam_drw", "bbn"])
 @pytest.mark.parametrize("after", [0, 3])
 def test_a_failed_recording_leaves_no_trace_but_one_warning(text: str, after: int) -> None:
     _, _, eager, draws = made(text)
@@ -191,7 +191,7 @@ def test_a_failed_recording_leaves_no_trace_but_one_warning(text: str, after: in
 
 def test_the_attempt_itself_changes_nothing() -> None:
     """Weights, statistics, momentum, sums and centres are those of before, in the same places."""
-    for text in ("tsc", "mislas", "bbn"):
+    for text in ("tsc[start=0]", "mislas", "bbn"):
         _, _, eager, draws = made(text)
         eager(draws[0], 0.1)
         before, places = everything(eager), step_state.frozen(eager)
@@ -342,7 +342,7 @@ def test_the_environment_and_the_device_decide(monkeypatch: pytest.MonkeyPatch) 
     ("method", "augmentation"),
     [
         ("ldam_drw", "shift1"),
-        ("tsc", "shift1"),
+        ("tsc[start=0]", "shift1"),
         ("ce", "resizedcrop30+flip+jitter0.4+rotate15"),
         ("bcl[views=simclr]", "shift1"),
         ("proco", "shift1"),
@@ -388,7 +388,7 @@ def test_a_recorded_run_is_the_eager_run_also_where_it_was_stopped(
         found.append(numbers(runs.run(experiment)))
     assert all(step.refusal is None and step.recordings for step in made_)
     assert all(look.refusal is None for look in looks)
-    assert method == "tsc" or looks[0].recordings  # its first stage classifies nothing, so it is not evaluated
+    assert method == "tsc[start=0]" or looks[0].recordings  # its first stage classifies nothing, so it is not evaluated
     for history, tensors in found[1:]:
         assert history == found[0][0]
         same(tensors, found[0][1])
