@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from ltlib import cli, datasets, grids, methods, runs
+from ltlib.datasets.digits_mushroom import DigitsMushroom
 from ltlib.errors import UnknownName
 from ltlib.experiment import Experiment
 from ltlib.pages import order
@@ -285,11 +286,14 @@ def test_a_bench_is_measured_and_written(what: str, monkeypatch: pytest.MonkeyPa
     assert json.loads(out.read_text()) == {"bench": what, "rounds": 3}
 
 
-def test_verify_says_what_of_a_set_is_read_otherwise(capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify_says_what_of_a_set_is_read_otherwise(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DigitsMushroom, "tests", 40)
     assert cli.main(["data", "verify", "digits_mushroom"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "1 has 38 images: half of them, 19, are its test set, not 30"
-    assert lines[4:] == ["digits_mushroom: 504 training and 224 test images, 9 classes"]
+    assert lines[0] == "3 has 34 images: half of them, 17, are its test set, not 40"
+    assert lines[4:] == ["digits_mushroom: 454 training and 274 test images, 9 classes"]
 
 
 def test_advice_on_damaged_files_is_that_of_the_set(

@@ -54,6 +54,16 @@ def shares(loss: str, logits: npt.ArrayLike, targets: npt.ArrayLike, class_count
         UnknownName: Unknown loss.
         SettingError: The batch's loss is 0: nothing to share.
     """
+    found = class_sums(loss, logits, targets, class_counts)
+    if not found.sum() > 0:
+        raise SettingError(f"the batch's loss {loss} is {found.sum():g}; there is nothing to share")
+    return (found / found.sum()).tolist()
+
+
+def class_sums(
+    loss: str, logits: npt.ArrayLike, targets: npt.ArrayLike, class_counts: Sequence[int]
+) -> npt.NDArray[np.float64]:
+    """The sum of each class's losses in a mini-batch, [K]; arguments as of `shares`."""
     import torch
 
     from ltlib import losses
@@ -62,10 +72,7 @@ def shares(loss: str, logits: npt.ArrayLike, targets: npt.ArrayLike, class_count
     module = losses.create(loss, class_counts)
     noise = (torch.ones(z.shape),) if module.noise else ()
     each = module.per_sample(z, y, *noise)
-    total = float(each.sum())
-    if not total > 0:
-        raise SettingError(f"the batch's loss {loss} is {total:g}; there is nothing to share")
-    return (torch.zeros(len(class_counts), dtype=torch.float64).index_add(0, y, each) / total).tolist()
+    return torch.zeros(len(class_counts), dtype=torch.float64).index_add(0, y, each).numpy()
 
 
 @styled

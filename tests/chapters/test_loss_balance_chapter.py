@@ -45,6 +45,7 @@ def test_shares_of_a_batch() -> None:
     for i in range(8):
         chance *= (30 - i) / (40 - i)
     assert frame["loss_equalised"][1] == pytest.approx(0.5 * (1 - chance), abs=0.02)
+    assert frame["prior_equalised"][1] == pytest.approx(0.5, abs=0.02)
     text = subsets.share_sentence(frame, [30, 10], 8)
     assert f"lacks the rarest class (10 of 40 images) {chance:.0%} of the time" in text
     assert "an equal share would be 50.0%" in text
@@ -99,7 +100,8 @@ def test_the_printed_numbers_answer_as_read_by_hand(subset: str) -> None:
     own = loss_balance_claims.of(subset)
     judged = claims.judge(own, loss_balance_claims.printed(frame), loss_balance_claims.ours(frame, "paper", []))
     assert [item.printed.answer for item in judged] == ANSWERS[subset]
-    assert judged[-1].ours.answer is True, "the weights, in every profile"
+    assert judged[-1].ours.answer is None, "weights by counts do not, weights by losses do"
+    assert "weighed by losses 33.3%, 33.3%, 0.0%, 33.3%" in judged[-1].ours.evidence
     assert [item.claim.name for item in judged] == published.claims("loss_balance")["name"].tolist()
 
 

@@ -13,6 +13,7 @@ from ltlib.datasets import digits
 from ltlib.datasets.base import builder
 from ltlib.datasets.caltech_part import CaltechPart
 from ltlib.datasets.crop_disease import CropDisease
+from ltlib.datasets.digits_mushroom import DigitsMushroom
 from ltlib.datasets.ilsvrc_parts import IlsvrcPart1, IlsvrcPart2
 from ltlib.datasets.mushroom import Mushroom
 from ltlib.datasets.photographs import Photographs
@@ -20,7 +21,7 @@ from ltlib.datasets.photographs import Photographs
 # first digit, training and test images of each class, in order
 TWINS = {
     "digits_crop_disease": (0, (120, 76, 48, 30, 19, 12, 7, 4, 3, 2), (40,) * 10),
-    "digits_mushroom": (1, (19, 50, 85, 60, 20, 17, 140, 95, 18), (19, 30, 30, 30, 20, 17, 30, 30, 18)),
+    "digits_mushroom": (1, (50, 95, 4, 60, 6, 10, 85, 140, 8), (30,) * 9),
     "digits_caltech_part": (1, (2, 48, 3, 14, 100, 99, 20, 4), (40,) * 8),
     "digits_ilsvrc_part1": (1, (14, 57, 29, 100, 7, 98, 60, 3, 2), (40,) * 9),
     "digits_ilsvrc_part2": (1, (18, 9, 64, 59, 36, 100, 2, 5, 91), (40,) * 9),
@@ -85,10 +86,21 @@ def test_a_twins_counts_are_the_printed_ones_made_small(name: str) -> None:
     assert (np.abs(small - printed * 100 / printed.max()) <= 1.5).all()
 
 
-def test_folders_that_give_half_are_said() -> None:
+def test_the_genera_s_twins_lie_in_the_order_of_their_table() -> None:
+    """Table 5 marks the smallest as minor, and a row of it is ours of the digit in its place."""
+    rows = published.datasets("cefl")
+    groups = rows[(rows["dataset"] == "mushroom") & (rows["quantity"] == "group")].set_index("item")["value"].to_dict()
+    named = [name for name in published.table("cefl", "5")["split"].unique() if name != "all"]
+    sizes = dict(zip(named, TWINS["digits_mushroom"][1], strict=True))
+    assert set(sorted(sizes, key=sizes.__getitem__)[:4]) == {name for name, group in groups.items() if group == "minor"}
+
+
+def test_folders_that_give_half_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert datasets.remarks("digits_mushroom") == []
+    monkeypatch.setattr(DigitsMushroom, "tests", 40)
     remarks = datasets.remarks("digits_mushroom")
-    assert [remark.split()[0] for remark in remarks] == ["1", "5", "6", "9"]  # the genera that are marked as minor
-    assert remarks[0] == "1 has 38 images: half of them, 19, are its test set, not 30"
+    assert [remark.split()[0] for remark in remarks] == ["3", "5", "6", "9"]  # the genera that are marked as minor
+    assert remarks[0] == "3 has 34 images: half of them, 17, are its test set, not 40"
     assert datasets.remarks("digits_crop_disease") == []
 
 

@@ -1,4 +1,4 @@
-"""Nine genus folders: 300 images of each test, at most half of a folder."""
+"""Nine genus folders: 300 images of each test, half of a smaller folder."""
 
 from __future__ import annotations
 
@@ -22,28 +22,42 @@ GENERA = sorted(
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Nine folders of 9, 8, ... 1 images, four of each to test."""
     monkeypatch.setattr(Mushroom, "tests", 4)
-    monkeypatch.setattr(Mushroom, "images", 45)
+    monkeypatch.setattr(Mushroom, "printed", 45)
     for target, name in enumerate(GENERA):
         write_images(tmp_path / "mushroom" / name, 9 - target, target)
     return tmp_path
 
 
-def test_300_images_of_a_folder_test_but_at_most_half(tmp_path: Path) -> None:
-    sizes = dict(zip(GENERA, (1500, 601, 600, 599, 300, 301, 800, 700, 213), strict=True))  # 5,614 as the document says
-    write_names(tmp_path, sizes)
+KAGGLE = (353, 750, 1073, 836, 364, 316, 1563, 1148, 311)
+
+
+def test_300_images_of_a_folder_test_and_what_is_left_trains(tmp_path: Path) -> None:
+    write_names(tmp_path, dict(zip(GENERA, KAGGLE, strict=True)))
     found = Mushroom("mushroom").scan(tmp_path)
     assert found.class_names == tuple(GENERA)
     targets = np.array([item.target for item in found.items])
     tested = np.isin(np.arange(len(targets)), found.test)
-    assert np.bincount(targets[tested]).tolist() == [300, 300, 300, 299, 150, 150, 300, 300, 106]
-    assert np.bincount(targets[~tested]).tolist() == [1200, 301, 300, 300, 150, 151, 500, 400, 107]
-    assert [remark.split()[0] for remark in found.remarks] == ["Cortinarius", "Entoloma", "Hygrocybe", "Suillus"]
-    assert found.remarks[1] == "Entoloma has 300 images: half of them, 150, are its test set, not 300"
+    assert np.bincount(targets[tested]).tolist() == [300] * 9
+    assert np.bincount(targets[~tested]).tolist() == [53, 450, 773, 536, 64, 16, 1263, 848, 11]
+    assert found.remarks == (f"{tmp_path} holds 6,714 images, the document counts 5,614",)
     info = datasets.info("mushroom")
-    assert (info.num_classes, info.train_images + info.test_images, info.image_size) == (9, 5_614, 224)
+    assert (info.num_classes, info.train_images, info.test_images, info.image_size) == (9, 4_014, 2_700, 224)
     rows = published.datasets("cefl")
     said = rows[(rows["dataset"] == "mushroom") & (rows["item"] == "all")].set_index("quantity")["value"]
-    assert (int(said["classes"]), int(said["images"])) == (9, 5_614)
+    assert (int(said["classes"]), int(said["images"])) == (9, Mushroom.printed)
+
+
+def test_of_a_folder_of_300_or_fewer_half_tests(tmp_path: Path) -> None:
+    sizes = dict(zip(GENERA, (1500, 601, 600, 599, 300, 301, 800, 700, 213), strict=True))  # 5,614 as the document says
+    write_names(tmp_path, sizes)
+    found = Mushroom("mushroom").scan(tmp_path)
+    targets = np.array([item.target for item in found.items])
+    tested = np.isin(np.arange(len(targets)), found.test)
+    assert np.bincount(targets[tested]).tolist() == [300, 300, 300, 300, 150, 300, 300, 300, 106]
+    assert found.remarks == (
+        "Entoloma has 300 images: half of them, 150, are its test set, not 300",
+        "Suillus has 213 images: half of them, 106, are its test set, not 300",
+    )
     of_class = np.flatnonzero(targets == 4)  # NumPy's raw bits, sorted: the first half tests
     order = np.argsort(np.random.PCG64(np.random.SeedSequence((0, 4, 3))).random_raw(300))
     assert set(of_class[order[:150]]) == set(of_class[tested[of_class]])
@@ -58,8 +72,8 @@ def test_loaded(root: Path, place: str) -> None:
     assert datasets.available("mushroom", root)
     data = datasets.load("mushroom@7", root=root, imbalance_factor=1)
     assert data.class_names == tuple(GENERA)
-    assert data.class_counts == (5, 4, 4, 3, 3, 2, 2, 1, 1)
-    assert data.test.class_counts == (4, 4, 3, 3, 2, 2, 1, 1, 0)
+    assert data.class_counts == (5, 4, 3, 2, 1, 2, 2, 1, 1)
+    assert data.test.class_counts == (4, 4, 4, 4, 4, 2, 1, 1, 0)
     both = np.concatenate([data.train.images, data.test.images])
     assert both.shape == (45, 7, 7, 3)
     found = sorted(map(tuple, both[:, 0, 0, :2].tolist()))
@@ -73,11 +87,11 @@ def test_what_is_read_otherwise_than_described_is_said(root: Path) -> None:
     (root / "mushroom" / GENERA[0] / "a.heic").write_bytes(b"x")
     folder = root / "mushroom"
     remarks = datasets.remarks("mushroom", root)
-    assert [remark.split()[0] for remark in remarks[:7]] == GENERA[2:]
-    assert remarks[7] == f"{folder} holds 47 images, the document counts 45"
-    assert f"left out of {folder}: 1 picture in formats" in remarks[8]
-    assert "the folders Exidia, which are none of the 9" in remarks[8]
-    assert len(remarks) == 9
+    assert [remark.split()[0] for remark in remarks[:4]] == GENERA[5:]
+    assert remarks[4] == f"{folder} holds 47 images, the document counts 45"
+    assert f"left out of {folder}: 1 picture in formats" in remarks[5]
+    assert "the folders Exidia, which are none of the 9" in remarks[5]
+    assert len(remarks) == 6
 
 
 def test_a_genus_without_images_is_named(root: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ltlib import grids, profiles, tables
+from ltlib.datasets.digits_mushroom import DigitsMushroom
 from ltlib.labels import label
 from ltlib.pages import order
 from ltlib.pages.declared import Declared
@@ -61,16 +62,19 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Any:
     return own
 
 
-def test_both_parts_of_a_set_and_what_is_remarked_of_it(page: Any, no_data: Path) -> None:
-    """The mushrooms' twin: half of a folder at most is tested on, and the page says where that came in."""
+def test_both_parts_of_a_set_and_what_is_remarked_of_it(
+    page: Any, no_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mushrooms' twin: of a small folder half is tested on, and the page says where that came in."""
+    monkeypatch.setattr(DigitsMushroom, "tests", 40)
     trained = grids.experiments("cefl/5", "quick")[0][0]
     data.show_parts(page, trained, "8", whole="1", marked=["5"])
     whole, parts = page.kept["figures"]["1"], page.kept["figures"]["8"].frame()
-    assert parts["Test"].max() == 30
+    assert parts["Test"].max() == 40
     assert (whole.frame()["images"] == parts["Training"] + parts["Test"]).all()
     assert "hatched: minor classes" in page.kept["figures"]["8"].axes[-1].get_xlabel()
     remark = page.kept["said"][-1]
-    assert remark.startswith("As it lies here: 1 has 38 images: half of them, 19, are its test set")
+    assert remark.startswith("As it lies here: 3 has 34 images: half of them, 17, are its test set")
 
 
 def test_a_set_that_is_not_here_is_missing_with_its_reason(page: Any, no_data: Path) -> None:

@@ -73,20 +73,29 @@ def _words(names: dict[tuple[str, str], tuple[str, str]]) -> Words:
     return Words(LOSS_BALANCE.short, head, number, quantity=lambda quantity: called.get(quantity, quantity))
 
 
-@ruled(
-    "in a batch of equal losses each class that is there has the same share of the loss; the weights are our reading"
-)
+@ruled("each class that a batch holds has the same share of its loss, with both readings of LE")
 def balanced(found: World) -> Judgement:
-    """Measured from the loss, in every profile; which weights the document means it does not say."""
+    """Measured from the loss, in every profile; the formula is not in what could be read.
+
+    As weights by counts the shares are equal while all losses are, and move apart with them; with ``scope=loss``, which
+    weighs by the losses, they are equal always. Which of the two the document means decides.
+    """
     if not found.ours:
         return Judgement(None, "The formula is not in what could be read of the document.")
     from ltlib.plots import losses
 
     batch = [0] * 20 + [1] * 9 + [3] * 3
-    share = losses.shares("loss_equalised", np.zeros((len(batch), 4)), batch, [700, 100, 28, 7])
-    said = ", ".join(f"{100 * value:.1f}%" for value in share)
-    equal = max(share) - min(share[c] for c in set(batch)) < 1e-9
-    return Judgement(equal, f"Shares of classes with 20, 9, 0 and 3 of {len(batch)} images: {said}.")
+    learnt = np.eye(4)[batch] * np.array([3.0, 2.0, 1.0, 0.5])[batch][:, None]  # the more images, the surer
+    equal, said = [], []
+    for reading in ("batch", "loss"):
+        share = losses.shares(f"loss_equalised[scope={reading}]", learnt, batch, [700, 100, 28, 7])
+        equal.append(max(share) - min(share[c] for c in set(batch)) < 1e-9)
+        said.append(f"weighed by {'counts' if reading == 'batch' else 'losses'} {', '.join(f'{s:.1%}' for s in share)}")
+    evidence = (
+        f"Shares of classes with 20, 9, 0 and 3 of {len(batch)} images, the larger the surer: {'; '.join(said)}. While "
+        "all images have the same loss both give equal shares; the tables here are made with the first."
+    )
+    return Judgement(equal[0] if equal[0] == equal[1] else None, evidence)
 
 
 def of(subset: str) -> list[Claim]:

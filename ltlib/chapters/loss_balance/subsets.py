@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 
 def shares(class_counts: Sequence[int], batch_size: int, batches: int = 200) -> pd.DataFrame:
-    """What share of a mini-batch's loss each class gets, mean over random batches, by method; and of its images.
+    """What share of the loss of random mini-batches each class gets, by method; and of their images.
 
     All images have the same loss here (a network that knows nothing yet), so a share is a total weight. With CE it is
-    the share of the images; with OS the same in filled-up batches; with PE equal on average over the training set; with
+    the share of the images; with OS the same in filled-up batches; with PE equal, but for which images were drawn; with
     LE equal among the classes that a batch holds.
     """
     import pandas as pd
@@ -52,8 +52,8 @@ def shares(class_counts: Sequence[int], batch_size: int, batches: int = 200) -> 
         for method in METHODS:
             loss = "ce" if method == "oversampling" else method
             own = filled if method == "oversampling" else batch
-            found[method].append(np.asarray(losses.shares(loss, logits[: len(own)], own, class_counts)))
-    return pd.DataFrame({name: np.mean(own, 0) for name, own in found.items()})
+            found[method].append(losses.class_sums(loss, logits[: len(own)], own, class_counts))
+    return pd.DataFrame({name: np.sum(own, 0) / np.sum(own) for name, own in found.items()})
 
 
 def share_sentence(frame: pd.DataFrame, class_counts: Sequence[int], batch_size: int) -> str:
@@ -63,8 +63,8 @@ def share_sentence(frame: pd.DataFrame, class_counts: Sequence[int], batch_size:
     said = [f"{LOSS_BALANCE.name(method)} {100 * frame[method][rare]:.1f}%" for method in METHODS]
     return (
         f"A batch of {batch_size} lacks the rarest class ({n[rare]} of {sum(n):,} images) {chance:.0%} of the time, "
-        f"and LE cannot weigh what is not there: that class's mean share of the loss is {listed(said)}, where an equal "
-        f"share would be {100 / len(n):.1f}%."
+        f"and LE cannot weigh what is not there: that class's share of the loss of many batches is {listed(said)}, "
+        f"where an equal share would be {100 / len(n):.1f}%."
     )
 
 
