@@ -52,7 +52,12 @@ def test_weighted_losses_are_no_mean_of_the_groups() -> None:
     said = results.loss_average("convnext_base", "longtailed")
     assert said.startswith("In Table A.16 the long-tailed loss is the mean of the groups' by images for Softmax, Focal")
     assert "is not for Weighted softmax, Class-balanced, Equalization and LDAM" in said
-    assert "averaged plainly" in results.loss_average("vit_b_16", "balanced")
+    assert "Weighted softmax has 2.01 where the mean by images is 1.96" in said
+    assert results.loss_average("vit_b_16", "balanced").endswith(
+        "and is not for Equalization, evaluated with class weights or draws."
+    )
+    drawn = results.loss_average("mobilenet_v2", "longtailed")  # LDAM misses the mean by 0.085%, softmax by 0.0004%
+    assert "is not for Weighted softmax, Class-balanced, Equalization and LDAM" in drawn
 
 
 def test_settings_beside_the_cited_studies() -> None:
@@ -67,7 +72,8 @@ def test_settings_beside_the_cited_studies() -> None:
 def test_everything_the_thesis_leaves_open_has_its_assumption() -> None:
     frame = summary.left_open()
     rows = published.protocols("architectures")
-    assert len(frame) == int(((rows["value"] == "not stated") & (rows["experiment"] == "all")).sum())
+    stated = int(((rows["value"] == "not stated") & (rows["experiment"] == "all")).sum())
+    assert len(frame) == stated + len(summary.BETWEEN_THE_LINES)
     assert frame["here"].str.len().min() > 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from ltlib import datasets, metrics, models, profiles, published
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 SPLITS = ("balanced", "longtailed", "head", "middle", "tail")
 SAME = ("ce", "weighted_ce", "class_balanced")
 """Rows that print the same numbers on a balanced set, as they must."""
+PLAIN = 2e-4
+"""Share by which a printed mean may miss the mean of printed numbers: that of four or five digits."""
 
 
 # --- the network -----------------------------------------------------------------------------------------------------
@@ -174,8 +177,9 @@ def equal_rows(frame: pd.DataFrame, runs: Sequence[Run] = ()) -> str:
             f"{100 * other:+.2f} on the balanced test set."
         )
     return (
-        " ".join(text) + " So the printed difference of balanced softmax can be nothing but another run of the same "
-        "training, and tells how much chance is in this table."
+        " ".join(text)
+        + " So the printed difference of balanced softmax is another run of the same training, and tells "
+        "how much chance is in this table, or its loss was not what its name says."
     )
 
 
@@ -189,15 +193,24 @@ def loss_average(name: str, trained: str) -> str:
     images = {group: n for group, n in implied().items() if group in ("head", "middle", "tail")}
     fits: list[str] = []
     other: list[str] = []
+    means: dict[str, float] = {}
     for method in METHODS:
         mean = sum(images[group] * values[method, group] for group in images) / sum(images.values())
-        (fits if abs(mean - values[method, "longtailed"]) < 0.002 * mean else other).append(ARCHITECTURES.name(method))
+        fit = abs(mean - values[method, "longtailed"]) < PLAIN * mean
+        (fits if fit else other).append(ARCHITECTURES.name(method))
+        means[method] = mean
     text = f"In Table {number} the long-tailed loss is the mean of the groups' by images for {listed(fits)}"
     if not other:
         return f"{text}: every loss was averaged plainly."
+    text += f", and is not for {listed(other)}, evaluated with class weights or draws."
+    if ARCHITECTURES.name("weighted_ce") not in other:
+        return text
+    print_, mean = values["weighted_ce", "longtailed"], means["weighted_ce"]
     return (
-        f"{text}, and is not for {listed(other)}, evaluated with class weights or draws. Here each loss is reduced "
-        "over a test set as over a training batch: one that divides by the sum of its weights is no such mean either."
+        f"{text} Weighted softmax has {print_:.2f} where the mean by images is {mean:.2f}, as means of mini-batches of "
+        "neighbouring classes give it. Here a loss is reduced over a test set as over a training batch, by one division "
+        "by the sum of all weights, which gives about the mean of the groups: of these "
+        f"{fmean(values['weighted_ce', group] for group in images):.2f}."
     )
 
 
