@@ -208,8 +208,8 @@ def loss_average(name: str, trained: str) -> str:
     print_, mean = values["weighted_ce", "longtailed"], means["weighted_ce"]
     return (
         f"{text} Weighted softmax has {print_:.2f} where the mean by images is {mean:.2f}, as means of mini-batches of "
-        "neighbouring classes give it. Here a loss is reduced over a test set as over a training batch, by one division "
-        "by the sum of all weights, which gives about the mean of the groups: of these "
+        "neighbouring classes give it. Here a loss is reduced over a test set as over a training batch, by one "
+        "division by the sum of all weights, which gives about the mean of the groups: of these "
         f"{fmean(values['weighted_ce', group] for group in images):.2f}."
     )
 
