@@ -33,7 +33,8 @@ def told(tmp_path: Path, monkeypatch):
 
 
 def test_a_point_of_several_tables_is_told_beside_the_first_and_linked_from_the_others(told):
-    # by published/data/inconsistencies.csv: 3 names Table 1; 4 names 1, 2, 3; 11 names 1 to 6; 13 names 1; 19 names 1 and 3
+    # by published/data/inconsistencies.csv: 3 names Table 1; 4 names 1, 2, 3; 11 names 1 to 6; 13 names 1;
+    # 19 names 1 and 3
     full, links = told("convergent/cifar10", {"table": "1"}, {"table": "2"}, {"table": "3"})
     assert full == [f"source-convergent-{n}" for n in (3, 4, 11, 13, 19)]
     assert links == [f"#source-convergent-{n}" for n in (4, 11, 4, 11, 19)]
