@@ -70,8 +70,14 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def of(place: Path) -> psutil.Process:
-    """The nursery."""
-    return next(child for child in psutil.Process().children() if "ltlib.pages.nursery" in child.cmdline())
+    """The nursery; a process that was just begun has no command line yet for a moment."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        for child in psutil.Process().children():
+            if "ltlib.pages.nursery" in child.cmdline():
+                return child
+        time.sleep(0.01)
+    raise AssertionError("there is no nursery")
 
 
 def gone(*pids: int) -> bool:
