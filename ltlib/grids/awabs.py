@@ -15,7 +15,7 @@ from ltlib.experiment import Experiment
 from ltlib.grids.base import Document, Row
 from ltlib.methods import AWABS_VARIANTS
 from ltlib.profiles import Impossible
-from ltlib.registry import Value, format_spec
+from ltlib.registry import Value, format_spec, parse
 
 PROPOSED = ("awabs_cutout", "awabs_cutmix", "awabs_cutthumbnail")
 STAND_IN_FACTOR = 100
@@ -193,7 +193,7 @@ def readings(profile: str) -> dict[str, dict[str, Experiment]]:
         found[name] = {words: _on(profile, name, "", **changes) for words, changes in READINGS.items()}
     for name, own in OTHER_READINGS.items():
         for words, (text, recipe) in own.items():
-            if "epochs=" in recipe and profile != "paper":  # the others set the length themselves
+            if "epochs" in parse(recipe)[1] and profile != "paper":  # the others set the length themselves
                 continue
             made = method(text, dataset(profile), STAND_IN_FACTOR) if text.startswith("awabs_") else text
             exp = _experiment(dataset(profile), STAND_IN_FACTOR, made).replace(recipe=recipe)

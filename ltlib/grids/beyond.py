@@ -50,7 +50,8 @@ OF_ITS_AUTHORS: dict[tuple[str, bool], dict[str, Value]] = {
     ("cifar10", False): {"tau": 0.85, "top_k": 3, "factor": 0.00784},
     ("cifar10", True): {"tau": 0.85, "top_k": 3, "factor": 0.00784, "start": 0.4},
 }
-"""Settings of `HIGHEST` by set, and whether the training is the longer one: those of its code."""
+"""Settings of `HIGHEST` by set, and whether the training is the longer one: those of its code, but for the later start
+on CIFAR-10, which is taken from CIFAR-100."""
 REFIT = f"refit[fresh=false;of={HIGHEST}]"
 """From the classifier that is there: it is balanced already, and a fresh one wants more than a few epochs."""
 RUNGS = (

@@ -16,8 +16,8 @@ the matching needs the host and is done by `assign`, before each epoch but the f
 Differences from the reference code (LTH14/targeted-supcon): it matches anew in every step; it keeps a queue of keys
 (MoCo), here the other samples of the batch take its place, as in its CIFAR form. That CIFAR form repeats each target in
 the batch, has the targets as anchors too and never matches; here each target is there once. The running centres follow
-both views, there one. ``target_weight`` 0.2 is the released command's (the code's
-default and the paper's Eq. 4 have 1). Before the first `assign` class c has target c.
+both views, there one. ``target_weight`` 0.2 is the released command's (the code's default and the paper's Eq. 4 have
+1). Before the first `assign` class c has target c.
 """
 
 from __future__ import annotations

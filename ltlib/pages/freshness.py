@@ -149,7 +149,7 @@ def nothing_here(page: Declared, profile: str) -> str:
 
 def filling(page: Declared, profile: str) -> str:
     """The command that fills a page with nothing: the paper profile's, where this one trains nothing for its tables."""
-    return command(page, profile if _filling(page, profile) else "paper")
+    return command(page, "paper" if _filling(page, profile) == [] else profile)
 
 
 def _filling(page: Declared, profile: str) -> list[str] | None:
