@@ -197,17 +197,12 @@ def _method(experiment: Experiment, dataset: str) -> str:
     """The method; its compared views have the recipe's augmentation where images must not be mirrored."""
     if dataset == experiment.dataset or datasets.info(dataset).flips:
         return experiment.method
-    return _unmirrored(experiment.method)
+    return methods.adjusted(experiment.method, _unmirrored)
 
 
-def _unmirrored(text: str) -> str:
-    name, settings = parse(text)
-    changed: dict[str, Value] = {}
-    if methods.spec(text).settings.get("views", "recipe") != "recipe":
-        changed["views"] = "recipe"
-    if isinstance(inner := settings.get("of"), str):  # a method that goes on from another
-        changed["of"] = _unmirrored(inner)
-    return format_spec(name, settings | changed) if changed else text
+def _unmirrored(text: str) -> dict[str, Value]:
+    mirrored = methods.spec(text).settings.get("views", "recipe") != "recipe"
+    return {"views": "recipe"} if mirrored else {}
 
 
 def _recipe(experiment: Experiment, dataset: str, size: Profile, small: Small | None) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ltlib import profiles
+from ltlib import methods, profiles
 from ltlib.experiment import Experiment
 from ltlib.grids import architectures, awabs
 from ltlib.grids.base import Document, Row
@@ -123,18 +123,13 @@ def rung_experiment(rung: Rung, dataset: str, profile: str = "paper") -> Experim
         if one is rung or not (one.side or one.key in LEFT_OUT.get(profile, ())):
             settings |= dict(one.recipe)
     recipe = format_spec("ldam", settings)
-    method = _of_set(rung.method, OF_ITS_AUTHORS[dataset, "epochs" in settings])
-    return Experiment(dataset, 100, "resnet32", method, recipe)
+    authors = OF_ITS_AUTHORS[dataset, "epochs" in settings]
 
+    def own(text: str) -> dict[str, Value]:
+        name, given = parse(text)
+        return {key: value for key, value in authors.items() if key not in given} if name == HIGHEST else {}
 
-def _of_set(text: str, own: Mapping[str, Value]) -> str:
-    """A method with the set's settings of `HIGHEST` where that is it, or what it goes on from."""
-    name, settings = parse(text)
-    if name == HIGHEST:
-        return format_spec(name, {**own, **settings})
-    if isinstance(inner := settings.get("of"), str):
-        settings["of"] = _of_set(inner, own)
-    return format_spec(name, settings)
+    return Experiment(dataset, 100, "resnet32", methods.adjusted(rung.method, own), recipe)
 
 
 def _ladder(profile: str) -> Iterator[Experiment]:

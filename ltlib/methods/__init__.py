@@ -10,6 +10,6 @@ kind or in one of its own imported here; a loss that is registered is a method b
 from ltlib.methods import one_stage, contrastive, from_losses, two_stage, awabs  # noqa: F401, I001 - the order of `ltlib list methods`
 from ltlib.methods import branches, experts, distillation, foreground  # noqa: F401
 from ltlib.methods.awabs import AWABS_VARIANTS
-from ltlib.methods.stage import ALL_PARTS, METHODS, Stage, spec, stages
+from ltlib.methods.stage import ALL_PARTS, METHODS, Stage, adjusted, spec, stages
 
-__all__ = ["ALL_PARTS", "AWABS_VARIANTS", "METHODS", "Stage", "spec", "stages"]
+__all__ = ["ALL_PARTS", "AWABS_VARIANTS", "METHODS", "Stage", "adjusted", "spec", "stages"]

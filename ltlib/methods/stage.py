@@ -6,7 +6,7 @@ function's keyword arguments.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import lru_cache
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from ltlib.limits import NOT_NEGATIVE, POSITIVE, SHARE, Limit, check_limits
 from ltlib.methods import finishes
 from ltlib.methods.teaching import Teaching
 from ltlib.models import CLASSIFIERS
-from ltlib.registry import Entry, Registry, Spec, plain, registrations
+from ltlib.registry import Entry, Registry, Spec, Value, format_spec, parse, plain, registrations
 
 REGISTRIES: Mapping[str, Registry[Any]] = {
     "loss": losses.LOSSES,
@@ -311,6 +311,20 @@ METHODS = Registry[tuple[Stage, ...]]("method", by_value=True)
 def spec(text: str | Spec, **defaults: Any) -> Spec:
     """Parse a method's text; see `Registry.spec`."""
     return METHODS.spec(text, **defaults)
+
+
+def adjusted(text: str, change: Callable[[str], Mapping[str, Value]]) -> str:
+    """A method's text with some settings set, and so those of the method it goes on from, its setting ``of``.
+
+    Args:
+        text: As it stands where there is nothing to set.
+        change: What to set of a method, by its text.
+    """
+    name, settings = parse(text)
+    changed = dict(change(text))
+    if isinstance(inner := settings.get("of"), str):
+        changed["of"] = adjusted(inner, change)
+    return format_spec(name, settings | changed) if changed else text
 
 
 def stages(text: str | Spec) -> tuple[Stage, ...]:

@@ -66,6 +66,15 @@ def test_targets_wait_for_classes_that_have_a_place() -> None:
     assert [stage.epochs for stage in methods.stages("tsc[start=0]")] == [1.0, 0.2]
 
 
+def test_settings_reach_the_method_that_another_goes_on_from() -> None:
+    def tau(text: str) -> dict[str, float]:
+        return {"tau": 0.5} if text.startswith("concutmix") else {}
+
+    assert methods.adjusted("concutmix[factor=0.0]", tau) == "concutmix[factor=0.0;tau=0.5]"
+    assert methods.adjusted("refit[of=refit[of=concutmix]]", tau) == "refit[of=refit[of=concutmix[tau=0.5]]]"
+    assert methods.adjusted("focal[gamma=1]", tau) == "focal[gamma=1]", "as it stands"
+
+
 @pytest.mark.parametrize(
     "text",
     [
